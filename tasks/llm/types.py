@@ -1,0 +1,148 @@
+"""What a model is asked and what it answered: the vocabulary of every provider, the ledger and the stages."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+
+Role = Literal["system", "user", "assistant"]
+Stage = Literal["propose", "annotate", "solve", "convert", "respond"]
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    role: Role
+    content: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """Sampling parameters; None leaves the provider's default and stays out of the request."""
+
+    max_tokens: int | None = None
+    temperature: float | None = None
+    top_p: float | None = None
+    stop: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One paid question to a model.
+
+    `messages` go to the chat endpoint; a request with `prompt` instead goes to the raw completions endpoint (Prefill,
+    Filter). `attempt` tells independent samples of one prompt apart. `stage` and `subset` are for accounting and do not
+    shape the answer, so they are not part of its identity.
+    """
+
+    provider: str
+    model: str
+    messages: tuple[Message, ...] = ()
+    prompt: str | None = None
+    sampling: Sampling = field(default_factory=Sampling)
+    attempt: int = 0
+    stage: Stage = "solve"
+    subset: str = ""
+
+    def __post_init__(self) -> None:
+        if bool(self.messages) == (self.prompt is not None):
+            raise ValueError("a request has either messages or a raw prompt")
+
+    def identity(self) -> dict[str, Any]:
+        """All that shapes the answer, as canonical JSON-able data."""
+        sampling = {
+            name: value
+            for name, value in (
+                ("max_tokens", self.sampling.max_tokens),
+                ("temperature", self.sampling.temperature),
+                ("top_p", self.sampling.top_p),
+                ("stop", list(self.sampling.stop)),
+            )
+            if value not in (None, [])
+        }
+        return {
+            "provider": self.provider,
+            "model": self.model,
+            "messages": [[m.role, m.content] for m in self.messages],
+            "prompt": self.prompt,
+            "sampling": sampling,
+            "attempt": self.attempt,
+        }
+
+    @property
+    def hash(self) -> str:
+        """SHA-256 of the identity: a request whose hash is in the ledger is never paid again."""
+        canonical = json.dumps(self.identity(), sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+        return hashlib.sha256(canonical.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens as the provider counted them."""
+
+    input_tokens: int = 0
+    cached_input_tokens: int = 0
+    output_tokens: int = 0
+    reasoning_tokens: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """What a provider returned for one request."""
+
+    text: str
+    reasoning: str | None = None
+    finish_reason: str = "stop"
+    usage: Usage = field(default_factory=Usage)
+    provider_request_id: str | None = None
+    retries: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A stored completion. `from_ledger` says that nothing was paid for it now."""
+
+    request_hash: str
+    text: str
+    reasoning: str | None
+    finish_reason: str
+    usage: Usage
+    cost_usd: float | None
+    from_ledger: bool
+
+    @property
+    def truncated(self) -> bool:
+        """Cut at the token limit: never to be parsed as if whole."""
+        return self.finish_reason == "length"
+
+
+class Provider(Protocol):
+    """A source of answers. One instance serves one process and is safe for concurrent use on one event loop."""
+
+    name: str
+    has_completions: bool
+
+    async def complete(self, request: Request) -> Completion:
+        """Ask once, with the provider's own short retries.
+
+        Raises ProviderUnavailable, ProviderRefused or ProviderMisconfigured.
+        """
+
+    async def close(self) -> None: ...
+
+
+class ProviderError(Exception):
+    """A request got no answer."""
+
+
+class ProviderUnavailable(ProviderError):
+    """Unreachable, overloaded or talking nonsense: the row stays retryable."""
+
+
+class ProviderRefused(ProviderError):
+    """This one request is not acceptable to the provider (content filter, too long): other requests may well be."""
+
+
+class ProviderMisconfigured(ProviderError):
+    """Wrong key, unknown model, no credit: every request would fail, so the run stops at once."""

@@ -1,0 +1,346 @@
+"""The tables of schema `kodcode`: the database is the truth and the queue.
+
+The rows of the four work tables (questions, trials, triplets of the converted styles, responses) are inserted as
+`pending` when a stage is planned and end as `accepted`, `rejected` (with a reason) or `failed` (infrastructure: the next
+run tries again). A stage is whatever is still pending or failed.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger, CheckConstraint, DateTime, ForeignKey, ForeignKeyConstraint, Index, Integer, LargeBinary, MetaData,
+    Numeric, SmallInteger, Text, UniqueConstraint, func,
+)
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+SCHEMA = "kodcode"
+STATUSES = ("pending", "accepted", "rejected", "failed")
+STYLES = ("instruct", "complete", "online_judge")
+
+Json = dict[str, Any]
+
+
+class Base(DeclarativeBase):
+    metadata = MetaData(
+        schema=SCHEMA,
+        naming_convention={
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "ck": "ck_%(table_name)s_%(constraint_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+            "pk": "pk_%(table_name)s",
+        },
+    )
+    type_annotation_map = {  # noqa: RUF012 (SQLAlchemy's own protocol)
+        str: Text,
+        Json: JSONB,
+        list[Json]: JSONB,
+        list[str]: ARRAY(Text),
+        list[int]: ARRAY(SmallInteger),
+        datetime: DateTime(timezone=True),
+        Decimal: Numeric(14, 8),
+        bytes: LargeBinary,
+    }
+
+
+def _status() -> CheckConstraint:
+    return CheckConstraint(f"status in {STATUSES}", name="status")
+
+
+def _reason() -> CheckConstraint:
+    return CheckConstraint("status not in ('rejected', 'failed') or reason is not null", name="reason")
+
+
+class Run(Base):
+    """A flow run: what was asked, by which code, and how it ended."""
+
+    __tablename__ = "runs"
+    __table_args__ = (CheckConstraint("status in ('running', 'completed', 'failed', 'interrupted')", name="status"),)
+
+    run_id: Mapped[str] = mapped_column(primary_key=True)
+    flow: Mapped[str]
+    flow_run_id: Mapped[str | None]
+    parameters: Mapped[Json]
+    code_version: Mapped[str]
+    budget_usd: Mapped[Decimal | None]
+    status: Mapped[str] = mapped_column(server_default="running")
+    error: Mapped[str | None]
+    host: Mapped[str]
+    pid: Mapped[int]
+    started_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    finished_at: Mapped[datetime | None]
+    summary: Mapped[Json | None]
+
+
+class Seed(Base):
+    """A text that prompts are built from; the same text twice in a subset is one seed."""
+
+    __tablename__ = "seeds"
+    __table_args__ = (UniqueConstraint("subset", "content_hash"),)
+
+    seed_id: Mapped[str] = mapped_column(primary_key=True)
+    subset: Mapped[str] = mapped_column(index=True)
+    content_hash: Mapped[str]
+    text: Mapped[str]
+    source: Mapped[str]
+    revision: Mapped[str | None]
+    licence: Mapped[str | None]
+    added_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class Artifact(Base):
+    """Where the text of a content hash lies: inline until packed, then a slice of a pack or an object of its own."""
+
+    __tablename__ = "artifacts"
+    __table_args__ = (
+        CheckConstraint("(data is null) <> (object_key is null)", name="place"),
+        Index("ix_artifacts_unpacked", "created_at", postgresql_where="data is not null"),
+    )
+
+    key: Mapped[str] = mapped_column(primary_key=True)  # sha256 of the uncompressed bytes, hex
+    size: Mapped[int] = mapped_column(BigInteger)
+    data: Mapped[bytes | None]  # zstd
+    object_key: Mapped[str | None]
+    pack_offset: Mapped[int | None] = mapped_column(BigInteger)
+    pack_length: Mapped[int | None] = mapped_column(BigInteger)
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class LlmCall(Base):
+    """The ledger: one row an answer that was paid for."""
+
+    __tablename__ = "llm_calls"
+
+    request_hash: Mapped[str] = mapped_column(primary_key=True)
+    provider: Mapped[str]
+    model: Mapped[str]
+    stage: Mapped[str]
+    subset: Mapped[str]
+    attempt: Mapped[int]
+    sampling: Mapped[Json]
+    prompt_key: Mapped[str] = mapped_column(ForeignKey(f"{SCHEMA}.artifacts.key"))
+    answer_key: Mapped[str] = mapped_column(ForeignKey(f"{SCHEMA}.artifacts.key"))
+    reasoning_key: Mapped[str | None] = mapped_column(ForeignKey(f"{SCHEMA}.artifacts.key"))
+    finish_reason: Mapped[str]
+    input_tokens: Mapped[int]
+    cached_input_tokens: Mapped[int]
+    output_tokens: Mapped[int]
+    reasoning_tokens: Mapped[int]
+    cost_usd: Mapped[Decimal | None]  # null: the model's price is not known
+    latency_s: Mapped[float]
+    retries: Mapped[int]
+    provider_request_id: Mapped[str | None]
+    run_id: Mapped[str | None] = mapped_column(index=True)
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now(), index=True)
+
+
+class Question(Base):
+    """One proposed question: a numbered place in its subset, filled by the teacher, then screened."""
+
+    __tablename__ = "questions"
+    __table_args__ = (
+        _status(), _reason(),
+        UniqueConstraint("subset", "number"),
+        UniqueConstraint("subset", "provider", "model", "prompt_index"),
+        Index("ix_questions_open", "subset", "number", postgresql_where="status in ('pending', 'failed')"),
+    )
+
+    question_id: Mapped[str] = mapped_column(primary_key=True)  # Leetcode_00000012
+    subset: Mapped[str]
+    number: Mapped[int]
+    provider: Mapped[str]
+    model: Mapped[str]
+    prompt_index: Mapped[int]  # prompt i of (subset, provider, model): the same on every machine
+    prompt_version: Mapped[str]
+    seed_ids: Mapped[list[str]]
+    request_hash: Mapped[str | None] = mapped_column(ForeignKey(f"{SCHEMA}.llm_calls.request_hash"))
+    annotation_hash: Mapped[str | None] = mapped_column(ForeignKey(f"{SCHEMA}.llm_calls.request_hash"))
+    text: Mapped[str | None]  # null until the teacher's answer was parsed; set and `pending`: waits for screening
+    text_hash: Mapped[str | None] = mapped_column(index=True)  # of the normalised text
+    status: Mapped[str] = mapped_column(server_default="pending")
+    reason: Mapped[str | None]
+    detail: Mapped[str | None]
+    duplicate_of: Mapped[str | None] = mapped_column(ForeignKey(f"{SCHEMA}.questions.question_id"))
+    similarity: Mapped[float | None]  # to duplicate_of, by the measure that `reason` names
+    benchmark: Mapped[str | None]  # nearest benchmark item
+    benchmark_item: Mapped[str | None]
+    benchmark_similarity: Mapped[float | None]  # cosine
+    run_id: Mapped[str | None]
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    updated_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class Trial(Base):
+    """One (question, attempt): a solution and a test from one answer, and the verdict on them."""
+
+    __tablename__ = "trials"
+    __table_args__ = (
+        _status(), _reason(),
+        Index("ix_trials_open", "question_id", "attempt", postgresql_where="status in ('pending', 'failed')"),
+    )
+
+    question_id: Mapped[str] = mapped_column(ForeignKey(f"{SCHEMA}.questions.question_id"), primary_key=True)
+    attempt: Mapped[int] = mapped_column(primary_key=True)
+    provider: Mapped[str | None]
+    model: Mapped[str | None]
+    prompt_version: Mapped[str | None]
+    request_hash: Mapped[str | None] = mapped_column(ForeignKey(f"{SCHEMA}.llm_calls.request_hash"), index=True)
+    solution: Mapped[str | None]
+    test: Mapped[str | None]
+    status: Mapped[str] = mapped_column(server_default="pending")  # accepted: the solution passed the test
+    reason: Mapped[str | None]  # the verdict where it is not `passed`; or unparsed, truncated, refused
+    verdict: Mapped[str | None]
+    outcomes: Mapped[Json | None]  # node id -> passed | failed | skipped | error
+    coverage: Mapped[float | None]  # line coverage of the solution, percent
+    duration_s: Mapped[float | None]
+    peak_memory_mb: Mapped[float | None]
+    message: Mapped[str | None]
+    sandbox_level: Mapped[str | None]
+    sandbox_environment: Mapped[str | None]
+    run_id: Mapped[str | None]
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    updated_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class Triplet(Base):
+    """A question, its solution and its test in one style.
+
+    The instruct triplet is made when all attempts of a question have ended: accepted with the chosen trial, or rejected
+    (`no_trial_passed`, difficulty `fail`). The other styles are conversions of an accepted instruct triplet.
+    """
+
+    __tablename__ = "triplets"
+    __table_args__ = (
+        _status(), _reason(),
+        UniqueConstraint("question_id", "style"),
+        CheckConstraint(f"style in {STYLES}", name="style"),
+        CheckConstraint("difficulty in ('easy', 'medium', 'hard', 'fail')", name="difficulty"),
+        CheckConstraint(
+            "status <> 'accepted' or (question is not null and solution is not null and test is not null)", name="whole"
+        ),
+        Index("ix_triplets_open", "triplet_id", postgresql_where="status in ('pending', 'failed')"),
+    )
+
+    triplet_id: Mapped[str] = mapped_column(primary_key=True)  # Leetcode_00000012_I, _C, _O
+    question_id: Mapped[str] = mapped_column(ForeignKey(f"{SCHEMA}.questions.question_id"))
+    subset: Mapped[str] = mapped_column(index=True)
+    style: Mapped[str]
+    source_triplet_id: Mapped[str | None] = mapped_column(ForeignKey(f"{SCHEMA}.triplets.triplet_id"))
+    status: Mapped[str] = mapped_column(server_default="pending")
+    reason: Mapped[str | None]
+    question: Mapped[str | None]
+    solution: Mapped[str | None]
+    test: Mapped[str | None]  # pytest module; online_judge: {"stdin": [...], "stdout": [...]} as a literal
+    test_info: Mapped[list[Json] | None]  # function_name, parameter_list, function_declaration, docstring
+    chosen_attempt: Mapped[int | None]
+    pass_sequence: Mapped[list[int] | None]
+    pass_count: Mapped[int | None]
+    trial_count: Mapped[int | None]
+    pass_percentage: Mapped[float | None]  # 0..1
+    difficulty: Mapped[str | None]
+    coverage: Mapped[float | None]
+    benchmark_similarity: Mapped[float | None]
+    filter_reason: Mapped[str | None]  # accepted, but released under use_with_caution for this reason
+    provider: Mapped[str | None]  # of the conversion
+    model: Mapped[str | None]
+    prompt_version: Mapped[str | None]
+    tries: Mapped[list[Json] | None]  # conversions: [{attempt, request_hash, reason, message}]
+    run_id: Mapped[str | None]
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    updated_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class Response(Base):
+    """A reasoning answer to a triplet's question, kept where the triplet's test passes on its code."""
+
+    __tablename__ = "responses"
+    __table_args__ = (
+        _status(), _reason(),
+        Index("ix_responses_open", "triplet_id", "model", "attempt", postgresql_where="status in ('pending', 'failed')"),
+    )
+
+    triplet_id: Mapped[str] = mapped_column(ForeignKey(f"{SCHEMA}.triplets.triplet_id"), primary_key=True)
+    provider: Mapped[str] = mapped_column(primary_key=True)
+    model: Mapped[str] = mapped_column(primary_key=True)
+    attempt: Mapped[int] = mapped_column(primary_key=True)
+    request_hash: Mapped[str | None] = mapped_column(ForeignKey(f"{SCHEMA}.llm_calls.request_hash"), index=True)
+    code: Mapped[str | None]
+    status: Mapped[str] = mapped_column(server_default="pending")
+    reason: Mapped[str | None]
+    verdict: Mapped[str | None]
+    outcomes: Mapped[Json | None]
+    coverage: Mapped[float | None]
+    duration_s: Mapped[float | None]
+    peak_memory_mb: Mapped[float | None]
+    message: Mapped[str | None]
+    sandbox_level: Mapped[str | None]
+    sandbox_environment: Mapped[str | None]
+    run_id: Mapped[str | None]
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    updated_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class MinhashBand(Base):
+    """A band hash of a screened question; the band's number is mixed into `h`. Rejected questions have none."""
+
+    __tablename__ = "minhash_bands"
+    __table_args__ = (Index("ix_minhash_bands_h", "h", postgresql_include=["question_id"]),)
+
+    question_id: Mapped[str] = mapped_column(ForeignKey(f"{SCHEMA}.questions.question_id"), primary_key=True)
+    h: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+
+
+class Embedding(Base):
+    """A unit vector (float32, little-endian) once per (text, model)."""
+
+    __tablename__ = "embeddings"
+
+    model: Mapped[str] = mapped_column(primary_key=True)
+    text_hash: Mapped[str] = mapped_column(primary_key=True)
+    vector: Mapped[bytes]
+
+
+class BenchmarkItem(Base):
+    """A problem that training data must not contain."""
+
+    __tablename__ = "benchmark_items"
+
+    benchmark: Mapped[str] = mapped_column(primary_key=True)
+    item_id: Mapped[str] = mapped_column(primary_key=True)
+    text: Mapped[str]
+    text_hash: Mapped[str]
+
+
+class Release(Base):
+    """An immutable, numbered dataset; making one whose content is the newest's returns that one."""
+
+    __tablename__ = "releases"
+
+    release_id: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
+    content_hash: Mapped[str] = mapped_column(unique=True)
+    parent_id: Mapped[int | None] = mapped_column(ForeignKey(f"{SCHEMA}.releases.release_id"))
+    path: Mapped[str]
+    manifest: Mapped[Json]
+    rows: Mapped[int]  # of KodCode-V1, all splits
+    run_id: Mapped[str | None]
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class ReleaseItem(Base):
+    """Which row went where."""
+
+    __tablename__ = "release_items"
+    __table_args__ = (
+        ForeignKeyConstraint(["release_id"], [f"{SCHEMA}.releases.release_id"]),
+        Index("ix_release_items_triplet_id", "triplet_id"),
+    )
+
+    release_id: Mapped[int] = mapped_column(primary_key=True)
+    format: Mapped[str] = mapped_column(primary_key=True)
+    triplet_id: Mapped[str] = mapped_column(ForeignKey(f"{SCHEMA}.triplets.triplet_id"), primary_key=True)
+    split: Mapped[str]
