@@ -1,0 +1,154 @@
+"""Anthropic's messages API."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Mapping
+from typing import Any
+
+import anthropic
+
+from tasks.llm.types import (
+    Completion,
+    ProviderError,
+    ProviderMisconfigured,
+    ProviderRefused,
+    Request,
+    Usage,
+)
+from tasks.llm.wire import Endpoint, check_base_url, check_key, client_options, encodable, label, mapping, tokens
+
+KEY_VARIABLE = "ANTHROPIC_API_KEY"
+BASE_URL_VARIABLE = "ANTHROPIC_BASE_URL"
+DEFAULT_BASE_URL = "https://api.anthropic.com"
+DEFAULT_MAX_TOKENS = 8192
+
+_FINISH_REASONS = {
+    "end_turn": "stop",
+    "stop_sequence": "stop",
+    "max_tokens": "length",
+    "model_context_window_exceeded": "length",
+    "refusal": "content_filter",
+}
+
+
+class AnthropicProvider:
+    """Asks the messages endpoint; there is no raw completion.
+
+    The key comes from ANTHROPIC_API_KEY and nowhere else. `base_url` goes before ANTHROPIC_BASE_URL, which goes before
+    Anthropic's own. `timeout_s` is the longest silence, `deadline_s` the longest a request may take with its retries.
+    Raises ProviderMisconfigured where the key is missing or the URL is none.
+    """
+
+    name = "anthropic"
+    has_completions = False
+
+    def __init__(
+        self,
+        base_url: str | None = None,
+        *,
+        timeout_s: float = 600.0,
+        connect_timeout_s: float = 10.0,
+        deadline_s: float = 1800.0,
+        max_retries: int = 4,
+        max_connections: int = 1000,
+    ) -> None:
+        source, url = "The base URL", base_url
+        if url is None:
+            source, url = BASE_URL_VARIABLE, os.environ.get(BASE_URL_VARIABLE) or DEFAULT_BASE_URL
+        key = check_key(os.environ.get(KEY_VARIABLE, ""), KEY_VARIABLE)
+        if not key:
+            raise ProviderMisconfigured(f"No key for Anthropic: set {KEY_VARIABLE}.")
+        self._endpoint = Endpoint(check_base_url(url, source), KEY_VARIABLE, key)
+        self._timeout_s = timeout_s
+        self._deadline_s = deadline_s
+        self._client = anthropic.AsyncAnthropic(
+            api_key=key,
+            base_url=self._endpoint.url,
+            max_retries=max_retries,
+            http_client=anthropic.DefaultAsyncHttpxClient(
+                **client_options(timeout_s, connect_timeout_s, max_connections)
+            ),
+        )
+
+    async def complete(self, request: Request) -> Completion:
+        """Ask once. Raises ProviderUnavailable, ProviderRefused or ProviderMisconfigured."""
+        if request.prompt is not None:
+            raise ProviderMisconfigured(
+                "Anthropic has no raw completions endpoint, so it cannot continue a prompt. Ask with messages instead."
+            )
+        try:
+            async with asyncio.timeout(self._deadline_s):
+                raw = await self._client.messages.with_raw_response.create(**_parameters(request))
+        except TimeoutError:
+            raise self._endpoint.timed_out(self._deadline_s) from None
+        except UnicodeEncodeError:
+            raise ProviderRefused("The prompt holds lone surrogates, which no server can be sent.") from None
+        except anthropic.AnthropicError as error:
+            raise self._translate(error, request) from None
+        response = raw.http_response
+        body = self._endpoint.json_object(response)
+        text, reasoning, finish_reason = self._content(body, response.text)
+        return Completion(
+            text=text,
+            reasoning=reasoning,
+            finish_reason=finish_reason,
+            usage=_usage(mapping(body.get("usage"))),
+            provider_request_id=label(response.headers.get("request-id") or body.get("id"), "") or None,
+            retries=raw.retries_taken,
+        )
+
+    async def close(self) -> None:
+        await self._client.close()
+
+    def _translate(self, error: anthropic.AnthropicError, request: Request) -> ProviderError:
+        if isinstance(error, anthropic.APIStatusError):
+            return self._endpoint.of_status(error.status_code, error.response.text, request.model)
+        if isinstance(error, anthropic.APITimeoutError):
+            return self._endpoint.timed_out(self._timeout_s)
+        return self._endpoint.unreachable(error.__cause__ or error)
+
+    def _content(self, body: Mapping[str, Any], raw: str) -> tuple[str, str | None, str]:
+        """Text, thinking and finish reason."""
+        blocks = body.get("content")
+        finish_reason = label(body.get("stop_reason"), "stop")
+        finish_reason = _FINISH_REASONS.get(finish_reason, finish_reason)
+        if not isinstance(blocks, list) or (not blocks and finish_reason not in ("length", "content_filter")):
+            raise self._endpoint.nonsense("content", raw)
+        text = [block["text"] for block in map(mapping, blocks) if isinstance(block.get("text"), str)]
+        thinking = [block["thinking"] for block in map(mapping, blocks) if isinstance(block.get("thinking"), str)]
+        if not text and not thinking and finish_reason not in ("length", "content_filter"):
+            raise self._endpoint.nonsense("text", raw)
+        return encodable("".join(text)), encodable("".join(thinking)) or None, finish_reason
+
+
+def _parameters(request: Request) -> dict[str, Any]:
+    sampling = request.sampling
+    system = "\n\n".join(message.content for message in request.messages if message.role == "system")
+    optional: dict[str, Any] = {
+        "system": system or None,
+        "temperature": sampling.temperature,
+        "top_p": sampling.top_p,
+        "stop_sequences": list(sampling.stop) or None,
+    }
+    return {
+        "model": request.model,
+        "max_tokens": sampling.max_tokens or DEFAULT_MAX_TOKENS,
+        "messages": [
+            {"role": message.role, "content": message.content}
+            for message in request.messages
+            if message.role != "system"
+        ],
+        **{name: value for name, value in optional.items() if value is not None},
+    }
+
+
+def _usage(usage: Mapping[str, Any]) -> Usage:
+    """Anthropic counts cached and newly cached input apart from `input_tokens`; here input is all of it."""
+    cached = tokens(usage.get("cache_read_input_tokens"))
+    return Usage(
+        input_tokens=tokens(usage.get("input_tokens")) + cached + tokens(usage.get("cache_creation_input_tokens")),
+        cached_input_tokens=cached,
+        output_tokens=tokens(usage.get("output_tokens")),
+    )

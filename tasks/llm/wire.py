@@ -1,0 +1,212 @@
+"""What the HTTP providers share: the connection pool, which replies are worth a retry, and failures in plain words."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx2
+
+from tasks.llm.types import ProviderError, ProviderMisconfigured, ProviderRefused, ProviderUnavailable
+
+MAX_RETRY_AFTER_S = 120.0
+EXCERPT_LENGTH = 200
+# Larger than any context window: a server that counts more is wrong, and the ledger's columns have an end.
+MAX_TOKENS = 100_000_000
+
+# All of these would hold for every other request too, whatever status the server sends them with.
+_NO_CREDIT = re.compile(
+    r"insufficient[_ ]quota|exceeded your current quota|credit balance is too low|insufficient[_ ](?:balance|credits?)"
+    r"|billing_hard_limit",
+    re.IGNORECASE,
+)
+_WRONG_PARAMETER = re.compile(
+    r"unsupported[_ ](?:parameter|value)|unknown parameter|unrecognized request argument"
+    r"|extra inputs are not permitted|cannot both be specified|unexpected keyword"
+    r"|not supported in the v1/(?:chat/)?completions endpoint|model_not_found|invalid model|model .{0,200}does not exist",
+    re.IGNORECASE,
+)
+_KEY_LIKE = re.compile(r"\bsk-[\w*-]{6,}")
+
+
+def printable(text: str, limit: int = EXCERPT_LENGTH) -> str:
+    """`text` on one line without control characters, cut at `limit`: what a terminal and a log may see."""
+    head = "".join(char if char.isprintable() else " " for char in text[: limit * 8])
+    return " ".join(head.split())[:limit]
+
+
+def encodable(text: str) -> str:
+    """`text` with lone surrogates (JSON can carry them, UTF-8 cannot) replaced."""
+    return text.encode("utf-8", "replace").decode() if _has_surrogates(text) else text
+
+
+def _has_surrogates(text: str) -> bool:
+    return not text.isascii() and any("\ud800" <= char <= "\udfff" for char in text)
+
+
+def label(value: object, default: str) -> str:
+    """A short identifier that the server sent (finish reason, request id), safe for a column."""
+    return printable(encodable(value), 100) or default if isinstance(value, str) else default
+
+
+def tokens(value: object) -> int:
+    """A token count from outside; what is not a plausible count is zero."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        return 0
+    return max(0, min(int(value), MAX_TOKENS))
+
+
+def mapping(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def retry_after_s(headers: httpx2.Headers) -> float | None:
+    """Seconds that the server asks to wait (RFC 9110, 10.2.3, and the millisecond header of OpenAI)."""
+    for name, unit in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
+        value = headers.get(name)
+        if value is None:
+            continue
+        try:
+            return float(value) * unit
+        except ValueError:
+            pass
+        try:
+            when = parsedate_to_datetime(value)
+        except ValueError:
+            continue
+        return (when.replace(tzinfo=when.tzinfo or UTC) - datetime.now(UTC)).total_seconds()
+    return None
+
+
+async def _spare_hopeless_retries(response: httpx2.Response) -> None:
+    """Tell the SDK, in the header that both SDKs obey, not to retry what cannot get better soon.
+
+    Both would retry an exhausted account, and one of them would sleep for as long as any server says.
+    """
+    if response.status_code < 400:
+        return
+    delay = retry_after_s(response.headers)
+    hopeless = delay is not None and not delay <= MAX_RETRY_AFTER_S
+    if not hopeless and response.status_code == 429:
+        await response.aread()
+        hopeless = _NO_CREDIT.search(response.text) is not None
+    if hopeless:
+        response.headers["x-should-retry"] = "false"
+
+
+def client_options(timeout_s: float, connect_timeout_s: float, connections: int) -> dict[str, Any]:
+    """Keyword arguments for the SDK's own http client class."""
+    return {
+        # Waiting for a free connection is queueing, not a fault: the gateway bounds what is in flight.
+        "timeout": httpx2.Timeout(timeout_s, connect=connect_timeout_s, pool=None),
+        "limits": httpx2.Limits(max_connections=connections, max_keepalive_connections=connections),
+        "event_hooks": {"response": [_spare_hopeless_retries]},
+    }
+
+
+def check_base_url(url: str, source: str) -> str:
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ProviderMisconfigured(f"{source} is not an http(s) URL. Write it like http://127.0.0.1:8000/v1.")
+    return url
+
+
+def check_key(key: str, variable: str) -> str:
+    """The key without the newline that `$(cat file)` leaves; what no http header may hold is an error."""
+    key = key.strip()
+    if not key.isascii() or not key.isprintable() or " " in key:
+        raise ProviderMisconfigured(f"{variable} holds characters that no API key has. Set it again.")
+    return key
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Who is asked, and how its failures read. The key is known here only to be struck out of messages."""
+
+    url: str
+    key_variable: str
+    secret: str = field(repr=False)
+
+    @property
+    def shown(self) -> str:
+        parts = urlsplit(self.url)
+        port = f":{parts.port}" if parts.port else ""
+        return f"{parts.scheme}://{parts.hostname}{port}{parts.path}"
+
+    def clean(self, text: str) -> str:
+        """What a server said, fit for a message: printable, short, without keys (some servers echo them)."""
+        if len(self.secret) >= 8:
+            text = text.replace(self.secret, "[key]")
+        return _KEY_LIKE.sub("[key]", printable(encodable(text)))
+
+    def of_status(self, status: int, body: str, model: str) -> ProviderError:
+        """The error that an HTTP error status means."""
+        words, code = _message(body)
+        diagnosis = f"{code} {words[:300]}"  # not more: some servers quote the prompt, which may speak of anything
+        kind: type[ProviderError] = ProviderMisconfigured
+        if status == 401:
+            what, advice = f"{self.shown} does not accept the key in {self.key_variable}", "Set the right key."
+        elif status == 402 or (status < 500 and _NO_CREDIT.search(diagnosis)):
+            what, advice = f"The account behind {self.key_variable} has no credit left at {self.shown}", "Top it up."
+        elif status == 403:
+            what, advice = f"{self.shown} forbids the model {model!r} to the key in {self.key_variable}", ""
+        elif status in (404, 405, 410):
+            what = f"{self.shown} has no model {model!r} at this endpoint"
+            advice = "Check the model's name and the base URL."
+        elif status in (400, 422) and _WRONG_PARAMETER.search(diagnosis):
+            what, advice = f"{self.shown} does not take requests of this kind for the model {model!r}", ""
+        elif status in (400, 413, 422):
+            kind, what, advice = ProviderRefused, f"{self.shown} refused the request", ""
+        elif status == 429:
+            kind, what, advice = ProviderUnavailable, f"{self.shown} still limits the rate after all retries", ""
+        else:
+            kind, what, advice = ProviderUnavailable, f"{self.shown} failed", ""
+        said = f"It said: {self.clean(words) or 'nothing'}"
+        return kind(f"{what} (status {status}). {said} {advice}".rstrip())
+
+    def timed_out(self, limit_s: float) -> ProviderUnavailable:
+        return ProviderUnavailable(f"{self.shown} gave no whole answer within {limit_s:g} seconds.")
+
+    def unreachable(self, cause: BaseException | None) -> ProviderUnavailable:
+        why = self.clean(str(cause)) if cause is not None else ""
+        kind = type(cause).__name__ if cause is not None else "no connection"
+        return ProviderUnavailable(
+            f"{self.shown} cannot be reached or broke off ({kind}{': ' + why if why else ''}). "
+            "Is the server running, and the base URL right?"
+        )
+
+    def nonsense(self, what: str, body: str) -> ProviderUnavailable:
+        return ProviderUnavailable(f"{self.shown} answered without {what}: {self.clean(body) or '(empty)'}")
+
+    def json_object(self, response: httpx2.Response) -> Mapping[str, Any]:
+        """The body of a successful reply as a JSON object; raises ProviderUnavailable where it is none."""
+        try:
+            body = json.loads(response.content)
+        except (ValueError, RecursionError):
+            raise self.nonsense("JSON", response.text) from None
+        if not isinstance(body, dict):
+            raise self.nonsense("a JSON object", response.text)
+        if body.get("error"):
+            raise self.nonsense("an answer", _message(response.text)[0])
+        return body
+
+
+def _message(body: str) -> tuple[str, str]:
+    """The words and the error code in an error body: every server wraps them differently."""
+    try:
+        data = json.loads(body)
+    except (ValueError, RecursionError):
+        return body, ""
+    error = mapping(data).get("error") or data
+    words = error
+    for name in ("message", "detail"):
+        words = mapping(words).get(name) or words
+    codes = [str(value) for name in ("code", "type") if isinstance(value := mapping(error).get(name), str)]
+    return words if isinstance(words, str) else body, " ".join(codes)
