@@ -1,0 +1,200 @@
+"""Connecting and migrating: errors say what to do, two processes at once are safe, models and schema agree."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import Engine, inspect, text
+
+from tasks.store import DatabaseUnavailable, MigrationFailed, SchemaTooNew, connect, migrate
+from tasks.store import database as module
+from tasks.store.schema import SCHEMA, Base
+
+
+def test_models_and_migrated_schema_agree(database: Engine) -> None:
+    with database.connect() as connection:
+        context = MigrationContext.configure(
+            connection,
+            opts={
+                "include_schemas": True,
+                "include_name": lambda name, kind, _: (kind != "schema" or name == SCHEMA)
+                and (kind != "table" or name not in (module.VERSION_TABLE, module.VIEW_TABLE)),
+                "version_table_schema": SCHEMA,
+                "compare_type": True,
+                "compare_server_default": True,
+            },
+        )
+        assert compare_metadata(context, Base.metadata) == []
+
+
+def test_migrated_schema_is_what_the_models_would_create(database: Engine, empty_database: Engine) -> None:
+    """Alembic compares neither check constraints nor the conditions of partial indexes: the catalogue does."""
+
+    def catalogue(engine: Engine) -> set[tuple[object, ...]]:
+        with engine.connect() as connection:
+            rows = connection.execute(
+                text(
+                    "select conrelid::regclass::text, conname, pg_get_constraintdef(oid) from pg_constraint"
+                    " where connamespace = to_regnamespace(:s)"
+                    " union all select tablename, indexname, indexdef from pg_indexes where schemaname = :s"
+                    " union all select table_name, column_name, concat_ws(' ', udt_name, is_nullable, column_default,"
+                    " numeric_precision, numeric_scale) from information_schema.columns where table_schema = :s"
+                ),
+                {"s": SCHEMA},
+            )
+            own = (module.VERSION_TABLE, module.VIEW_TABLE)
+            views = inspect(connection).get_view_names(SCHEMA)
+            return {tuple(row) for row in rows if row[0].rpartition(".")[2] not in (*own, *views)}
+
+    with empty_database.begin() as connection:
+        connection.execute(text(f"create schema {SCHEMA}"))
+        Base.metadata.create_all(connection)
+    assert catalogue(database) == catalogue(empty_database)
+
+
+def test_migrating_again_changes_nothing(database: Engine) -> None:
+    def catalogue() -> object:
+        with database.connect() as connection:
+            return connection.execute(
+                text("select oid, relname, xmin from pg_class where relnamespace = to_regnamespace(:s) order by 1"),
+                {"s": SCHEMA},
+            ).all()
+
+    before = catalogue()
+    migrate(database)
+    assert catalogue() == before
+
+
+def test_two_migrations_at_once_make_one_schema(empty_database: Engine) -> None:
+    errors: list[BaseException] = []
+    barrier = threading.Barrier(4)
+
+    def run() -> None:
+        engine = connect(empty_database.url.render_as_string(hide_password=False))
+        try:
+            barrier.wait()
+            migrate(engine)
+        except BaseException as error:  # noqa: BLE001 (handed to the test)
+            errors.append(error)
+        finally:
+            engine.dispose()
+
+    threads = [threading.Thread(target=run) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert errors == []
+    with empty_database.connect() as connection:
+        assert connection.scalar(text("select count(*) from kodcode.alembic_version")) == 1
+        assert connection.scalar(text("select count(*) from kodcode.view_version")) == 1
+
+
+def test_a_newer_schema_is_refused_and_left_alone(database: Engine) -> None:
+    with database.begin() as connection:
+        connection.execute(text("update kodcode.alembic_version set version_num = '9999'"))
+    with pytest.raises(SchemaTooNew, match="schema version 9999") as caught:
+        migrate(database)
+    assert "\n" not in str(caught.value)
+    assert str(database.url.password) not in str(caught.value)
+    with database.connect() as connection:
+        assert connection.scalar(text("select version_num from kodcode.alembic_version")) == "9999"
+
+
+@pytest.mark.parametrize("scheme", ["postgresql", "postgres", "postgresql+psycopg"])
+def test_common_url_schemes_open_the_database(database: Engine, scheme: str) -> None:
+    engine = connect(database.url.set(drivername="postgresql").render_as_string(hide_password=False).replace(
+        "postgresql", scheme, 1))
+    with engine.connect() as connection:
+        assert connection.scalar(text("select 1")) == 1
+    assert engine.dialect.driver == "psycopg"
+    engine.dispose()
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"password": "wrong-secret"}, "password authentication failed"),
+        ({"port": 1}, "Connection refused|connection failed"),
+        ({"database": "absent"}, "does not exist"),
+    ],
+)
+def test_an_unusable_database_is_explained_without_the_password(
+    database: Engine, change: dict[str, object], said: str
+) -> None:
+    engine = connect(database.url.set(**change).render_as_string(hide_password=False))  # type: ignore[arg-type]
+    with pytest.raises(DatabaseUnavailable, match=said) as caught:
+        migrate(engine)
+    assert "KODCODE_DATABASE_URL" in str(caught.value)
+    for secret in (str(database.url.password), "wrong-secret"):
+        assert secret not in str(caught.value)
+    engine.dispose()
+
+
+@pytest.mark.parametrize("url", ["sqlite:///x.db", "mysql://u:hush@h/d", "hush", "", "postgresql://u:hush@h:port/d"])
+def test_a_url_that_is_not_postgresql_is_refused_without_repeating_it(url: str) -> None:
+    with pytest.raises(DatabaseUnavailable, match="postgresql://USER") as caught:
+        connect(url)
+    assert "hush" not in str(caught.value)
+
+
+def test_a_user_without_rights_is_told_so(database: Engine) -> None:
+    with database.begin() as connection:
+        connection.execute(text("drop schema kodcode cascade"))
+        connection.execute(text("drop role if exists reader"))
+        connection.execute(text("create role reader login password 'x'"))
+    engine = connect(database.url.set(username="reader", password="x").render_as_string(hide_password=False))
+    with pytest.raises(DatabaseUnavailable, match="may not create the schema"):
+        migrate(engine)
+    engine.dispose()
+
+
+class TestViews:
+    @pytest.fixture(autouse=True)
+    def _folder(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        (tmp_path / "views").mkdir()
+        (tmp_path / "migrations").symlink_to(module.SQL_FOLDER / "migrations")
+        monkeypatch.setattr(module, "SQL_FOLDER", tmp_path)
+        self.views = tmp_path / "views"
+
+    def shown(self, engine: Engine, name: str) -> list[str]:
+        with engine.connect() as connection:
+            return list(connection.execute(text(f"select * from kodcode.{name}")).keys())
+
+    def test_are_made_in_order_and_follow_their_files(self, database: Engine) -> None:
+        (self.views / "10_base.sql").write_text(
+            "create view kodcode.base as select run_id, 5 % 2 as odd from kodcode.runs where flow like 'a%';"
+            "comment on view kodcode.base is '100 %';"
+        )
+        (self.views / "20_top.sql").write_text("create view kodcode.top as select odd from kodcode.base;")
+        migrate(database)
+        assert self.shown(database, "top") == ["odd"]
+        # Fewer columns: `create or replace` alone could not do that.
+        (self.views / "10_base.sql").write_text("create view kodcode.base as select 1 as odd;")
+        migrate(database)
+        assert self.shown(database, "base") == ["odd"]
+        (self.views / "20_top.sql").unlink()
+        migrate(database)
+        with database.connect() as connection:
+            assert inspect(connection).get_view_names(SCHEMA) == ["base"]
+
+    def test_of_users_stop_a_change_with_their_name_and_lose_nothing(self, database: Engine) -> None:
+        (self.views / "base.sql").write_text("create view kodcode.base as select 1 as a;")
+        migrate(database)
+        with database.begin() as connection:
+            connection.execute(text("create view public.mine as select a from kodcode.base"))
+        (self.views / "base.sql").write_text("create view kodcode.base as select 2 as b;")
+        with pytest.raises(MigrationFailed, match="depend"):
+            migrate(database)
+        assert self.shown(database, "base") == ["a"]
+
+    def test_that_are_wrong_name_their_file_and_change_nothing(self, empty_database: Engine) -> None:
+        (self.views / "broken.sql").write_text("create view kodcode.broken as selec 1")
+        with pytest.raises(MigrationFailed, match=r"broken\.sql .*syntax error"):
+            migrate(empty_database)
+        with empty_database.connect() as connection:
+            assert connection.scalar(text("select to_regnamespace('kodcode')")) is None
