@@ -103,6 +103,6 @@ def _price(file: Path, model: str, entry: Any) -> Price:
 
     dated, source = entry.get("date"), entry.get("source", "")
     if not (dated is None or type(dated) is date) or not isinstance(source, str):
-        raise PriceError(f'{file}: ["{model}"]: date is written 2025-01-31 without quotes, source is a text in quotes.')
+        raise PriceError(f'{file}: ["{model}"]: write date = 2025-01-31 without quotes, source = "..." with them.')
     full = dollars("input")
     return Price(full, dollars("cached_input", full), dollars("output"), dated, source)

@@ -30,7 +30,8 @@ _NO_CREDIT = re.compile(
 _WRONG_PARAMETER = re.compile(
     r"unsupported[_ ](?:parameter|value)|unknown parameter|unrecognized request argument"
     r"|extra inputs are not permitted|cannot both be specified|unexpected keyword"
-    r"|not supported in the v1/(?:chat/)?completions endpoint|model_not_found|invalid model|model .{0,200}does not exist",
+    r"|not supported in the v1/(?:chat/)?completions endpoint|model_not_found|invalid model"
+    r"|model .{0,200}does not exist",
     re.IGNORECASE,
 )
 _KEY_LIKE = re.compile(r"\bsk-[\w*-]{6,}")
