@@ -1,0 +1,116 @@
+"""Live progress of a run, and the tables at its end."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Mapping, Sequence
+from types import TracebackType
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.table import Table
+from rich.text import Text
+
+from flows.cli.errors import printable
+
+STAGES = {
+    "propose": "questions asked", "solve": "trials solved and judged", "convert": "conversions proven",
+    "respond": "responses judged",
+}
+
+
+class Display:
+    """A bar a stage; where standard error is no terminal, a line when a stage is done."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._live = console.is_terminal
+        self._bars = Progress(
+            TextColumn("{task.description:26}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
+            console=console, disable=not self._live,
+        )
+        self._tasks: dict[str, TaskID] = {}
+        self._totals: dict[str, int] = {}
+        self._done: dict[str, int] = {}
+        self._lock = threading.Lock()
+
+    def __enter__(self) -> Display:
+        self._bars.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._bars.stop()
+
+    def begin(self, stage: str, total: int) -> None:
+        """`total` more rows are to be worked on in this stage."""
+        with self._lock:
+            self._totals[stage] = self._totals.get(stage, 0) + total
+            self._done.setdefault(stage, 0)
+            if self._live and self._totals[stage]:
+                if stage not in self._tasks:
+                    self._tasks[stage] = self._bars.add_task(STAGES.get(stage, stage), total=0)
+                self._bars.update(self._tasks[stage], total=self._totals[stage])
+
+    def advance(self, stage: str, count: int = 1) -> None:
+        """`count` rows have ended."""
+        with self._lock:
+            self._done[stage] = self._done.get(stage, 0) + count
+            if self._live:
+                self._bars.advance(self._tasks[stage], count)
+            elif self._done[stage] == self._totals[stage]:
+                self._console.print(f"{self._done[stage]:6} {STAGES.get(stage, stage)}")
+
+    def say(self, message: str) -> None:
+        """A remark that stays above the bars."""
+        self._bars.console.print(Text(printable(message)), soft_wrap=True)
+
+
+def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Table:
+    """A rich table; whatever came from a model is shown, never interpreted."""
+    made = Table(title=title or None, header_style="bold", title_justify="left")
+    collected = [list(row) for row in rows]
+    for index, column in enumerate(columns):
+        numeric = all(isinstance(row[index], int | float | type(None)) for row in collected)
+        made.add_column(Text(column), justify="right" if numeric and collected else "left", overflow="fold")
+    for row in collected:
+        made.add_row(*(Text(cell(value)) for value in row))
+    return made
+
+
+def cell(value: object) -> str:
+    """One value of a table as printable text."""
+    if value is None:
+        return ""
+    if isinstance(value, float):
+        return f"{value:,.4g}"
+    return printable(str(value))
+
+
+def funnel_table(funnel: Mapping[str, Any]) -> Table:
+    """The table at the end of a run, with a line of totals."""
+    names = (
+        "proposed", "duplicates", "contaminated", "verified", "easy", "medium", "hard", "failed", "complete",
+        "online_judge", "responses_kept",
+    )
+    made = Table(header_style="bold", show_footer=True)
+    made.add_column("subset", footer="all")
+    shown = {
+        "duplicates": "dup.", "contaminated": "contam.", "online_judge": "online judge", "responses_kept": "responses",
+        "failed": "fail",
+    }
+    for name in names:
+        total = sum(getattr(row, name) for row in funnel.values())
+        made.add_column(shown.get(name, name), justify="right", footer=str(total))
+    costs = [row.cost_usd for row in funnel.values()]
+    made.add_column("cost", justify="right", footer=cost(None if None in costs else sum(costs)))
+    for subset, row in funnel.items():
+        made.add_row(subset, *(str(getattr(row, name)) for name in names), cost(row.cost_usd))
+    return made
+
+
+def cost(value: float | None) -> str:
+    """Dollars; a sum with an unknown price in it is unknown."""
+    return "unknown" if value is None else f"${value:,.2f}"

@@ -1,0 +1,67 @@
+"""Which errors are the user's or the surroundings' to mend, and how they are told."""
+
+from __future__ import annotations
+
+import re
+
+from tasks.history import UnknownId
+from tasks.llm import PriceTableError
+from tasks.llm.offline import BankError
+from tasks.llm.types import ProviderError
+from tasks.sandbox import SandboxError
+from tasks.screening import BenchmarkFileError, EmbedderError
+from tasks.settings import ConfigurationError
+from tasks.store import StoreError
+from tasks.subsets import SubsetError
+from tasks.work import InfrastructureFailed, ProviderDown
+
+
+class UsageError(Exception):
+    """The command line asks for something impossible."""
+
+
+class RowsLeft(Exception):
+    """The run went through, but some rows failed for reasons of infrastructure."""
+
+
+# Exit statuses by class; an error of no class here is a bug and keeps its traceback.
+STATUSES: tuple[tuple[type[Exception], int], ...] = (
+    (RowsLeft, 3),
+    (UsageError, 2),
+    (ConfigurationError, 2),
+    (UnknownId, 2),
+    (SubsetError, 2),
+    (BenchmarkFileError, 2),
+    (EmbedderError, 1),
+    (PriceTableError, 2),
+    (BankError, 1),
+    (StoreError, 1),
+    (ProviderError, 1),
+    (ProviderDown, 1),
+    (SandboxError, 1),
+    (InfrastructureFailed, 1),
+    (OSError, 1),
+)
+
+
+def root(error: BaseException) -> BaseException:
+    """The first error of a group, as deep as they are nested."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
+
+
+def exit_status(error: Exception) -> int | None:
+    """The exit status of an expected error, None for a bug."""
+    found = root(error)
+    return next((status for kind, status in STATUSES if isinstance(found, kind)), None)
+
+
+def paragraph(error: Exception) -> str:
+    """The message without control characters, which a provider's answer or a file's content may have brought in."""
+    return printable(str(root(error)))
+
+
+def printable(value: str) -> str:
+    """`value` with every control character but newline and tab made visible."""
+    return re.sub(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]", lambda m: f"\\x{ord(m[0]):02x}", value)

@@ -1,0 +1,157 @@
+"""The commands that look: sql, why, audit."""
+
+from __future__ import annotations
+
+import csv
+import json
+import sys
+from dataclasses import asdict
+from datetime import datetime
+from decimal import Decimal
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.text import Text
+from rich.tree import Tree
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+
+from flows.cli.context import AsJson, DataDir, backends_to_look
+from flows.cli.display import cell, table
+from flows.cli.errors import UsageError
+from tasks import history
+
+out = Console(highlight=False)
+EXCERPT = 300
+
+
+def sql(
+    query: Annotated[str, typer.Argument(help="One SQL statement; tables and views need no schema name.")],
+    as_json: AsJson = False,
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV with a header line.")] = False,
+    data_dir: DataDir = None,
+) -> None:
+    """Ask the database, read-only: kodcode sql "select * from v_funnel"."""
+    if as_json and as_csv:
+        raise UsageError("--json and --csv exclude each other.")
+    with backends_to_look(data_dir) as backends, backends.engine.connect() as connection:
+        connection.execute(text("set transaction read only"))
+        connection.execute(text("set local search_path = kodcode, public"))
+        try:
+            # The statement goes to the driver as it is: a colon or a percent sign in it is SQL, not a parameter.
+            result = connection.exec_driver_sql(query.replace("%", "%%") if "%" in query else query)
+        except DBAPIError as error:
+            raise UsageError(f"PostgreSQL refused the statement: {str(error.orig).strip()}") from None
+        columns = list(result.keys()) if result.returns_rows else []
+        rows = result.fetchall() if result.returns_rows else []
+    if as_json:
+        print(json.dumps([dict(zip(columns, row, strict=True)) for row in rows], default=_plain))  # noqa: T201
+    elif as_csv:
+        writer = csv.writer(sys.stdout)
+        writer.writerow(columns)
+        writer.writerows([_plain(value) if isinstance(value, dict | list) else value for value in row] for row in rows)
+    else:
+        out.print(table("", columns, [[_cut(cell(value)) for value in row] for row in rows]))
+        out.print(f"{len(rows)} row{'' if len(rows) == 1 else 's'}")
+
+
+def why(
+    row_id: Annotated[str, typer.Argument(metavar="ID", help="Leetcode_00000012, Leetcode_00000012_I or ...:0.")],
+    as_json: AsJson = False,
+    data_dir: DataDir = None,
+) -> None:
+    """Tell a row's whole history: seed, prompt, question, screening, trials, conversions, responses, releases."""
+    with backends_to_look(data_dir) as backends:
+        story = history.why(backends.engine, row_id)
+    if as_json:
+        print(json.dumps(story, default=_plain))  # noqa: T201
+        return
+    out.print(_tree(story), soft_wrap=True)
+
+
+def audit(as_json: AsJson = False, data_dir: DataDir = None) -> None:
+    """Prove that nothing was lost: every row accepted, rejected for a reason, failed or pending; exit status 1 if not."""
+    with backends_to_look(data_dir) as backends:
+        report = history.audit(backends.engine, backends.artifacts)
+    if as_json:
+        print(json.dumps({"clean": report.clean} | asdict(report)))  # noqa: T201
+    else:
+        out.print(table("Checked", ["rows of", "count"], sorted(report.rows.items())))
+        broken = {offender.law for offender in report.offenders}
+        for name, law in report.laws.items():
+            out.print(Text(f"{'BROKEN' if name in broken else 'holds':7}{law}"), soft_wrap=True)
+        if report.offenders:
+            out.print(table("Offenders", ["law", "id", "problem"], [list(asdict(o).values()) for o in report.offenders]))
+    if not report.clean:
+        raise typer.Exit(1)
+
+
+def _tree(story: dict[str, Any]) -> Tree:
+    question = story["question"]
+    tree = Tree(Text(f"{question['question_id']}  {_state(question)}", style="bold"))
+    for seed in story["seeds"]:
+        line = f"seed {seed['seed_id']}  {seed['source']} {seed['revision'] or ''}  {seed['licence'] or 'unknown licence'}"
+        tree.add(_text(line)).add(_text(seed["text"]))
+    asked = tree.add(_text(
+        f"asked {question['provider']}/{question['model']}, prompt {question['prompt_index']}, "
+        f"version {question['prompt_version']}  {_paid(story['asked'])}"
+    ))
+    asked.add(_text(question["text"] or question["detail"] or "no answer yet"))
+    if story["collided_with"]:
+        collided = story["collided_with"]
+        tree.add(_text(
+            "collided with " + " ".join(str(value) for value in collided.values())
+            + f", similarity {question['similarity'] or question['benchmark_similarity']}"
+        ))
+    trials = tree.add(_text(f"{len(story['trials'])} trials"))
+    for trial in story["trials"]:
+        covered = f"  coverage {trial['coverage']:.0f} %" if trial["coverage"] is not None else ""
+        trials.add(_text(
+            f"attempt {trial['attempt']}  {_state(trial)}{covered}  {trial['model']}  "
+            f"{_paid([trial['call']])}  {trial['message'] or ''}"
+        ))
+    for triplet in story["triplets"]:
+        label = f"  {triplet['difficulty']}  passes {triplet['pass_sequence']}" if triplet["difficulty"] else ""
+        branch = tree.add(_text(f"{triplet['triplet_id']}  {triplet['style']}  {_state(triplet)}{label}"))
+        for entry in triplet["tries"] or ():
+            branch.add(_text(f"try {entry.get('attempt')}  {entry['reason'] or 'proven'}  {entry.get('message') or ''}"))
+        for response in story["responses"]:
+            if response["triplet_id"] == triplet["triplet_id"]:
+                branch.add(_text(
+                    f"response {response['attempt']} of {response['model']}  {_state(response)}  "
+                    f"{_paid([response['call']])}  {response['message'] or ''}"
+                ))
+        for item in story["releases"]:
+            if item["triplet_id"] == triplet["triplet_id"]:
+                branch.add(_text(f"in release {item['release_id']}  {item['format']}  {item['split']}"))
+    return tree
+
+
+def _state(row: dict[str, Any]) -> str:
+    return row["status"] if not row.get("reason") else f"{row['status']}: {row['reason']}"
+
+
+def _paid(calls: list[dict[str, Any] | None]) -> str:
+    known = [call for call in calls if call]
+    tokens = sum(call["input_tokens"] + call["output_tokens"] for call in known)
+    costs = [call["cost_usd"] for call in known]
+    return f"{tokens} tokens, {'price unknown' if None in costs else f'${sum(costs):.4f}'}" if known else ""
+
+
+def _text(value: str) -> Text:
+    return Text(_cut(cell(value)))
+
+
+def _cut(value: str) -> str:
+    return value if len(value) <= EXCERPT else f"{value[:EXCERPT]} … ({len(value)} characters)"
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, Decimal):
+        return float(value)
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, dict | list):
+        return json.dumps(value, default=_plain)
+    return str(value)

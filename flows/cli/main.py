@@ -1,0 +1,45 @@
+"""The commands by name, and what the user sees when one cannot go on: one paragraph and an exit status."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from flows.cli import judge, look, pipeline, servers
+from flows.cli.errors import exit_status, paragraph
+
+app = typer.Typer(
+    name="kodcode", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
+    help="Make verified coding data: questions, execution-checked solutions and tests, reasoning responses, datasets.",
+    epilog="Begin with `kodcode demo`; then OPENAI_API_KEY=... kodcode run --subset leetcode --questions 100.",
+)
+app.command()(pipeline.demo)
+app.command()(pipeline.run)
+app.command()(pipeline.release)
+app.command()(servers.up)
+app.command()(servers.down)
+app.command()(servers.status)
+app.command()(servers.doctor)
+app.command()(look.sql)
+app.command()(look.why)
+app.command()(look.audit)
+app.command()(judge.check)
+app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(judge.test)
+
+
+def main() -> None:
+    """Run a command. Exit status: 0 done, 1 failed, 2 wrong usage or settings, 3 rows left for a next run, 130 stopped."""
+    try:
+        app()
+    except KeyboardInterrupt:
+        print("kodcode: stopped. What was answered is stored; the same command continues.", file=sys.stderr)  # noqa: T201
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.exit(0)  # the reader of our output, `head` say, has seen enough
+    except Exception as error:
+        status = exit_status(error)
+        if status is None:
+            raise
+        print(f"kodcode: {paragraph(error)}", file=sys.stderr)  # noqa: T201
+        sys.exit(status)

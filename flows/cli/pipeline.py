@@ -1,0 +1,238 @@
+"""The commands that make data: demo, run, release."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import time
+from collections.abc import Callable, Coroutine
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import typer
+from sqlalchemy import text
+
+from flows.cli.context import AsJson, DataDir, console, note, settings_for
+from flows.cli.display import Display, funnel_table
+from flows.cli.errors import RowsLeft, UsageError
+from tasks.backends import Backends
+from tasks.history import funnel
+from tasks.llm.offline import bank_size
+from tasks.options import Style, Teacher, chosen_subsets
+from tasks.run import progress_display
+from tasks.screen import DEMO
+from tasks.settings import Settings
+from tasks.subsets import SUBSETS
+
+Result = TypeVar("Result")
+
+
+class ProviderChoice(StrEnum):
+    openai = "openai"
+    anthropic = "anthropic"
+    offline = "offline"
+
+
+class StyleChoice(StrEnum):
+    complete = "complete"
+    online_judge = "online_judge"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a run leaves: numbers, files, and where to look."""
+
+    subsets: dict[str, Any]
+    release: dict[str, Any]
+    prefect_ui: str
+
+    def as_json(self) -> str:
+        rows = {name: asdict(row) for name, row in self.subsets.items()}
+        return json.dumps({"subsets": rows, "release": self.release, "prefect_ui": self.prefect_ui})
+
+
+def demo(
+    questions_per_subset: Annotated[
+        int, typer.Option(min=1, help="Questions that the canned teacher is asked for in each of the 12 subsets.")
+    ] = 3,
+    as_json: AsJson = False,
+    data_dir: DataDir = None,
+) -> None:
+    """Make a small dataset with the real pipeline and a canned teacher: no key, no network, about a minute."""
+    known = {name: bank_size(name) for name in SUBSETS}
+    if questions_per_subset > min(known.values()):
+        raise UsageError(
+            f"The canned teacher knows {min(known.values())} questions a subset, not {questions_per_subset}. For more, "
+            "use a real one: OPENAI_API_KEY=... kodcode run --subset leetcode --questions 100."
+        )
+    settings = settings_for(data_dir, demo=True, provider="offline")
+    if not as_json:
+        console.print(
+            "The teacher of this demo is [bold]canned[/bold]: its questions, solutions, conversions and reasoning were "
+            "written beforehand and lie in tasks/llm/offline/bank. All else is real: the servers, the flows, the "
+            "screening, every execution in the sandbox.\n", soft_wrap=True,
+        )
+    started = time.monotonic()
+    outcome, left = _pipeline(
+        settings, list(SUBSETS), "nightly",
+        questions=questions_per_subset, teacher=Teacher(provider="offline"), benchmarks=[DEMO],
+    )
+    if as_json:
+        print(outcome.as_json())  # noqa: T201
+    else:
+        _show(outcome, settings, time.monotonic() - started)
+        console.print(
+            "\nWith a real teacher:\n"
+            "  OPENAI_API_KEY=... ./kodcode run --subset leetcode --questions 100\n"
+            "  ./kodcode run --subset leetcode --questions 100 --base-url http://localhost:8000/v1 --model MODEL\n"
+            "  ANTHROPIC_API_KEY=... ./kodcode run --provider anthropic --model MODEL --subset leetcode\n",
+            soft_wrap=True,
+        )
+    _complain(left)
+
+
+def run(
+    subset: Annotated[list[str], typer.Option(help="Which subset; may be repeated. All 12 where none is named.")] = [],  # noqa: B006
+    questions: Annotated[int, typer.Option(min=1, help="Questions each subset shall hold from this teacher.")] = 100,
+    attempts: Annotated[int, typer.Option(min=1, max=10, help="Solution-and-test attempts a question.")] = 3,
+    responses: Annotated[int, typer.Option(min=1, max=100, help="Reasoning responses a triplet.")] = 3,
+    style: Annotated[
+        list[StyleChoice], typer.Option(help="Styles to convert to; may be repeated. Both where none is named.")
+    ] = [],  # noqa: B006
+    provider: Annotated[ProviderChoice | None, typer.Option(help="Whose API is spoken.", show_default="openai")] = None,
+    model: Annotated[str | None, typer.Option(help="The teacher: questions, solutions, tests, conversions.")] = None,
+    base_url: Annotated[str | None, typer.Option(help="Of an OpenAI-compatible server, including /v1.")] = None,
+    base_model: Annotated[
+        str | None, typer.Option(help="Completes chat templates for Prefill and Filter.", show_default="the teacher")
+    ] = None,
+    reasoning_model: Annotated[
+        str | None, typer.Option(help="Writes the reasoning responses.", show_default="the teacher")
+    ] = None,
+    concurrency: Annotated[int | None, typer.Option(min=1, help="Requests in flight.", show_default="32")] = None,
+    seeds: Annotated[
+        str | None, typer.Option(help="JSONL, Parquet or CSV file, s3:// or hf:// address; needs exactly one --subset.")
+    ] = None,
+    benchmark: Annotated[
+        list[Path], typer.Option(help="File of problems that must not appear (HumanEval, MBPP, own); may be repeated.")
+    ] = [],  # noqa: B006
+    timeout: Annotated[float | None, typer.Option(min=0.1, help="Seconds a trial may run.", show_default="30")] = None,
+    as_json: AsJson = False,
+    data_dir: DataDir = None,
+) -> None:
+    """Run the pipeline with a real teacher, or continue it: what is stored is not asked and not paid again.
+
+    Keys come from OPENAI_API_KEY or ANTHROPIC_API_KEY. Exit status 3 says that some rows failed for reasons of
+    infrastructure and wait for the next run.
+    """
+    names = chosen_subsets(subset)
+    if seeds and len(names) != 1:
+        raise UsageError("--seeds belongs to one subset: name it with --subset.")
+    if timeout is not None:
+        os.environ["KODCODE_TRIAL_TIMEOUT_S"] = str(timeout)
+    settings = settings_for(data_dir)
+    teacher = Teacher(
+        provider=provider.value if provider else None, model=model, base_url=base_url, base_model=base_model,
+        reasoner=reasoning_model, max_concurrency=concurrency,
+    )
+    styles: list[Style] = [choice.value for choice in style] or ["complete", "online_judge"]  # type: ignore[misc]
+    if not as_json and not benchmark:
+        note("No --benchmark is given: questions are not compared with benchmark problems.")
+    started = time.monotonic()
+    outcome, left = _pipeline(
+        settings, names, "nightly", questions=questions, attempts=attempts, responses=responses, styles=styles,
+        teacher=teacher, seeds=seeds, benchmarks=[str(path) for path in benchmark],
+    )
+    if as_json:
+        print(outcome.as_json())  # noqa: T201
+    else:
+        _show(outcome, settings, time.monotonic() - started)
+    _complain(left)
+
+
+def release(
+    subset: Annotated[list[str], typer.Option(help="Which subset; may be repeated. All 12 where none is named.")] = [],  # noqa: B006
+    canned: Annotated[bool, typer.Option("--canned", help="Release the demo's canned answers.")] = False,
+    as_json: AsJson = False,
+    data_dir: DataDir = None,
+) -> None:
+    """Write what is verified now as a numbered dataset; the number stays the same where nothing is new."""
+    settings = settings_for(data_dir, demo=canned)
+    outcome, _ = _pipeline(settings, chosen_subsets(subset), "release", canned=canned)
+    if as_json:
+        print(json.dumps(outcome.release))  # noqa: T201
+    else:
+        console.print(f"{outcome.release['rows']} rows in {outcome.release['path']}", soft_wrap=True)
+
+
+def _pipeline(settings: Settings, names: list[str], flow: str, **parameters: Any) -> tuple[Outcome, int]:
+    """Start what is needed, run the flow with live progress, gather what it left; and how many rows failed."""
+    # Prefect reports a failed flow with its traceback; here the error is told by main().
+    os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
+    backends = Backends.open(settings, note=note)
+    try:
+        flows = _flows(backends)
+        with Display(console) as display:
+            token = progress_display.set(display)
+            try:
+                released = _run(flows[flow](names, **parameters))
+            finally:
+                progress_display.reset(token)
+        with backends.engine.connect() as connection:
+            left = connection.scalar(text("select coalesce(sum(rows), 0) from kodcode.v_stages where status = 'failed'"))
+        outcome = Outcome(
+            funnel(backends.engine, names), {"path": released.path, "rows": released.rows}, prefect_ui(backends)
+        )
+        return outcome, int(left or 0)
+    finally:
+        backends.close()
+
+
+def _flows(backends: Backends) -> dict[str, Callable[..., Coroutine[Any, Any, Any]]]:
+    """The flows by name. Prefect reads its settings when it is imported, so that comes after the servers are known."""
+    if backends.services is not None:
+        backends.services.wait_for_prefect()
+    from flows.nightly import nightly  # noqa: PLC0415
+    from flows.release import release as release_flow  # noqa: PLC0415
+
+    return {"nightly": nightly, "release": release_flow}
+
+
+def _run(flow: Coroutine[Any, Any, Result]) -> Result:
+    async def main() -> Result:
+        return await flow
+
+    return asyncio.run(main())
+
+
+def prefect_ui(backends: Backends) -> str:
+    """The address of Prefect's pages."""
+    if backends.services is not None and backends.services.prefect_ui_url:
+        return backends.services.prefect_ui_url
+    return (backends.settings.prefect_api_url or "").removesuffix("/").removesuffix("/api")
+
+
+def _show(outcome: Outcome, settings: Settings, seconds: float) -> None:
+    console.print(funnel_table(outcome.subsets))
+    folder = f"--data-dir {settings.data_dir} "
+    console.print(
+        f"\n{outcome.release['rows']} verified triplets in {seconds:.0f} s\n"
+        f"  Parquet     {outcome.release['path']}\n"
+        f"  Prefect UI  {outcome.prefect_ui}\n"
+        f"  SQL         ./kodcode sql {folder}\"select * from v_trials limit 5\"\n"
+        f"  psql        ./kodcode status {folder}prints the command\n"
+        f"  one row     ./kodcode why {folder}{next(iter(outcome.subsets))}_00000000\n"
+        f"  stop        ./kodcode down {folder.rstrip()}",
+        soft_wrap=True, markup=False,
+    )
+
+
+def _complain(left: int) -> None:
+    if left:
+        raise RowsLeft(
+            f"{left} rows failed for reasons of infrastructure, not of their content. Nothing is lost: run the same "
+            "command again to try them once more; kodcode sql \"select * from v_stages where status = 'failed'\" shows "
+            "why."
+        )

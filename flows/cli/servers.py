@@ -1,0 +1,102 @@
+"""The commands for the embedded servers: up, down, status, doctor."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import Any
+
+import typer
+from rich.console import Console
+
+from flows.cli.context import AsJson, DataDir, backends_to_look, note, settings_for, settings_to_look
+from flows.cli.display import table
+from tasks import history
+from tasks.backends import Backends, wanted_services
+from tasks.run import policy_of
+from tasks.sandbox import probe
+from tasks.settings import Settings
+from tasks.store import services
+
+out = Console(highlight=False)
+
+
+def up(as_json: AsJson = False, data_dir: DataDir = None) -> None:
+    """Start the embedded servers that no setting replaces: PostgreSQL, S3, Prefect. They stay until `kodcode down`."""
+    settings = settings_for(data_dir)
+    backends = Backends.open(settings, note=note)
+    try:
+        if backends.services is not None:
+            backends.services.wait_for_prefect()
+    finally:
+        backends.close()
+    _print_status(settings, as_json)
+
+
+def down(as_json: AsJson = False, data_dir: DataDir = None) -> None:
+    """Stop the embedded servers; data stay."""
+    settings = settings_to_look(data_dir)
+    stopped = services.down(settings.data_dir)
+    if as_json:
+        print(json.dumps({"stopped": stopped}))  # noqa: T201
+    else:
+        out.print(f"stopped: {', '.join(stopped)}" if stopped else "nothing was running")
+
+
+def status(as_json: AsJson = False, data_dir: DataDir = None) -> None:
+    """Show the servers, how to reach them, and how many rows each stage holds."""
+    _print_status(settings_to_look(data_dir), as_json)
+
+
+def _print_status(settings: Settings, as_json: bool) -> None:
+    found = services.status(settings.data_dir)
+    external = {
+        name: url for name, url in (
+            ("postgres", "KODCODE_DATABASE_URL" if settings.database_url else None),
+            ("s3", settings.artifacts_url), ("prefect", settings.prefect_api_url),
+        ) if url and name not in wanted_services(settings)
+    }
+    if as_json:
+        report: dict[str, Any] = {
+            "data_dir": str(settings.data_dir), "services": [asdict(service) for service in found], "external": external,
+        }
+        print(json.dumps(report, default=str))  # noqa: T201
+        return
+    out.print(table(
+        str(settings.data_dir), ["server", "state", "address", "pid", "log"],
+        [[s.name, s.state, s.url or "", s.pid or "", s.log_path] for s in found],
+    ))
+    for name, address in external.items():
+        out.print(f"{name}: external, {address}")
+    running = {service.name for service in found if service.state == "running"}
+    if "postgres" in running:
+        out.print(f"psql: {services.psql_command(settings.data_dir)}", soft_wrap=True)
+        with backends_to_look(settings.data_dir) as backends:
+            rows = history.stages(backends.engine)
+        out.print(table("", ["stage", "pending", "accepted", "rejected", "failed"], rows))
+
+
+def doctor(as_json: AsJson = False, data_dir: DataDir = None) -> None:
+    """Try everything a run needs, and say what is missing: settings, servers, sandbox."""
+    settings = settings_to_look(data_dir)
+    checks: list[tuple[str, bool, str]] = [("settings", True, str(settings.data_dir))]
+    report = probe(policy_of(settings))
+    for name, problem in report.primitives.items():
+        checks.append((f"sandbox: {name}", problem is None, problem or "works"))
+    checks.append((f"sandbox level: {report.level.value}", report.usable, report.advice))
+    try:
+        with backends_to_look(data_dir) as backends:
+            backends.artifacts.check()
+        checks.append(("database and artifact store", True, "work"))
+    except services.ServiceError as error:
+        checks.append(("servers", False, str(error)))
+    # A primitive that is missing is a fact; what makes kodcode unusable is a level that is refused or a dead server.
+    healthy = all(good for name, good, _ in checks if not name.startswith("sandbox: "))
+    if as_json:
+        print(json.dumps({"healthy": healthy, "checks": [  # noqa: T201
+            {"name": name, "ok": good, "detail": detail} for name, good, detail in checks
+        ]}))
+    else:
+        out.print(table("", ["check", "", "detail"], [[n, "ok" if good else "no", d] for n, good, d in checks]))
+    if not healthy:
+        raise typer.Exit(1)

@@ -1,0 +1,86 @@
+"""Questions: one flow a subset, all made from the registry. Store seeds -> plan -> propose by shard -> screen."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Annotated
+
+from prefect import flow, runtime
+from pydantic import Field
+
+from tasks.generate import STAGE, open_questions, plan_questions, propose_shard, store_seeds
+from tasks.options import Teacher
+from tasks.run import recorded_run
+from tasks.screen import screen, store_benchmarks
+from tasks.subsets import find_subset
+from tasks.summary import publish_funnel
+from tasks.work import shards
+
+Count = Annotated[int, Field(ge=1, le=1_000_000)]
+SubsetFlow = Callable[..., Awaitable[dict[str, int]]]
+
+
+async def generate(
+    subset_name: str, questions: int, teacher: Teacher, seeds: str | None, benchmarks: list[str]
+) -> dict[str, int]:
+    """Propose until the subset holds `questions` places for this teacher, then screen what is new."""
+    subset = find_subset(subset_name)
+    parameters = {
+        "subset": subset.name, "questions": questions, "teacher": teacher.model_dump(), "seeds": seeds,
+        "benchmarks": benchmarks,
+    }
+    async with recorded_run(f"generate-{subset.slug}", parameters, runtime.flow_run.id) as run:
+        models = teacher.resolved(run.settings)
+        await asyncio.to_thread(store_benchmarks, run.engine, benchmarks)
+        pool, report = await asyncio.to_thread(store_seeds, run.engine, subset, seeds)
+        run.progress.note(report)
+        await asyncio.to_thread(plan_questions, run.engine, subset, models, questions, pool)
+        open_ids = await asyncio.to_thread(open_questions, run.engine, subset, models, questions)
+        run.progress.begin(STAGE, len(open_ids))
+        for shard in shards(open_ids, run.settings.shard_size):
+            await propose_shard(subset.name, list(shard), models)
+        counts = await screen(subset.name)
+        await publish_funnel(f"generate-{subset.slug}", [subset.name])
+    return counts
+
+
+def subset_flow(name: str) -> SubsetFlow:
+    """The flow of one subset."""
+    subset = find_subset(name)
+
+    @flow(name=f"generate-{subset.slug}", description=subset.description, flow_run_name=f"generate-{subset.slug}")
+    async def generate_subset(
+        questions: Count = 100, teacher: Teacher = Teacher(), seeds: str | None = None, benchmarks: list[str] = [],  # noqa: B006, B008
+    ) -> dict[str, int]:
+        """Propose new questions and screen them.
+
+        Args:
+            questions: How many places the subset shall hold for this teacher. What it holds already is kept.
+            teacher: Which models are asked, and where.
+            seeds: JSONL, Parquet or CSV file, s3:// or hf:// address to draw prompts from; built-in seeds if empty.
+            benchmarks: Files whose problems must not appear among the questions (HumanEval, MBPP, own).
+        """
+        return await generate(name, questions, teacher, seeds, benchmarks)
+
+    return generate_subset
+
+
+prefill = subset_flow("Prefill")
+leetcode = subset_flow("Leetcode")
+codeforces = subset_flow("Codeforces")
+apps = subset_flow("Apps")
+taco = subset_flow("Taco")
+code_contests = subset_flow("Code_Contests")
+algorithm = subset_flow("Algorithm")
+data_structure = subset_flow("Data_Structure")
+docs = subset_flow("Docs")
+filter_ = subset_flow("Filter")
+package = subset_flow("Package")
+evol = subset_flow("Evol")
+
+SUBSET_FLOWS: dict[str, SubsetFlow] = {
+    "Prefill": prefill, "Leetcode": leetcode, "Codeforces": codeforces, "Apps": apps, "Taco": taco,
+    "Code_Contests": code_contests, "Algorithm": algorithm, "Data_Structure": data_structure, "Docs": docs,
+    "Filter": filter_, "Package": package, "Evol": evol,
+}

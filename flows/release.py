@@ -1,0 +1,22 @@
+"""A numbered, immutable dataset of what is verified now."""
+
+from __future__ import annotations
+
+from prefect import flow, runtime
+
+from tasks.options import chosen_subsets
+from tasks.release import Released, make_release
+from tasks.run import recorded_run
+
+
+@flow(name="release", flow_run_name="release")
+async def release(subsets: list[str] = [], canned: bool = False) -> Released:  # noqa: B006
+    """Write the dataset as Parquet (KodCode-V1 and SFT layouts) with a manifest. Nothing new makes no new number.
+
+    Args:
+        subsets: Which subsets; all 12 if empty.
+        canned: Release the answers of the offline teacher instead of real ones.
+    """
+    names = chosen_subsets(subsets)
+    async with recorded_run("release", {"subsets": names, "canned": canned}, runtime.flow_run.id):
+        return await make_release(names, canned)

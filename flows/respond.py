@@ -1,0 +1,44 @@
+"""Reject sampling: plan the responses -> ask and judge by shard."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Annotated, Literal
+
+from prefect import flow, runtime
+from pydantic import Field
+
+from tasks.options import Teacher, chosen_subsets
+from tasks.respond import STAGE, open_responses, plan_responses, respond_shard
+from tasks.run import recorded_run
+from tasks.summary import publish_funnel
+from tasks.work import shards
+
+AnyStyle = Literal["instruct", "complete", "online_judge"]
+Responses = Annotated[int, Field(ge=1, le=100)]
+
+
+@flow(name="respond", flow_run_name="respond")
+async def respond(
+    subsets: list[str] = [], styles: list[AnyStyle] = ["instruct", "complete", "online_judge"],  # noqa: B006
+    responses: Responses = 3, teacher: Teacher = Teacher(),  # noqa: B008
+) -> int:
+    """Ask a reasoning model for answers to verified questions and keep those whose code passes the tests.
+
+    Args:
+        subsets: Which subsets; all 12 if empty.
+        styles: Which styles' questions are asked.
+        responses: Independent samples a triplet.
+        teacher: Which models are asked, and where.
+    """
+    names = chosen_subsets(subsets)
+    parameters = {"subsets": names, "styles": styles, "responses": responses, "teacher": teacher.model_dump()}
+    async with recorded_run("respond", parameters, runtime.flow_run.id) as run:
+        models = teacher.resolved(run.settings)
+        await asyncio.to_thread(plan_responses, run.engine, names, styles, models, responses)
+        keys = await asyncio.to_thread(open_responses, run.engine, names, styles, models)
+        run.progress.begin(STAGE, len(keys))
+        for shard in shards(keys, run.settings.shard_size):
+            await respond_shard(list(shard), models)
+        await publish_funnel("respond", names)
+    return len(keys)

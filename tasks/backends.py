@@ -1,0 +1,78 @@
+"""The places a run works with: database, artifact store and Prefect server, embedded or named by the user."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from sqlalchemy import Engine
+
+from tasks.settings import ConfigurationError, Settings, load_settings
+from tasks.store import ArtifactStore, Services, connect, migrate, open_artifacts, services
+
+Note = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Backends:
+    """Open connections; `services` are the embedded servers that this data folder runs, if any."""
+
+    settings: Settings
+    engine: Engine
+    artifacts: ArtifactStore
+    services: Services | None
+
+    @classmethod
+    def open(
+        cls, settings: Settings | None = None, note: Note = lambda _: None, *, orchestrated: bool = True
+    ) -> Backends:
+        """Start what is embedded, connect, bring the schema up to date, try the artifact store.
+
+        Without `orchestrated` the Prefect server is left as it is.
+
+        Raises ConfigurationError, ServiceError, DatabaseUnavailable, SchemaTooNew or ArtifactStoreUnavailable.
+        """
+        settings = settings or load_settings()
+        started = start_services(settings, note, orchestrated=orchestrated)
+        database_url = settings.database_url.get_secret_value() if settings.database_url else None
+        if database_url is None and started is not None:
+            database_url = started.database_url
+        if database_url is None:
+            raise ConfigurationError("No database: set KODCODE_DATABASE_URL, or unset it to use the embedded one.")
+        engine = connect(database_url)
+        try:
+            migrate(engine)
+            artifacts = open_artifacts(settings.artifacts_url, settings.s3_endpoint_url, started)
+            artifacts.check()
+        except BaseException:
+            engine.dispose()
+            raise
+        return cls(settings, engine, artifacts, started)
+
+    def close(self) -> None:
+        self.engine.dispose()
+
+
+def wanted_services(settings: Settings) -> frozenset[str]:
+    """Which servers the user has not named and kodcode therefore runs itself."""
+    wanted = set()
+    if settings.database_url is None:
+        wanted.add("postgres")
+    if settings.artifacts_url is None:
+        wanted.add("s3")
+    if settings.prefect_api_url is None:
+        wanted.add("prefect")
+    return frozenset(wanted)
+
+
+def start_services(
+    settings: Settings, note: Note = lambda _: None, *, orchestrated: bool = True
+) -> Services | None:
+    """Bring up what `wanted_services` names and export where it is, for Prefect and for child processes."""
+    wanted = wanted_services(settings) - (frozenset() if orchestrated else {"prefect"})
+    if not wanted:
+        return None
+    started = services.up(settings.data_dir, wanted, note)
+    os.environ.update(started.environment())
+    return started

@@ -1,0 +1,151 @@
+"""Stage 3: the other styles. Every conversion is proven by execution; a model has `tries` tries at each."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+from sqlalchemy import Engine, case, func, literal, select, update
+from sqlalchemy.dialects.postgresql import insert
+
+from tasks.label import STYLE_LETTERS
+from tasks.options import Models
+from tasks.run import Run, current_run
+from tasks.solve import in_scope
+from tasks.store.schema import Question, Triplet
+from tasks.styles import (
+    Converted, Rejection, RejectionReason, check_complete, check_online_judge, parse_complete, parse_online_judge,
+)
+from tasks.subsets import complete_request, online_judge_request
+from tasks.trials import test_info
+from tasks.work import Ending, drain
+
+STAGE = "convert"
+
+
+def plan_conversions(engine: Engine, subsets: Sequence[str], styles: Sequence[str], models: Models) -> int:
+    """Make a place for each style of every accepted instruct triplet in scope; returns how many are new."""
+    planned = 0
+    with engine.begin() as connection:
+        for style in styles:
+            wanted = (
+                select(
+                    func.concat(Triplet.question_id, f"_{STYLE_LETTERS[style]}"), Triplet.question_id, Triplet.subset,
+                    literal(style), Triplet.triplet_id,
+                )
+                .join(Question, Question.question_id == Triplet.question_id)
+                .where(in_scope(subsets, models), Triplet.style == "instruct", Triplet.status == "accepted")
+            )
+            names = ["triplet_id", "question_id", "subset", "style", "source_triplet_id"]
+            planned += connection.execute(insert(Triplet).from_select(names, wanted).on_conflict_do_nothing()).rowcount
+    return planned
+
+
+def open_conversions(engine: Engine, subsets: Sequence[str], styles: Sequence[str], models: Models) -> list[str]:
+    """Conversions without a result."""
+    with engine.connect() as connection:
+        return list(
+            connection.scalars(
+                select(Triplet.triplet_id)
+                .join(Question, Question.question_id == Triplet.question_id)
+                .where(
+                    in_scope(subsets, models), Triplet.style.in_(styles), Triplet.status.in_(("pending", "failed"))
+                )
+                .order_by(Question.subset, Question.number, case({"complete": 0}, value=Triplet.style, else_=1))
+            )
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Conversion:
+    """A conversion to make, with the verified triplet that it starts from."""
+
+    triplet_id: str
+    subset: str
+    style: str
+    question: str
+    solution: str
+    test: str
+
+
+@task(name="convert shard", cache_policy=NO_CACHE)
+async def convert_shard(triplet_ids: list[str], models: Models, tries: int) -> dict[str, int]:
+    """Convert these triplets and store what was proven, or why nothing was."""
+    run = current_run()
+    gateway = run.gateway(models)
+    rows = await asyncio.to_thread(_load, run.engine, triplet_ids)
+
+    async def convert(row: Conversion) -> Ending:
+        history: list[dict[str, Any]] = []
+        make_request = complete_request if row.style == "complete" else online_judge_request
+        for attempt in range(tries):
+            request, version = make_request(
+                row.question, row.solution, row.test, attempt, models.provider, models.teacher, row.subset
+            )
+            answer = await gateway.ask(request)
+            result = (
+                Rejection(RejectionReason.TRUNCATED, "the answer was cut at the token limit") if answer.truncated
+                else await _checked(run, row, answer.text)
+            )
+            entry = {"attempt": attempt, "request_hash": answer.request_hash}
+            values = {"provider": models.provider, "model": models.teacher, "prompt_version": version}
+            if isinstance(result, Converted):
+                history.append(entry | {"reason": None})
+                ending = Ending("accepted")
+                info = test_info(result.solution, result.test) if row.style == "complete" else []
+                values |= {
+                    "question": result.question, "solution": result.solution, "test": result.test, "test_info": info,
+                }
+            else:
+                history.append(entry | {"reason": result.reason.value, "message": result.message})
+                ending = Ending("rejected", result.reason.value)
+            if ending.status == "accepted" or attempt == tries - 1:
+                await asyncio.to_thread(_store, run, row, ending, values | {"tries": history})
+                return ending
+        raise ValueError(f"tries must be at least 1, not {tries}")
+
+    async def mark(row: Conversion, ending: Ending) -> None:
+        tries_so_far = [{"reason": ending.reason, "message": ending.detail}]
+        await asyncio.to_thread(_store, run, row, ending, {"tries": tries_so_far})
+
+    return dict(await drain(rows, convert, mark, run.advance(STAGE), models.max_concurrency))
+
+
+async def _checked(run: Run, row: Conversion, answer: str) -> Converted | Rejection:
+    if row.style == "complete":
+        code = parse_complete(answer)
+        return code if isinstance(code, Rejection) else await check_complete(code, row.solution, row.test, run.judge)
+    parsed = parse_online_judge(answer)
+    return parsed if isinstance(parsed, Rejection) else await check_online_judge(parsed, row.solution, run.judge)
+
+
+def _load(engine: Engine, triplet_ids: Sequence[str]) -> list[Conversion]:
+    source = Triplet.__table__.alias("source")
+    with engine.connect() as connection:
+        found = {
+            row.triplet_id: Conversion(*row)
+            for row in connection.execute(
+                select(
+                    Triplet.triplet_id, Triplet.subset, Triplet.style, source.c.question, source.c.solution,
+                    source.c.test,
+                )
+                .join(source, source.c.triplet_id == Triplet.source_triplet_id)
+                .where(Triplet.triplet_id.in_(triplet_ids))
+            )
+        }
+    return [found[triplet_id] for triplet_id in triplet_ids]
+
+
+def _store(run: Run, row: Conversion, ending: Ending, values: dict[str, Any]) -> None:
+    with run.engine.begin() as connection:
+        connection.execute(
+            update(Triplet)
+            .where(Triplet.triplet_id == row.triplet_id, Triplet.status.in_(("pending", "failed")))
+            .values(
+                status=ending.status, reason=ending.reason, run_id=run.run_id, updated_at=func.now(), **values
+            )
+        )

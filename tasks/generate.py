@@ -1,0 +1,183 @@
+"""Stage 1: questions. Seeds are stored, places are planned, a teacher fills them, the answer's question is taken out."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+from sqlalchemy import Engine, func, select, text, update
+
+from tasks.llm import Answer, Gateway
+from tasks.options import Models
+from tasks.run import Run, current_run
+from tasks.screening import text_hash
+from tasks.store import copy_rows
+from tasks.store.schema import Question, Seed
+from tasks.subsets import (
+    BUILTIN_SOURCE, Extraction, NoSeeds, SeedReport, Subset, annotate_request, builtin_seeds, choose_seeds,
+    extract_question, find_subset, load_seeds, parse_annotation, propose_request, seed_id,
+)
+from tasks.subsets import Seed as SeedText
+from tasks.work import Ending, drain
+
+STAGE = "propose"
+
+
+def store_seeds(engine: Engine, subset: Subset, source: str | None) -> tuple[list[str], SeedReport]:
+    """Store the seeds of `source` (a path or URL; None: the built-in ones) and return the pool that prompts draw from.
+
+    The pool is what was loaded now, or, where no source is named, every seed that a user ever stored for this subset,
+    or the built-in ones where there is none. Raises NoSeeds.
+    """
+    report = load_seeds(subset, source) if source else builtin_seeds(subset)
+    rows = [
+        {
+            "seed_id": seed_id(subset.name, seed.text), "subset": subset.name, "content_hash": seed.content_hash,
+            "text": seed.text, "source": seed.source, "revision": seed.revision, "licence": seed.licence,
+        }
+        for seed in report.seeds
+    ]
+    with engine.begin() as connection:
+        copy_rows(connection, Seed, rows)
+        stored = None if source else connection.scalars(
+            select(Seed.seed_id).where(Seed.subset == subset.name, Seed.source != BUILTIN_SOURCE)
+        ).all()
+    return sorted(stored or {str(row["seed_id"]) for row in rows}), report
+
+
+def series_model(subset: Subset, models: Models) -> str:
+    """The model whose proposals are counted: a raw completion is asked of the base model, a chat of the teacher."""
+    return models.base_model if subset.completions else models.teacher
+
+
+def plan_questions(engine: Engine, subset: Subset, models: Models, count: int, pool: Sequence[str]) -> int:
+    """Make places for prompts 0..count-1 of this subset and model; returns how many are new.
+
+    Prompt i draws its seeds now, so that a seed added later changes nothing that is already planned.
+    """
+    model = series_model(subset, models)
+    with engine.begin() as connection:
+        connection.execute(text("select pg_advisory_xact_lock(hashtext(:name))"), {"name": f"plan {subset.name}"})
+        series = (Question.subset == subset.name, Question.provider == models.provider, Question.model == model)
+        planned = set(connection.scalars(select(Question.prompt_index).where(*series)))
+        number = connection.scalar(
+            select(func.coalesce(func.max(Question.number) + 1, 0)).where(Question.subset == subset.name)
+        )
+        rows = [
+            {
+                "question_id": f"{subset.name}_{number + offset:08d}", "subset": subset.name,
+                "number": number + offset, "provider": models.provider, "model": model, "prompt_index": index,
+                "seed_ids": list(choose_seeds(subset, pool, index)), "status": "pending",
+            }
+            for offset, index in enumerate(i for i in range(count) if i not in planned)
+        ]
+        return copy_rows(connection, Question, rows)
+
+
+def open_questions(engine: Engine, subset: Subset, models: Models, count: int) -> list[str]:
+    """Places among prompts 0..count-1 that have no question yet, in order."""
+    with engine.connect() as connection:
+        return list(
+            connection.scalars(
+                select(Question.question_id)
+                .where(
+                    Question.subset == subset.name, Question.provider == models.provider,
+                    Question.model == series_model(subset, models), Question.prompt_index < count,
+                    Question.status.in_(("pending", "failed")), Question.text.is_(None),
+                )
+                .order_by(Question.number)
+            )
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A numbered place in a subset that waits for its question."""
+
+    question_id: str
+    model: str
+    prompt_index: int
+    seeds: tuple[SeedText, ...]
+
+
+@task(name="propose shard", cache_policy=NO_CACHE)
+async def propose_shard(subset_name: str, question_ids: list[str], models: Models) -> dict[str, int]:
+    """Ask the teacher for the questions of these places and store what it proposed."""
+    run, subset = current_run(), find_subset(subset_name)
+    gateway = run.gateway(models)
+    places = await asyncio.to_thread(_load, run.engine, question_ids)
+
+    async def propose(place: Place) -> Ending:
+        request, version = propose_request(
+            subset, place.seeds, place.prompt_index, models.provider, place.model, gateway.has_completions
+        )
+        answer = await gateway.ask(request)
+        extraction = extract_question(subset, answer.text, answer.finish_reason)
+        ending, annotation = await _annotated(gateway, subset, extraction, models, place.prompt_index)
+        await asyncio.to_thread(_store, run, place, answer, annotation, version, extraction, ending)
+        return ending
+
+    async def mark(place: Place, ending: Ending) -> None:
+        await asyncio.to_thread(_mark, run, place, ending)
+
+    return dict(await drain(places, propose, mark, run.advance(STAGE), models.max_concurrency))
+
+
+async def _annotated(
+    gateway: Gateway, subset: Subset, extraction: Extraction, models: Models, prompt_index: int
+) -> tuple[Ending, Answer | None]:
+    """How the place ends: pending (to be screened) with a text, else rejected; and the annotator's answer, if asked."""
+    if extraction.text is None:
+        return Ending("rejected", extraction.reason, extraction.detail), None
+    if not subset.annotated:
+        return Ending("pending", None, extraction.detail), None
+    request, _ = annotate_request(extraction.text, prompt_index, models.provider, models.teacher, subset.name)
+    answer = await gateway.ask(request)
+    keep, reason = parse_annotation(answer.text)
+    return (Ending("pending", None, reason) if keep else Ending("rejected", "annotator", reason)), answer
+
+
+def _load(engine: Engine, question_ids: Sequence[str]) -> list[Place]:
+    with engine.connect() as connection:
+        rows = connection.execute(
+            select(Question.question_id, Question.model, Question.prompt_index, Question.seed_ids)
+            .where(Question.question_id.in_(question_ids))
+            .order_by(Question.number)
+        ).all()
+        wanted = {seed for row in rows for seed in row.seed_ids}
+        seeds = {
+            row.seed_id: SeedText(row.text, row.source, row.revision, row.licence)
+            for row in connection.execute(select(Seed.__table__).where(Seed.seed_id.in_(wanted)))
+        }
+    return [
+        Place(row.question_id, row.model, row.prompt_index, tuple(seeds[seed] for seed in row.seed_ids)) for row in rows
+    ]
+
+
+def _store(
+    run: Run, place: Place, answer: Answer, annotation: Answer | None, version: str, extraction: Extraction,
+    ending: Ending,
+) -> None:
+    values = {
+        "request_hash": answer.request_hash, "annotation_hash": annotation and annotation.request_hash,
+        "prompt_version": version, "text": extraction.text,
+        "text_hash": extraction.text and text_hash(extraction.text),
+        "status": ending.status, "reason": ending.reason, "detail": ending.detail,
+    }
+    _update(run, place, values)
+
+
+def _mark(run: Run, place: Place, ending: Ending) -> None:
+    _update(run, place, {"status": ending.status, "reason": ending.reason, "detail": ending.detail})
+
+
+def _update(run: Run, place: Place, values: dict[str, object]) -> None:
+    with run.engine.begin() as connection:
+        connection.execute(
+            update(Question)
+            .where(Question.question_id == place.question_id, Question.text.is_(None))
+            .values(**values, run_id=run.run_id, updated_at=func.now())
+        )

@@ -1,0 +1,106 @@
+"""Stage 2, second half: difficulty labels and the instruct triplet of every question whose attempts have all ended."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+from sqlalchemy import Engine, func, literal, select
+from sqlalchemy.dialects.postgresql import insert
+
+from tasks.options import Models
+from tasks.run import Run, current_run
+from tasks.solve import in_scope
+from tasks.store.schema import Question, Response, Trial, Triplet
+from tasks.trials import Attempt, choose_trial, label_of, test_info
+from tasks.work import shards
+
+STYLE_LETTERS = {"instruct": "I", "complete": "C", "online_judge": "O"}
+
+
+def unlabelled_questions(engine: Engine, subsets: Sequence[str], models: Models) -> list[str]:
+    """Questions whose attempts have all ended and whose instruct triplet is missing or knows fewer attempts."""
+    ended = func.count().filter(Trial.status.in_(("accepted", "rejected")))
+    labelled = func.coalesce(func.max(Triplet.trial_count), 0)
+    statement = (
+        select(Question.question_id)
+        .join(Trial, Trial.question_id == Question.question_id)
+        .outerjoin(Triplet, (Triplet.question_id == Question.question_id) & (Triplet.style == "instruct"))
+        .where(in_scope(subsets, models))
+        .group_by(Question.question_id)
+        .having((ended == func.count()) & (labelled < func.count()))
+        .order_by(Question.question_id)
+    )
+    with engine.connect() as connection:
+        return list(connection.scalars(statement))
+
+
+@task(name="label", cache_policy=NO_CACHE)
+async def label(subsets: list[str], models: Models) -> int:
+    """Label what can be labelled; returns how many questions."""
+    run = current_run()
+    ids = await asyncio.to_thread(unlabelled_questions, run.engine, subsets, models)
+    for batch in shards(ids, run.settings.shard_size):
+        await asyncio.to_thread(label_questions, run, batch)
+    return len(ids)
+
+
+def label_questions(run: Run, question_ids: Sequence[str]) -> None:
+    """Make or renew the instruct triplets of these questions, whose attempts have all ended.
+
+    The chosen trial stays chosen once conversions or responses were made from it: they are paid for.
+    """
+    with run.engine.begin() as connection:
+        trials: dict[str, list[Any]] = {}
+        for trial in connection.execute(
+            select(Trial.__table__).where(Trial.question_id.in_(question_ids)).order_by(Trial.attempt)
+        ):
+            trials.setdefault(trial.question_id, []).append(trial)
+        questions = {
+            row.question_id: row
+            for row in connection.execute(select(Question.__table__).where(Question.question_id.in_(question_ids)))
+        }
+        fixed = dict(connection.execute(_built_upon(question_ids)).tuples())
+        for key in question_ids:
+            values = _instruct_triplet(questions[key], trials[key], fixed.get(key))
+            statement = insert(Triplet).values(**values, run_id=run.run_id)
+            renewed = {name: statement.excluded[name] for name in values if name != "triplet_id"}
+            connection.execute(
+                statement.on_conflict_do_update(
+                    index_elements=["triplet_id"],
+                    set_=renewed | {"run_id": run.run_id, "updated_at": func.now()},
+                )
+            )
+
+
+def _built_upon(question_ids: Sequence[str]) -> Any:
+    derived = Triplet.__table__.alias("derived")
+    has_conversion = select(literal(1)).where(derived.c.source_triplet_id == Triplet.triplet_id).exists()
+    has_response = select(literal(1)).where(Response.triplet_id == Triplet.triplet_id).exists()
+    return select(Triplet.question_id, Triplet.chosen_attempt).where(
+        Triplet.question_id.in_(question_ids), Triplet.style == "instruct", Triplet.chosen_attempt.is_not(None),
+        has_conversion | has_response,
+    )
+
+
+def _instruct_triplet(question: Any, trials: Sequence[Any], fixed_attempt: int | None) -> dict[str, Any]:
+    attempts = [Attempt(row.attempt, row.status == "accepted", row.coverage) for row in trials]
+    label = label_of(attempts)
+    chosen = fixed_attempt if fixed_attempt is not None else choose_trial(attempts)
+    trial = next((row for row in trials if row.attempt == chosen), None)
+    return {
+        "triplet_id": f"{question.question_id}_{STYLE_LETTERS['instruct']}", "question_id": question.question_id,
+        "subset": question.subset, "style": "instruct",
+        "status": "accepted" if trial else "rejected", "reason": None if trial else "no_trial_passed",
+        "question": question.text, "solution": trial and trial.solution, "test": trial and trial.test,
+        "test_info": test_info(trial.solution, trial.test) if trial else None,
+        "chosen_attempt": chosen, "coverage": trial and trial.coverage,
+        "pass_sequence": label.pass_sequence, "pass_count": label.pass_count, "trial_count": label.trial_count,
+        "pass_percentage": label.pass_percentage, "difficulty": label.difficulty,
+        "benchmark_similarity": question.benchmark_similarity,
+    }
+
+

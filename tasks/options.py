@@ -1,0 +1,75 @@
+"""Parameters that several flows share; Prefect's UI makes its forms from them."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from tasks.settings import Settings
+from tasks.subsets.registry import SUBSETS, find_subset
+
+ProviderName = Literal["openai", "anthropic", "offline"]
+Style = Literal["complete", "online_judge"]
+
+
+class Teacher(BaseModel):
+    """Which models are asked, and where. What is left empty comes from the settings of the machine that runs the flow.
+
+    Keys are never parameters: they are read from OPENAI_API_KEY or ANTHROPIC_API_KEY.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    provider: ProviderName | None = Field(None, title="Provider", json_schema_extra={"position": 0})
+    model: str | None = Field(
+        None, title="Teacher", description="Writes questions, solutions, tests and conversions.",
+        json_schema_extra={"position": 1},
+    )
+    base_url: str | None = Field(
+        None, title="Base URL", description="Of an OpenAI-compatible server, up to and including /v1.",
+        json_schema_extra={"position": 2},
+    )
+    base_model: str | None = Field(
+        None, title="Base model", description="Completes chat templates for Prefill and Filter; the teacher if empty.",
+        json_schema_extra={"position": 3},
+    )
+    reasoner: str | None = Field(
+        None, title="Reasoning model", description="Writes the responses; the teacher if empty.",
+        json_schema_extra={"position": 4},
+    )
+    max_concurrency: int | None = Field(
+        None, ge=1, le=10_000, title="Requests in flight", json_schema_extra={"position": 5}
+    )
+
+    def resolved(self, settings: Settings) -> Models:
+        """The models to ask, every gap filled from `settings`."""
+        provider = self.provider or settings.provider
+        teacher = "offline" if provider == "offline" else self.model or settings.teacher
+        return Models(
+            provider=provider,
+            teacher=teacher,
+            base_url=self.base_url or settings.base_url,
+            base_model=teacher if provider == "offline" else self.base_model or settings.base_model or teacher,
+            reasoner=teacher if provider == "offline" else self.reasoner or settings.reasoner or teacher,
+            max_concurrency=self.max_concurrency or settings.max_concurrency,
+        )
+
+
+class Models(BaseModel):
+    """A Teacher with every gap filled."""
+
+    model_config = ConfigDict(frozen=True)
+
+    provider: ProviderName
+    teacher: str
+    base_url: str | None
+    base_model: str
+    reasoner: str
+    max_concurrency: int
+
+
+def chosen_subsets(names: list[str]) -> list[str]:
+    """Canonical names, in the registry's order; all 12 for an empty list. Raises UnknownSubset."""
+    wanted = {find_subset(name).name for name in names} or set(SUBSETS)
+    return [name for name in SUBSETS if name in wanted]

@@ -1,0 +1,141 @@
+"""Stage 4: reasoning responses, kept where the triplet's own test passes on their code (reject sampling)."""
+
+from __future__ import annotations
+
+import ast
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+from sqlalchemy import Engine, Integer, func, literal, select, true, update
+from sqlalchemy.dialects.postgresql import insert
+
+from tasks.options import Models
+from tasks.run import Run, current_run
+from tasks.sandbox import Job
+from tasks.solve import ending_of, in_scope, verdict_columns
+from tasks.store.schema import Question, Response, Triplet
+from tasks.subsets import respond_request
+from tasks.trials import align_entry_points, extract_response_code
+from tasks.work import Ending, drain
+
+STAGE = "respond"
+
+
+def plan_responses(
+    engine: Engine, subsets: Sequence[str], styles: Sequence[str], models: Models, responses: int
+) -> int:
+    """Make responses 0..responses-1 of every accepted triplet in scope; returns how many are new."""
+    numbers = func.generate_series(0, literal(responses - 1, Integer)).table_valued("attempt")
+    wanted = (
+        select(Triplet.triplet_id, literal(models.provider), literal(models.reasoner), numbers.c.attempt)
+        .select_from(Triplet)
+        .join(Question, Question.question_id == Triplet.question_id)
+        .join(numbers, true())
+        .where(in_scope(subsets, models), Triplet.style.in_(styles), Triplet.status == "accepted")
+    )
+    names = ["triplet_id", "provider", "model", "attempt"]
+    with engine.begin() as connection:
+        return connection.execute(insert(Response).from_select(names, wanted).on_conflict_do_nothing()).rowcount
+
+
+def open_responses(
+    engine: Engine, subsets: Sequence[str], styles: Sequence[str], models: Models
+) -> list[tuple[str, int]]:
+    """Responses of this reasoner without a verdict."""
+    with engine.connect() as connection:
+        rows = connection.execute(
+            select(Response.triplet_id, Response.attempt)
+            .join(Triplet, Triplet.triplet_id == Response.triplet_id)
+            .join(Question, Question.question_id == Triplet.question_id)
+            .where(
+                in_scope(subsets, models), Triplet.style.in_(styles), Response.provider == models.provider,
+                Response.model == models.reasoner, Response.status.in_(("pending", "failed")),
+            )
+            .order_by(Question.subset, Question.number, Triplet.triplet_id, Response.attempt)
+        )
+        return [(row.triplet_id, row.attempt) for row in rows]
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """A response to ask for."""
+
+    triplet_id: str
+    attempt: int
+    subset: str
+    style: str
+    question: str
+    test: str
+    entry_points: tuple[str, ...]
+
+
+@task(name="respond shard", cache_policy=NO_CACHE)
+async def respond_shard(keys: list[tuple[str, int]], models: Models) -> dict[str, int]:
+    """Ask the reasoner for these responses and judge the code of each."""
+    run = current_run()
+    gateway = run.gateway(models)
+    samples = await asyncio.to_thread(_load, run.engine, keys)
+
+    async def respond(row: Sample) -> Ending:
+        request, _ = respond_request(row.question, row.attempt, models.provider, models.reasoner, row.subset)
+        answer = await gateway.ask(request)
+        values: dict[str, Any] = {"request_hash": answer.request_hash}
+        code = None if answer.truncated else extract_response_code(answer.text)
+        if code is None:
+            ending = Ending("rejected", "truncated" if answer.truncated else "no_code")
+        else:
+            verdict = await run.judge(_job(row, code))
+            ending = ending_of(verdict)
+            values |= {"code": code} | verdict_columns(verdict)
+        await asyncio.to_thread(_store, run, row, models, ending, values)
+        return ending
+
+    async def mark(row: Sample, ending: Ending) -> None:
+        await asyncio.to_thread(_store, run, row, models, ending, {})
+
+    return dict(await drain(samples, respond, mark, run.advance(STAGE), models.max_concurrency))
+
+
+def _job(row: Sample, code: str) -> Job:
+    name = f"{row.triplet_id}:{row.attempt}"
+    if row.style == "online_judge":
+        cases = ast.literal_eval(row.test)
+        return Job(name, code, judge="stdio", stdin=tuple(cases["stdin"]), stdout=tuple(cases["stdout"]))
+    return Job(name, align_entry_points(code, row.entry_points), test=row.test)
+
+
+def _load(engine: Engine, keys: Sequence[tuple[str, int]]) -> list[Sample]:
+    with engine.connect() as connection:
+        found = {
+            row.triplet_id: row
+            for row in connection.execute(
+                select(Triplet.__table__).where(Triplet.triplet_id.in_({key for key, _ in keys}))
+            )
+        }
+    return [
+        Sample(
+            key, attempt, found[key].subset, found[key].style, found[key].question, found[key].test,
+            tuple(entry["function_name"] for entry in found[key].test_info or ()),
+        )
+        for key, attempt in keys
+    ]
+
+
+def _store(run: Run, row: Sample, models: Models, ending: Ending, values: dict[str, Any]) -> None:
+    with run.engine.begin() as connection:
+        connection.execute(
+            update(Response)
+            .where(
+                Response.triplet_id == row.triplet_id, Response.provider == models.provider,
+                Response.model == models.reasoner, Response.attempt == row.attempt,
+                Response.status.in_(("pending", "failed")),
+            )
+            .values(
+                status=ending.status, reason=ending.reason, message=ending.detail, run_id=run.run_id,
+                updated_at=func.now(), **values,
+            )
+        )

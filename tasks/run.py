@@ -1,0 +1,179 @@
+"""One run: its row in `runs`, and the database, artifact store, teacher and sandbox that its stages share."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import functools
+import os
+import socket
+import subprocess
+import uuid
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from importlib import metadata
+from typing import Any
+
+from sqlalchemy import Engine, func, update
+from sqlalchemy.dialects.postgresql import insert
+
+from tasks.backends import Backends
+from tasks.llm import Gateway, PriceTable, make_provider
+from tasks.llm.types import Provider
+from tasks.options import Models
+from tasks.sandbox import Job, Policy, Sandbox, Verdict
+from tasks.settings import REPOSITORY, Settings
+from tasks.store.schema import Run as RunRow
+from tasks.work import Progress, Silent, judged
+
+
+def code_version() -> str:
+    """The package's version, with the commit where the code runs from a checkout."""
+    version = metadata.version("kodcode")
+    described = subprocess.run(
+        ["git", "-C", str(REPOSITORY), "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"],
+        capture_output=True, text=True, check=False,
+    ) if (REPOSITORY / ".git").exists() else None
+    return f"{version}+{described.stdout.strip()}" if described and described.returncode == 0 else version
+
+
+@dataclass
+class Run:
+    """What the stages of one run share. Sandbox and gateway start when a stage first needs them."""
+
+    run_id: str
+    backends: Backends
+    progress: Progress = field(default_factory=Silent)
+    _gateways: dict[Models, Gateway] = field(default_factory=dict)
+    _providers: list[Provider] = field(default_factory=list)
+    _sandbox: Sandbox | None = None
+    _starting: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    @property
+    def engine(self) -> Engine:
+        return self.backends.engine
+
+    @property
+    def settings(self) -> Settings:
+        return self.backends.settings
+
+    def gateway(self, models: Models) -> Gateway:
+        """The way to these models; raises ProviderMisconfigured where a key is missing."""
+        if models not in self._gateways:
+            provider = make_provider(models.provider, base_url=models.base_url)
+            self._providers.append(provider)
+            prices = PriceTable.load(self.settings.prices)
+            self._gateways[models] = Gateway(
+                self.engine, self.backends.artifacts, provider, prices, self.run_id, models.max_concurrency
+            )
+        return self._gateways[models]
+
+    @property
+    def gateways(self) -> tuple[Gateway, ...]:
+        """All that were asked through in this run."""
+        return tuple(self._gateways.values())
+
+    def advance(self, stage: str) -> Callable[[], None]:
+        """One row of `stage` is done."""
+        return functools.partial(self.progress.advance, stage)
+
+    async def judge(self, job: Job) -> Verdict:
+        """The sandbox's verdict. Raises InfrastructureFailed where there is none."""
+        async with self._starting:
+            if self._sandbox is None:
+                sandbox = Sandbox(policy_of(self.settings))
+                await asyncio.to_thread(sandbox.__enter__)
+                self._sandbox = sandbox
+        return judged(await self._sandbox.judge(job))
+
+    async def close(self) -> None:
+        for gateway in self._gateways.values():
+            await gateway.close()
+        for provider in self._providers:
+            await provider.close()
+        if self._sandbox is not None:
+            await asyncio.to_thread(self._sandbox.__exit__, None, None, None)
+
+
+def policy_of(settings: Settings) -> Policy:
+    """The sandbox policy that the settings ask for."""
+    return Policy(
+        python=settings.sandbox_python, timeout_s=settings.trial_timeout_s, memory_mb=settings.trial_memory_mb,
+        jobs=settings.sandbox_jobs, allow_weak=settings.allow_weak_sandbox,
+    )
+
+
+_current: ContextVar[Run | None] = ContextVar("run", default=None)
+# Set by a face that draws progress; a flow started by a worker has none.
+progress_display: ContextVar[Progress] = ContextVar("progress", default=Silent())  # noqa: B039 (it keeps no state)
+
+
+def current_run() -> Run:
+    """The run that the calling stage belongs to."""
+    run = _current.get()
+    if run is None:
+        raise RuntimeError("a stage was called outside recorded_run()")
+    return run
+
+
+@contextlib.asynccontextmanager
+async def recorded_run(flow: str, parameters: Mapping[str, Any], flow_run_id: str | None) -> AsyncIterator[Run]:
+    """The run around a flow: the one that the calling flow opened, or a new one with its row in `runs`."""
+    outer = _current.get()
+    if outer is not None:
+        yield outer
+        return
+    backends = await asyncio.to_thread(Backends.open)
+    run = Run(run_id=flow_run_id or str(uuid.uuid4()), backends=backends, progress=progress_display.get())
+    await asyncio.to_thread(_begin, run, flow, dict(parameters), flow_run_id)
+    token = _current.set(run)
+    status, error = "interrupted", None
+    try:
+        yield run
+        status = "completed"
+    except Exception as problem:
+        status, error = "failed", f"{type(problem).__name__}: {problem}"
+        raise
+    finally:
+        _current.reset(token)
+        await run.close()
+        await asyncio.to_thread(_end, run, status, error)
+        await asyncio.to_thread(backends.close)
+
+
+def _begin(run: Run, flow: str, parameters: dict[str, Any], flow_run_id: str | None) -> None:
+    host = socket.gethostname()
+    with run.engine.begin() as connection:
+        # Runs of this machine whose process is gone were killed; those of other machines are theirs to judge.
+        running = connection.execute(
+            RunRow.__table__.select().where(RunRow.status == "running", RunRow.host == host)
+        ).all()
+        dead = [row.run_id for row in running if not _alive(row.pid)]
+        connection.execute(
+            update(RunRow).where(RunRow.run_id.in_(dead)).values(status="interrupted", finished_at=func.now())
+        )
+        values = {
+            "flow": flow, "flow_run_id": flow_run_id, "parameters": parameters, "code_version": code_version(),
+            "host": host, "pid": os.getpid(), "status": "running", "error": None,
+        }
+        statement = insert(RunRow).values(run_id=run.run_id, **values)
+        connection.execute(statement.on_conflict_do_update(index_elements=["run_id"], set_=values))
+
+
+def _end(run: Run, status: str, error: str | None) -> None:
+    with run.engine.begin() as connection:
+        connection.execute(
+            update(RunRow).where(RunRow.run_id == run.run_id)
+            .values(status=status, error=error, finished_at=func.now())
+        )
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

@@ -1,0 +1,127 @@
+"""How every stage works through its rows: side by side, each row ending in a status, infrastructure kept apart."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Protocol, TypeVar
+
+from tasks.llm.types import ProviderMisconfigured, ProviderRefused, ProviderUnavailable
+from tasks.sandbox.types import Job, Verdict, VerdictKind
+
+Row = TypeVar("Row")
+
+# So many rows in a row without one answer, and the provider is taken to be down: the rest stays pending.
+DOWN_AFTER = 10
+
+
+class InfrastructureFailed(Exception):
+    """The sandbox could not judge: says nothing about the program, the row stays retryable."""
+
+
+class ProviderDown(Exception):
+    """The provider answers nothing; what was stored is kept and the next run goes on from there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How a row leaves a stage; `reason` is a fixed word, `detail` a sentence for people."""
+
+    status: str
+    reason: str | None = None
+    detail: str | None = None
+
+
+class Progress(Protocol):
+    """Whoever wants to show how far a stage is."""
+
+    def begin(self, stage: str, total: int) -> None: ...
+
+    def advance(self, stage: str, count: int = 1) -> None: ...
+
+
+class Silent:
+    """No display."""
+
+    def begin(self, stage: str, total: int) -> None:
+        """Nothing to draw."""
+
+    def advance(self, stage: str, count: int = 1) -> None:
+        """Nothing to draw."""
+
+
+def shards(rows: Sequence[Row], size: int) -> list[Sequence[Row]]:
+    """Consecutive slices of at most `size` rows."""
+    return [rows[start : start + size] for start in range(0, len(rows), size)]
+
+
+async def drain(
+    rows: Iterable[Row],
+    handle: Callable[[Row], Awaitable[Ending]],
+    mark: Callable[[Row, Ending], Awaitable[None]],
+    done: Callable[[], None],
+    limit: int,
+) -> Counter[str]:
+    """Handle the rows, at most `limit` at once, and count the statuses they ended with.
+
+    `handle` stores its own accepted and rejected rows; what the provider or the sandbox did to a row is turned into an
+    ending here and stored through `mark`. Raises ProviderMisconfigured at the first one, and ProviderDown when the
+    provider has answered nothing DOWN_AFTER times running; the rows not reached stay pending in both cases.
+    """
+    counts: Counter[str] = Counter()
+    queue = iter(rows)
+    silent = 0
+
+    async def worker() -> None:
+        nonlocal silent
+        for row in queue:
+            try:
+                ending = await handle(row)
+                silent = 0
+            except ProviderUnavailable as error:
+                silent += 1
+                ending = Ending("failed", "provider_unavailable", str(error))
+            except ProviderRefused as error:
+                silent = 0
+                ending = Ending("rejected", "refused", str(error))
+            except InfrastructureFailed as error:
+                ending = Ending("failed", "infrastructure", str(error))
+            else:
+                counts[ending.status] += 1
+                done()
+                continue
+            await mark(row, ending)
+            counts[ending.status] += 1
+            done()
+            if silent >= DOWN_AFTER:
+                raise ProviderDown(
+                    f"The provider gave no answer {silent} times running; the last time: {ending.detail} "
+                    "What was answered is stored. Run the same command again to continue."
+                )
+
+    try:
+        async with asyncio.TaskGroup() as group:
+            for _ in range(limit):
+                group.create_task(worker())
+    except* (ProviderMisconfigured, ProviderDown) as errors:
+        raise _first(errors) from None
+    return counts
+
+
+def _first(errors: BaseExceptionGroup[BaseException]) -> BaseException:
+    found: BaseException = errors
+    while isinstance(found, BaseExceptionGroup):
+        found = found.exceptions[0]
+    return found
+
+
+def judged(verdict: Verdict) -> Verdict:
+    """The verdict, if it is one. Raises InfrastructureFailed where the sandbox could not come to a verdict."""
+    if verdict.kind is VerdictKind.INFRASTRUCTURE:
+        raise InfrastructureFailed(verdict.message or "the sandbox came to no verdict")
+    return verdict
+
+
+Judge = Callable[[Job], Awaitable[Verdict]]
