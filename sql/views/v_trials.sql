@@ -5,6 +5,6 @@ select q.subset, t.question_id, t.attempt, t.status = 'accepted' as passed, coal
        c.cost_usd, t.outcomes, t.solution, t.test, t.sandbox_level, t.request_hash, t.run_id, t.updated_at
 from kodcode.trials t
 join kodcode.questions q using (question_id)
-left join kodcode.llm_calls c using (request_hash);
+left join kodcode.llm_calls c on c.request_hash = t.request_hash;
 
 comment on view kodcode.v_trials is 'Every attempt with its verdict, model, tokens and cost.';

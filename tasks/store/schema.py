@@ -1,8 +1,8 @@
 """The tables of schema `kodcode`: the database is the truth and the queue.
 
 The rows of the four work tables (questions, trials, triplets of the converted styles, responses) are inserted as
-`pending` when a stage is planned and end as `accepted`, `rejected` (with a reason) or `failed` (infrastructure: the next
-run tries again). A stage is whatever is still pending or failed.
+`pending` when a stage is planned and end as `accepted`, `rejected` (with a reason) or `failed` (infrastructure: the
+next run tries again). A stage is whatever is still pending or failed.
 """
 
 from __future__ import annotations
@@ -12,8 +12,22 @@ from decimal import Decimal
 from typing import Any
 
 from sqlalchemy import (
-    BigInteger, CheckConstraint, DateTime, ForeignKey, ForeignKeyConstraint, Index, Integer, LargeBinary, MetaData,
-    Numeric, SmallInteger, Text, UniqueConstraint, func,
+    BigInteger,
+    CheckConstraint,
+    DateTime,
+    Dialect,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Numeric,
+    SmallInteger,
+    Text,
+    TypeDecorator,
+    UniqueConstraint,
+    func,
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
@@ -23,6 +37,37 @@ STATUSES = ("pending", "accepted", "rejected", "failed")
 STYLES = ("instruct", "complete", "online_judge")
 
 Json = dict[str, Any]
+
+
+def storable(value: Any) -> Any:
+    """`value` as PostgreSQL can hold it: without NUL and lone surrogates. Models write both."""
+    if isinstance(value, str):
+        return value.replace("\0", "\N{SYMBOL FOR NULL}").encode("utf-8", "replace").decode()
+    if isinstance(value, dict):
+        return {storable(key): storable(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [storable(item) for item in value]
+    return value
+
+
+class StorableText(TypeDecorator[str]):
+    """Text of any origin. What a model really wrote is in the artifact store, byte for byte."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
+        return None if value is None else storable(value)
+
+
+class StorableJson(TypeDecorator[Any]):
+    """JSONB of any origin."""
+
+    impl = JSONB
+    cache_ok = True
+
+    def process_bind_param(self, value: Any, dialect: Dialect) -> Any:
+        return storable(value)
 
 
 class Base(DeclarativeBase):
@@ -37,9 +82,9 @@ class Base(DeclarativeBase):
         },
     )
     type_annotation_map = {  # noqa: RUF012 (SQLAlchemy's own protocol)
-        str: Text,
-        Json: JSONB,
-        list[Json]: JSONB,
+        str: StorableText,
+        Json: StorableJson(none_as_null=True),
+        list[Json]: StorableJson(none_as_null=True),
         list[str]: ARRAY(Text),
         list[int]: ARRAY(SmallInteger),
         datetime: DateTime(timezone=True),
@@ -156,7 +201,7 @@ class Question(Base):
     provider: Mapped[str]
     model: Mapped[str]
     prompt_index: Mapped[int]  # prompt i of (subset, provider, model): the same on every machine
-    prompt_version: Mapped[str]
+    prompt_version: Mapped[str | None]  # of the prompt that was sent
     seed_ids: Mapped[list[str]]
     request_hash: Mapped[str | None] = mapped_column(ForeignKey(f"{SCHEMA}.llm_calls.request_hash"))
     annotation_hash: Mapped[str | None] = mapped_column(ForeignKey(f"{SCHEMA}.llm_calls.request_hash"))
@@ -210,8 +255,8 @@ class Trial(Base):
 class Triplet(Base):
     """A question, its solution and its test in one style.
 
-    The instruct triplet is made when all attempts of a question have ended: accepted with the chosen trial, or rejected
-    (`no_trial_passed`, difficulty `fail`). The other styles are conversions of an accepted instruct triplet.
+    The instruct triplet is made when all attempts of a question have ended: accepted with the chosen trial, or
+    rejected (`no_trial_passed`, difficulty `fail`). The other styles are conversions of an accepted instruct triplet.
     """
 
     __tablename__ = "triplets"
@@ -221,7 +266,8 @@ class Triplet(Base):
         CheckConstraint(f"style in {STYLES}", name="style"),
         CheckConstraint("difficulty in ('easy', 'medium', 'hard', 'fail')", name="difficulty"),
         CheckConstraint(
-            "status <> 'accepted' or (question is not null and solution is not null and test is not null)", name="whole"
+            "status <> 'accepted' or (question is not null and solution is not null and test is not null)",
+            name="whole",
         ),
         Index("ix_triplets_open", "triplet_id", postgresql_where="status in ('pending', 'failed')"),
     )
@@ -261,7 +307,9 @@ class Response(Base):
     __tablename__ = "responses"
     __table_args__ = (
         _status(), _reason(),
-        Index("ix_responses_open", "triplet_id", "model", "attempt", postgresql_where="status in ('pending', 'failed')"),
+        Index(
+            "ix_responses_open", "triplet_id", "model", "attempt", postgresql_where="status in ('pending', 'failed')"
+        ),
     )
 
     triplet_id: Mapped[str] = mapped_column(ForeignKey(f"{SCHEMA}.triplets.triplet_id"), primary_key=True)
