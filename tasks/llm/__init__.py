@@ -1,0 +1,42 @@
+"""Language models: providers, the ledger that pays once, prices. What other modules may import is listed here."""
+
+from tasks.llm.gateway import Gateway, Progress
+from tasks.llm.ledger import LedgerError, stored_answer, stored_request
+from tasks.llm.prices import Price, PriceTable, PriceTableError
+from tasks.llm.providers import make_provider
+from tasks.llm.types import (
+    Answer,
+    Completion,
+    Message,
+    Provider,
+    ProviderError,
+    ProviderMisconfigured,
+    ProviderRefused,
+    ProviderUnavailable,
+    Request,
+    Sampling,
+    Usage,
+)
+
+__all__ = [
+    "Answer",
+    "Completion",
+    "Gateway",
+    "LedgerError",
+    "Message",
+    "Price",
+    "PriceTable",
+    "PriceTableError",
+    "Progress",
+    "Provider",
+    "ProviderError",
+    "ProviderMisconfigured",
+    "ProviderRefused",
+    "ProviderUnavailable",
+    "Request",
+    "Sampling",
+    "Usage",
+    "make_provider",
+    "stored_answer",
+    "stored_request",
+]

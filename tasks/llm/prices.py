@@ -23,7 +23,7 @@ _STEP = Decimal("0.00000001")  # what the ledger's column can hold
 _HIGHEST = Decimal(1_000_000)  # dollars per million tokens; more is a typing error
 
 
-class PriceError(Exception):
+class PriceTableError(Exception):
     """A price file cannot be used; the message names file, model and field."""
 
 
@@ -46,7 +46,7 @@ class PriceTable:
 
     @classmethod
     def load(cls, user_file: Path | None = None) -> PriceTable:
-        """The shipped prices, with those of `user_file` added or put in their place. Raises PriceError."""
+        """The shipped prices, with those of `user_file` added or put in their place. Raises PriceTableError."""
         prices = _read(SHIPPED)
         if user_file is not None:
             prices |= _read(user_file)
@@ -77,32 +77,32 @@ def _read(file: Path) -> dict[str, Price]:
             # Decimals from the start: 0.1 dollars are 0.1 dollars.
             models = tomllib.load(stream, parse_float=Decimal)
     except OSError as error:
-        raise PriceError(f"The price file {file} cannot be read: {error.strerror}.") from None
+        raise PriceTableError(f"The price file {file} cannot be read: {error.strerror}.") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise PriceError(f"The price file {file} is not TOML: {error}.") from None
+        raise PriceTableError(f"The price file {file} is not TOML: {error}.") from None
     return {model: _price(file, model, entry) for model, entry in models.items()}
 
 
 def _price(file: Path, model: str, entry: Any) -> Price:
     if not isinstance(entry, dict):
-        raise PriceError(f'{file}: "{model}" is not a table. Write ["{model}"] and below it input = and output =.')
+        raise PriceTableError(f'{file}: "{model}" is no table. Write ["{model}"] and below it input = and output =.')
     unknown = sorted(entry.keys() - {"input", "cached_input", "output", "date", "source"})
     if unknown:
-        raise PriceError(
+        raise PriceTableError(
             f'{file}: ["{model}"] has unknown fields: {", ".join(unknown)}. (A model name with dots needs quotes.)'
         )
 
     def dollars(name: str, default: Decimal | None = None) -> Decimal:
         value = entry.get(name, default)
         if isinstance(value, bool) or not isinstance(value, int | Decimal):
-            raise PriceError(f'{file}: ["{model}"] {name}: write dollars per million tokens, like {name} = 2.50.')
+            raise PriceTableError(f'{file}: ["{model}"] {name}: write dollars per million tokens, like {name} = 2.50.')
         value = Decimal(value)
         if not value.is_finite() or not 0 <= value <= _HIGHEST:
-            raise PriceError(f'{file}: ["{model}"] {name} = {value} is no price in dollars per million tokens.')
+            raise PriceTableError(f'{file}: ["{model}"] {name} = {value} is no price in dollars per million tokens.')
         return value
 
     dated, source = entry.get("date"), entry.get("source", "")
     if not (dated is None or type(dated) is date) or not isinstance(source, str):
-        raise PriceError(f'{file}: ["{model}"]: write date = 2025-01-31 without quotes, source = "..." with them.')
+        raise PriceTableError(f'{file}: ["{model}"]: write date = 2025-01-31 and source = "name of the page".')
     full = dollars("input")
     return Price(full, dollars("cached_input", full), dollars("output"), dated, source)

@@ -6,7 +6,7 @@ import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -100,7 +100,8 @@ class Entry:
 
     @cached_property
     def _completions(self) -> tuple[str, ...]:
-        return tuple(_FENCE.sub("", section(c.answer, "Completion")).strip() for c in self.complete if c.kind == "right")
+        fenced = (section(canned.answer, "Completion") for canned in self.complete if canned.kind == "right")
+        return tuple(_FENCE.sub("", text).strip() for text in fenced)
 
 
 class Bank:
@@ -118,7 +119,7 @@ class Bank:
             raise BankError(f"{folder} holds no bank files (NAME.toml, one a subset).")
         return cls({file.stem: tuple(_entries(file)) for file in files})
 
-    def bank_size(self, subset: str) -> int:
+    def size(self, subset: str) -> int:
         """How many questions the teacher knows of `subset`."""
         return len(self.of(subset))
 
@@ -131,6 +132,17 @@ class Bank:
         for slug, entries in self._entries.items():
             if slug != _slug(first):
                 yield from entries
+
+
+@cache
+def shipped() -> Bank:
+    """The bank that ships with the project, read once a process. Raises BankError."""
+    return Bank.load()
+
+
+def bank_size(subset: str) -> int:
+    """How many questions of `subset` the shipped bank holds. Raises BankError."""
+    return shipped().size(subset)
 
 
 def _slug(subset: str) -> str:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Sequence
-from pathlib import Path
 
-from tasks.llm.offline.bank import SHIPPED, Bank, Canned, Entry, squash
+from tasks.llm.offline.bank import Bank, Canned, Entry, shipped, squash
 from tasks.llm.types import Completion, ProviderMisconfigured, ProviderRefused, Request, Usage
 
 MODEL = "offline"
@@ -23,8 +22,8 @@ class OfflineProvider:
     name = "offline"
     has_completions = True
 
-    def __init__(self, folder: Path = SHIPPED) -> None:
-        self.bank = Bank.load(folder)
+    def __init__(self, bank: Bank | None = None) -> None:
+        self.bank = shipped() if bank is None else bank
         self._stages: dict[str, Callable[[Request, str], Canned]] = {
             "propose": self._propose,
             "annotate": self._annotate,
@@ -49,10 +48,6 @@ class OfflineProvider:
 
     async def close(self) -> None:
         """Nothing is open."""
-
-    def bank_size(self, subset: str) -> int:
-        """How many questions the teacher knows of `subset`."""
-        return self.bank.bank_size(subset)
 
     def _propose(self, request: Request, prompt: str) -> Canned:
         entries = self.bank.of(request.subset)
