@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from alembic import command
-from alembic.config import Config
-from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, create_engine, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError, ProgrammingError
 from sqlalchemy.pool import Pool
 
 from tasks.store.schema import SCHEMA
+
+if TYPE_CHECKING:
+    from alembic.config import Config
 
 SQL_FOLDER = Path(__file__).resolve().parents[2] / "sql"
 OLDEST_SERVER = 14
@@ -101,6 +102,8 @@ def migrate(engine: Engine) -> None:
 
 def alembic_config(connection: Connection) -> Config:
     """Alembic's configuration for one open connection; there is no alembic.ini."""
+    from alembic.config import Config  # noqa: PLC0415 (slow to import; only who migrates needs it)
+
     config = Config()
     config.set_main_option("script_location", str(SQL_FOLDER / "migrations").replace("%", "%%"))
     config.attributes["connection"] = connection
@@ -108,6 +111,9 @@ def alembic_config(connection: Connection) -> Config:
 
 
 def _migrate(connection: Connection) -> None:
+    from alembic import command  # noqa: PLC0415 (slow to import; only who migrates needs it)
+    from alembic.script import ScriptDirectory  # noqa: PLC0415
+
     major = int((connection.dialect.server_version_info or (0,))[0])
     if major < OLDEST_SERVER:
         raise DatabaseUnavailable(

@@ -86,16 +86,19 @@ _OTHER_USER_PLAIN = Disguise(
 )
 
 
-def find_disguise(folder: Path) -> Disguise:
-    """The first way that works here to run a server on `folder` as a user who is not root."""
+def find_disguise(data: Path) -> Disguise:
+    """The first way that works here to run a server as a user who is not root; one that the owner of `data` needs no
+    change for is preferred."""
     if os.geteuid() != 0:
         return Disguise()
+    owner = data.stat().st_uid if data.exists() else None
+    if owner not in (None, 0, _NOBODY):
+        raise ServiceError(
+            f"The database in {data} belongs to user {owner}. Run as that user, or choose another --data-dir."
+        )
     why = []
-    # Data that were made under another owner can be used by no one else.
-    made_by = folder.stat().st_uid if folder.exists() else None
-    for disguise in (NAMESPACE, OTHER_USER, _OTHER_USER_PLAIN):
-        if made_by is not None and made_by != (disguise.owner or 0):
-            continue
+    known = (NAMESPACE, OTHER_USER, _OTHER_USER_PLAIN)
+    for disguise in sorted(known, key=lambda way: owner not in (None, way.owner or 0)):
         try:
             result = _run([*disguise.prefix, str(binaries() / "postgres"), "--version"])
         except OSError as error:
@@ -105,10 +108,18 @@ def find_disguise(folder: Path) -> Disguise:
             return disguise
         why.append(f"{disguise.prefix[0]}: {result.stderr.strip() or result.returncode}")
     raise ServiceError(
-        "PostgreSQL refuses to run as root, and no way to run it as another user works here ("
-        + "; ".join(why or [f"{folder} belongs to user {made_by}"])
-        + "). Run as an ordinary user, allow user namespaces, or name a server of your own in KODCODE_DATABASE_URL."
+        "PostgreSQL refuses to run as root, and no way to run it as another user works here (" + "; ".join(why) + "). "
+        "Run as an ordinary user, allow user namespaces, or name a server of your own in KODCODE_DATABASE_URL."
     )
+
+
+def _give(folder: Path, owner: int) -> None:
+    """Make `owner` the owner of all of `folder`: it was made where another disguise worked."""
+    if folder.stat().st_uid == owner:
+        return
+    for parent, _, files in os.walk(folder):
+        for path in (parent, *(os.path.join(parent, name) for name in files)):  # noqa: PTH118 (os.walk gives text)
+            os.chown(path, owner, owner, follow_symlinks=False)
 
 
 @dataclass(slots=True)
@@ -235,6 +246,8 @@ class Postgres:
                     "Restore the file, or choose another --data-dir."
                 )
             self._check_version()
+            if os.geteuid() == 0:
+                _give(self.data, self.disguise.owner or 0)
             return
         self.progress("creating the PostgreSQL database")
         self.home.mkdir(mode=0o700, parents=True, exist_ok=True)

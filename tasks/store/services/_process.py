@@ -106,6 +106,25 @@ def choose_port(remembered: int | None = None) -> int:
         return int(probe.getsockname()[1])
 
 
+def holder(lock: Path) -> ProcessIdentity | None:
+    """A live process that inherited `lock`, found without any record; None where there is none to be seen."""
+    try:
+        wanted = lock.stat()
+    except OSError:
+        return None
+    for entry in os.scandir("/proc"):
+        if not entry.name.isdigit() or int(entry.name) == os.getpid():
+            continue
+        try:
+            for descriptor in os.scandir(f"/proc/{entry.name}/fd"):
+                found = descriptor.stat()
+                if (found.st_dev, found.st_ino) == (wanted.st_dev, wanted.st_ino):
+                    return identify(int(entry.name))
+        except OSError:  # gone, or another user's
+            continue
+    return None
+
+
 @contextmanager
 def lifeline(path: Path) -> Iterator[int]:
     """A lock that the started server inherits and keeps to its end, so that no second one uses its files.
@@ -157,7 +176,7 @@ def spawn(
         child = subprocess.Popen(
             ["/bin/sh", "-c", 'IFS= read -r go && exec "$@" </dev/null', "sh", *command],
             stdin=subprocess.PIPE, stdout=output, stderr=output, env=dict(environment), cwd=working_directory,
-            pass_fds=(keep_open,), start_new_session=True,
+            pass_fds=(keep_open,), start_new_session=True, umask=0o077,
         )
     finally:
         os.close(output)
