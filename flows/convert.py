@@ -19,8 +19,10 @@ Tries = Annotated[int, Field(ge=1, le=10)]
 
 @flow(name="convert", flow_run_name="convert")
 async def convert(
-    subsets: list[str] = [], styles: list[Style] = ["complete", "online_judge"], tries: Tries = 3,  # noqa: B006
-    teacher: Teacher = Teacher(),  # noqa: B008
+    subsets: list[str] = [],
+    styles: list[Style] = ["complete", "online_judge"],
+    tries: Tries = 3,
+    teacher: Teacher = Teacher(),
 ) -> int:
     """Turn verified triplets into other styles; each result is proven by execution.
 

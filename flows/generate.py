@@ -13,7 +13,7 @@ from tasks.generate import STAGE, open_questions, plan_questions, propose_shard,
 from tasks.options import Teacher
 from tasks.run import recorded_run
 from tasks.screen import screen, store_benchmarks
-from tasks.subsets import find_subset
+from tasks.subsets import get_subset
 from tasks.summary import publish_funnel
 from tasks.work import shards
 
@@ -25,16 +25,20 @@ async def generate(
     subset_name: str, questions: int, teacher: Teacher, seeds: str | None, benchmarks: list[str]
 ) -> dict[str, int]:
     """Propose until the subset holds `questions` places for this teacher, then screen what is new."""
-    subset = find_subset(subset_name)
+    subset = get_subset(subset_name)
     parameters = {
-        "subset": subset.name, "questions": questions, "teacher": teacher.model_dump(), "seeds": seeds,
+        "subset": subset.name,
+        "questions": questions,
+        "teacher": teacher.model_dump(),
+        "seeds": seeds,
         "benchmarks": benchmarks,
     }
     async with recorded_run(f"generate-{subset.slug}", parameters, runtime.flow_run.id) as run:
         models = teacher.resolved(run.settings)
         await asyncio.to_thread(store_benchmarks, run.engine, benchmarks)
         pool, report = await asyncio.to_thread(store_seeds, run.engine, subset, seeds)
-        run.progress.note(report)
+        for problem in report.problems:
+            run.progress.say(str(problem))
         await asyncio.to_thread(plan_questions, run.engine, subset, models, questions, pool)
         open_ids = await asyncio.to_thread(open_questions, run.engine, subset, models, questions)
         run.progress.begin(STAGE, len(open_ids))
@@ -47,11 +51,14 @@ async def generate(
 
 def subset_flow(name: str) -> SubsetFlow:
     """The flow of one subset."""
-    subset = find_subset(name)
+    subset = get_subset(name)
 
     @flow(name=f"generate-{subset.slug}", description=subset.description, flow_run_name=f"generate-{subset.slug}")
     async def generate_subset(
-        questions: Count = 100, teacher: Teacher = Teacher(), seeds: str | None = None, benchmarks: list[str] = [],  # noqa: B006, B008
+        questions: Count = 100,
+        teacher: Teacher = Teacher(),
+        seeds: str | None = None,
+        benchmarks: list[str] = [],
     ) -> dict[str, int]:
         """Propose new questions and screen them.
 
@@ -80,7 +87,16 @@ package = subset_flow("Package")
 evol = subset_flow("Evol")
 
 SUBSET_FLOWS: dict[str, SubsetFlow] = {
-    "Prefill": prefill, "Leetcode": leetcode, "Codeforces": codeforces, "Apps": apps, "Taco": taco,
-    "Code_Contests": code_contests, "Algorithm": algorithm, "Data_Structure": data_structure, "Docs": docs,
-    "Filter": filter_, "Package": package, "Evol": evol,
+    "Prefill": prefill,
+    "Leetcode": leetcode,
+    "Codeforces": codeforces,
+    "Apps": apps,
+    "Taco": taco,
+    "Code_Contests": code_contests,
+    "Algorithm": algorithm,
+    "Data_Structure": data_structure,
+    "Docs": docs,
+    "Filter": filter_,
+    "Package": package,
+    "Evol": evol,
 }

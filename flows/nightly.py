@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from prefect import flow, runtime
+from tasks.release import Released
 
 from flows.convert import Tries, convert
 from flows.generate import SUBSET_FLOWS, Count
@@ -12,15 +13,20 @@ from flows.release import release
 from flows.respond import AnyStyle, Responses, respond
 from flows.verify import Attempts, verify
 from tasks.options import Style, Teacher, chosen_subsets
-from tasks.release import Released
 from tasks.run import recorded_run
 
 
 @flow(name="nightly", flow_run_name="nightly")
 async def nightly(
-    subsets: list[str] = [], questions: Count = 100, attempts: Attempts = 3,  # noqa: B006
-    styles: list[Style] = ["complete", "online_judge"], tries: Tries = 3, responses: Responses = 3,  # noqa: B006
-    teacher: Teacher = Teacher(), seeds: str | None = None, benchmarks: list[str] = [],  # noqa: B006, B008
+    subsets: list[str] = [],
+    questions: Count = 100,
+    attempts: Attempts = 3,
+    styles: list[Style] = ["complete", "online_judge"],
+    tries: Tries = 3,
+    responses: Responses = 3,
+    teacher: Teacher = Teacher(),
+    seeds: str | None = None,
+    benchmarks: list[str] = [],
 ) -> Released:
     """Run every stage; each does what is still missing, so that a run which ended early is continued by the next.
 
@@ -37,8 +43,15 @@ async def nightly(
     """
     names = chosen_subsets(subsets)
     parameters = {
-        "subsets": names, "questions": questions, "attempts": attempts, "styles": styles, "tries": tries,
-        "responses": responses, "teacher": teacher.model_dump(), "seeds": seeds, "benchmarks": benchmarks,
+        "subsets": names,
+        "questions": questions,
+        "attempts": attempts,
+        "styles": styles,
+        "tries": tries,
+        "responses": responses,
+        "teacher": teacher.model_dump(),
+        "seeds": seeds,
+        "benchmarks": benchmarks,
     }
     if seeds and len(names) > 1:
         raise ValueError("seeds belong to one subset: name it with `subsets`")

@@ -20,8 +20,10 @@ Responses = Annotated[int, Field(ge=1, le=100)]
 
 @flow(name="respond", flow_run_name="respond")
 async def respond(
-    subsets: list[str] = [], styles: list[AnyStyle] = ["instruct", "complete", "online_judge"],  # noqa: B006
-    responses: Responses = 3, teacher: Teacher = Teacher(),  # noqa: B008
+    subsets: list[str] = [],
+    styles: list[AnyStyle] = ["instruct", "complete", "online_judge"],
+    responses: Responses = 3,
+    teacher: Teacher = Teacher(),
 ) -> int:
     """Ask a reasoning model for answers to verified questions and keep those whose code passes the tests.
 

@@ -19,7 +19,7 @@ Attempts = Annotated[int, Field(ge=1, le=10)]
 
 
 @flow(name="verify", flow_run_name="verify")
-async def verify(subsets: list[str] = [], attempts: Attempts = 3, teacher: Teacher = Teacher()) -> int:  # noqa: B006, B008
+async def verify(subsets: list[str] = [], attempts: Attempts = 3, teacher: Teacher = Teacher()) -> int:
     """Ask for solutions and tests of every accepted question, run them, and give each question its difficulty.
 
     Args:

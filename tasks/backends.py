@@ -66,9 +66,7 @@ def wanted_services(settings: Settings) -> frozenset[str]:
     return frozenset(wanted)
 
 
-def start_services(
-    settings: Settings, note: Note = lambda _: None, *, orchestrated: bool = True
-) -> Services | None:
+def start_services(settings: Settings, note: Note = lambda _: None, *, orchestrated: bool = True) -> Services | None:
     """Bring up what `wanted_services` names and export where it is, for Prefect and for child processes."""
     wanted = wanted_services(settings) - (frozenset() if orchestrated else {"prefect"})
     if not wanted:

@@ -13,12 +13,18 @@ from sqlalchemy import Engine, case, func, literal, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from tasks.label import STYLE_LETTERS
+from tasks.llm import Answer
 from tasks.options import Models
 from tasks.run import Run, current_run
 from tasks.solve import in_scope
 from tasks.store.schema import Question, Triplet
 from tasks.styles import (
-    Converted, Rejection, RejectionReason, check_complete, check_online_judge, parse_complete, parse_online_judge,
+    Converted,
+    Rejection,
+    check_complete,
+    check_online_judge,
+    parse_complete,
+    parse_online_judge,
 )
 from tasks.subsets import complete_request, online_judge_request
 from tasks.trials import test_info
@@ -34,8 +40,11 @@ def plan_conversions(engine: Engine, subsets: Sequence[str], styles: Sequence[st
         for style in styles:
             wanted = (
                 select(
-                    func.concat(Triplet.question_id, f"_{STYLE_LETTERS[style]}"), Triplet.question_id, Triplet.subset,
-                    literal(style), Triplet.triplet_id,
+                    func.concat(Triplet.question_id, f"_{STYLE_LETTERS[style]}"),
+                    Triplet.question_id,
+                    Triplet.subset,
+                    literal(style),
+                    Triplet.triplet_id,
                 )
                 .join(Question, Question.question_id == Triplet.question_id)
                 .where(in_scope(subsets, models), Triplet.style == "instruct", Triplet.status == "accepted")
@@ -52,9 +61,7 @@ def open_conversions(engine: Engine, subsets: Sequence[str], styles: Sequence[st
             connection.scalars(
                 select(Triplet.triplet_id)
                 .join(Question, Question.question_id == Triplet.question_id)
-                .where(
-                    in_scope(subsets, models), Triplet.style.in_(styles), Triplet.status.in_(("pending", "failed"))
-                )
+                .where(in_scope(subsets, models), Triplet.style.in_(styles), Triplet.status.in_(("pending", "failed")))
                 .order_by(Question.subset, Question.number, case({"complete": 0}, value=Triplet.style, else_=1))
             )
         )
@@ -87,10 +94,7 @@ async def convert_shard(triplet_ids: list[str], models: Models, tries: int) -> d
                 row.question, row.solution, row.test, attempt, models.provider, models.teacher, row.subset
             )
             answer = await gateway.ask(request)
-            result = (
-                Rejection(RejectionReason.TRUNCATED, "the answer was cut at the token limit") if answer.truncated
-                else await _checked(run, row, answer.text)
-            )
+            result = await _checked(run, row, answer)
             entry = {"attempt": attempt, "request_hash": answer.request_hash}
             values = {"provider": models.provider, "model": models.teacher, "prompt_version": version}
             if isinstance(result, Converted):
@@ -98,7 +102,10 @@ async def convert_shard(triplet_ids: list[str], models: Models, tries: int) -> d
                 ending = Ending("accepted")
                 info = test_info(result.solution, result.test) if row.style == "complete" else []
                 values |= {
-                    "question": result.question, "solution": result.solution, "test": result.test, "test_info": info,
+                    "question": result.question,
+                    "solution": result.solution,
+                    "test": result.test,
+                    "test_info": info,
                 }
             else:
                 history.append(entry | {"reason": result.reason.value, "message": result.message})
@@ -115,11 +122,11 @@ async def convert_shard(triplet_ids: list[str], models: Models, tries: int) -> d
     return dict(await drain(rows, convert, mark, run.advance(STAGE), models.max_concurrency))
 
 
-async def _checked(run: Run, row: Conversion, answer: str) -> Converted | Rejection:
+async def _checked(run: Run, row: Conversion, answer: Answer) -> Converted | Rejection:
     if row.style == "complete":
-        code = parse_complete(answer)
+        code = parse_complete(answer.text, answer.finish_reason)
         return code if isinstance(code, Rejection) else await check_complete(code, row.solution, row.test, run.judge)
-    parsed = parse_online_judge(answer)
+    parsed = parse_online_judge(answer.text, answer.finish_reason)
     return parsed if isinstance(parsed, Rejection) else await check_online_judge(parsed, row.solution, run.judge)
 
 
@@ -130,7 +137,11 @@ def _load(engine: Engine, triplet_ids: Sequence[str]) -> list[Conversion]:
             row.triplet_id: Conversion(*row)
             for row in connection.execute(
                 select(
-                    Triplet.triplet_id, Triplet.subset, Triplet.style, source.c.question, source.c.solution,
+                    Triplet.triplet_id,
+                    Triplet.subset,
+                    Triplet.style,
+                    source.c.question,
+                    source.c.solution,
                     source.c.test,
                 )
                 .join(source, source.c.triplet_id == Triplet.source_triplet_id)
@@ -145,7 +156,5 @@ def _store(run: Run, row: Conversion, ending: Ending, values: dict[str, Any]) ->
         connection.execute(
             update(Triplet)
             .where(Triplet.triplet_id == row.triplet_id, Triplet.status.in_(("pending", "failed")))
-            .values(
-                status=ending.status, reason=ending.reason, run_id=run.run_id, updated_at=func.now(), **values
-            )
+            .values(status=ending.status, reason=ending.reason, run_id=run.run_id, updated_at=func.now(), **values)
         )

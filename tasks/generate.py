@@ -1,4 +1,4 @@
-"""Stage 1: questions. Seeds are stored, places are planned, a teacher fills them, the answer's question is taken out."""
+"""Stage 1: questions. Seeds are stored, places planned, a teacher fills them, its answers give the questions."""
 
 from __future__ import annotations
 
@@ -17,8 +17,19 @@ from tasks.screening import text_hash
 from tasks.store import copy_rows
 from tasks.store.schema import Question, Seed
 from tasks.subsets import (
-    BUILTIN_SOURCE, Extraction, NoSeeds, SeedReport, Subset, annotate_request, builtin_seeds, choose_seeds,
-    extract_question, find_subset, load_seeds, parse_annotation, propose_request, seed_id,
+    BUILTIN_SOURCE,
+    Extraction,
+    SeedReport,
+    Subset,
+    annotate_request,
+    builtin_seeds,
+    choose_seeds,
+    extract_question,
+    get_subset,
+    load_seeds,
+    parse_annotation,
+    propose_request,
+    seed_id,
 )
 from tasks.subsets import Seed as SeedText
 from tasks.work import Ending, drain
@@ -35,22 +46,31 @@ def store_seeds(engine: Engine, subset: Subset, source: str | None) -> tuple[lis
     report = load_seeds(subset, source) if source else builtin_seeds(subset)
     rows = [
         {
-            "seed_id": seed_id(subset.name, seed.text), "subset": subset.name, "content_hash": seed.content_hash,
-            "text": seed.text, "source": seed.source, "revision": seed.revision, "licence": seed.licence,
+            "seed_id": seed_id(subset.name, seed.text),
+            "subset": subset.name,
+            "content_hash": seed.content_hash,
+            "text": seed.text,
+            "source": seed.source,
+            "revision": seed.revision,
+            "licence": seed.licence,
         }
         for seed in report.seeds
     ]
     with engine.begin() as connection:
         copy_rows(connection, Seed, rows)
-        stored = None if source else connection.scalars(
-            select(Seed.seed_id).where(Seed.subset == subset.name, Seed.source != BUILTIN_SOURCE)
-        ).all()
+        stored = (
+            None
+            if source
+            else connection.scalars(
+                select(Seed.seed_id).where(Seed.subset == subset.name, Seed.source != BUILTIN_SOURCE)
+            ).all()
+        )
     return sorted(stored or {str(row["seed_id"]) for row in rows}), report
 
 
 def series_model(subset: Subset, models: Models) -> str:
     """The model whose proposals are counted: a raw completion is asked of the base model, a chat of the teacher."""
-    return models.base_model if subset.completions else models.teacher
+    return models.base_model if subset.endpoint == "completions" else models.teacher
 
 
 def plan_questions(engine: Engine, subset: Subset, models: Models, count: int, pool: Sequence[str]) -> int:
@@ -68,9 +88,14 @@ def plan_questions(engine: Engine, subset: Subset, models: Models, count: int, p
         )
         rows = [
             {
-                "question_id": f"{subset.name}_{number + offset:08d}", "subset": subset.name,
-                "number": number + offset, "provider": models.provider, "model": model, "prompt_index": index,
-                "seed_ids": list(choose_seeds(subset, pool, index)), "status": "pending",
+                "question_id": f"{subset.name}_{number + offset:08d}",
+                "subset": subset.name,
+                "number": number + offset,
+                "provider": models.provider,
+                "model": model,
+                "prompt_index": index,
+                "seed_ids": list(choose_seeds(subset, pool, index)),
+                "status": "pending",
             }
             for offset, index in enumerate(i for i in range(count) if i not in planned)
         ]
@@ -84,9 +109,12 @@ def open_questions(engine: Engine, subset: Subset, models: Models, count: int) -
             connection.scalars(
                 select(Question.question_id)
                 .where(
-                    Question.subset == subset.name, Question.provider == models.provider,
-                    Question.model == series_model(subset, models), Question.prompt_index < count,
-                    Question.status.in_(("pending", "failed")), Question.text.is_(None),
+                    Question.subset == subset.name,
+                    Question.provider == models.provider,
+                    Question.model == series_model(subset, models),
+                    Question.prompt_index < count,
+                    Question.status.in_(("pending", "failed")),
+                    Question.text.is_(None),
                 )
                 .order_by(Question.number)
             )
@@ -106,7 +134,7 @@ class Place:
 @task(name="propose shard", cache_policy=NO_CACHE)
 async def propose_shard(subset_name: str, question_ids: list[str], models: Models) -> dict[str, int]:
     """Ask the teacher for the questions of these places and store what it proposed."""
-    run, subset = current_run(), find_subset(subset_name)
+    run, subset = current_run(), get_subset(subset_name)
     gateway = run.gateway(models)
     places = await asyncio.to_thread(_load, run.engine, question_ids)
 
@@ -129,10 +157,10 @@ async def propose_shard(subset_name: str, question_ids: list[str], models: Model
 async def _annotated(
     gateway: Gateway, subset: Subset, extraction: Extraction, models: Models, prompt_index: int
 ) -> tuple[Ending, Answer | None]:
-    """How the place ends: pending (to be screened) with a text, else rejected; and the annotator's answer, if asked."""
+    """How the place ends: pending (to be screened), or rejected; and the annotator's answer, if it was asked."""
     if extraction.text is None:
         return Ending("rejected", extraction.reason, extraction.detail), None
-    if not subset.annotated:
+    if subset.annotator is None:
         return Ending("pending", None, extraction.detail), None
     request, _ = annotate_request(extraction.text, prompt_index, models.provider, models.teacher, subset.name)
     answer = await gateway.ask(request)
@@ -153,19 +181,29 @@ def _load(engine: Engine, question_ids: Sequence[str]) -> list[Place]:
             for row in connection.execute(select(Seed.__table__).where(Seed.seed_id.in_(wanted)))
         }
     return [
-        Place(row.question_id, row.model, row.prompt_index, tuple(seeds[seed] for seed in row.seed_ids)) for row in rows
+        Place(row.question_id, row.model, row.prompt_index, tuple(seeds[seed] for seed in row.seed_ids))
+        for row in rows
     ]
 
 
 def _store(
-    run: Run, place: Place, answer: Answer, annotation: Answer | None, version: str, extraction: Extraction,
+    run: Run,
+    place: Place,
+    answer: Answer,
+    annotation: Answer | None,
+    version: str,
+    extraction: Extraction,
     ending: Ending,
 ) -> None:
     values = {
-        "request_hash": answer.request_hash, "annotation_hash": annotation and annotation.request_hash,
-        "prompt_version": version, "text": extraction.text,
+        "request_hash": answer.request_hash,
+        "annotation_hash": annotation and annotation.request_hash,
+        "prompt_version": version,
+        "text": extraction.text,
         "text_hash": extraction.text and text_hash(extraction.text),
-        "status": ending.status, "reason": ending.reason, "detail": ending.detail,
+        "status": ending.status,
+        "reason": ending.reason,
+        "detail": ending.detail,
     }
     _update(run, place, values)
 

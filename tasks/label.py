@@ -15,7 +15,8 @@ from tasks.options import Models
 from tasks.run import Run, current_run
 from tasks.solve import in_scope
 from tasks.store.schema import Question, Response, Trial, Triplet
-from tasks.trials import Attempt, choose_trial, label_of, test_info
+from tasks.trials import TrialOutcome, choose_trial, test_info
+from tasks.trials import label as label_of
 from tasks.work import shards
 
 STYLE_LETTERS = {"instruct": "I", "complete": "C", "online_judge": "O"}
@@ -81,26 +82,35 @@ def _built_upon(question_ids: Sequence[str]) -> Any:
     has_conversion = select(literal(1)).where(derived.c.source_triplet_id == Triplet.triplet_id).exists()
     has_response = select(literal(1)).where(Response.triplet_id == Triplet.triplet_id).exists()
     return select(Triplet.question_id, Triplet.chosen_attempt).where(
-        Triplet.question_id.in_(question_ids), Triplet.style == "instruct", Triplet.chosen_attempt.is_not(None),
+        Triplet.question_id.in_(question_ids),
+        Triplet.style == "instruct",
+        Triplet.chosen_attempt.is_not(None),
         has_conversion | has_response,
     )
 
 
 def _instruct_triplet(question: Any, trials: Sequence[Any], fixed_attempt: int | None) -> dict[str, Any]:
-    attempts = [Attempt(row.attempt, row.status == "accepted", row.coverage) for row in trials]
+    attempts = [TrialOutcome(row.attempt, row.status == "accepted", row.coverage) for row in trials]
     label = label_of(attempts)
     chosen = fixed_attempt if fixed_attempt is not None else choose_trial(attempts)
     trial = next((row for row in trials if row.attempt == chosen), None)
     return {
-        "triplet_id": f"{question.question_id}_{STYLE_LETTERS['instruct']}", "question_id": question.question_id,
-        "subset": question.subset, "style": "instruct",
-        "status": "accepted" if trial else "rejected", "reason": None if trial else "no_trial_passed",
-        "question": question.text, "solution": trial and trial.solution, "test": trial and trial.test,
+        "triplet_id": f"{question.question_id}_{STYLE_LETTERS['instruct']}",
+        "question_id": question.question_id,
+        "subset": question.subset,
+        "style": "instruct",
+        "status": "accepted" if trial else "rejected",
+        "reason": None if trial else "no_trial_passed",
+        "question": question.text,
+        "solution": trial and trial.solution,
+        "test": trial and trial.test,
         "test_info": test_info(trial.solution, trial.test) if trial else None,
-        "chosen_attempt": chosen, "coverage": trial and trial.coverage,
-        "pass_sequence": label.pass_sequence, "pass_count": label.pass_count, "trial_count": label.trial_count,
-        "pass_percentage": label.pass_percentage, "difficulty": label.difficulty,
+        "chosen_attempt": chosen,
+        "coverage": trial and trial.coverage,
+        "pass_sequence": label.pass_sequence,
+        "pass_count": label.pass_count,
+        "trial_count": label.trial_count,
+        "pass_percentage": label.pass_percentage,
+        "difficulty": label.difficulty,
         "benchmark_similarity": question.benchmark_similarity,
     }
-
-

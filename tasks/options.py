@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from tasks.settings import Settings
-from tasks.subsets.registry import SUBSETS, find_subset
+from tasks.subsets.registry import SUBSETS, get_subset
 
 ProviderName = Literal["openai", "anthropic", "offline"]
 Style = Literal["complete", "online_judge"]
@@ -23,19 +23,27 @@ class Teacher(BaseModel):
 
     provider: ProviderName | None = Field(None, title="Provider", json_schema_extra={"position": 0})
     model: str | None = Field(
-        None, title="Teacher", description="Writes questions, solutions, tests and conversions.",
+        None,
+        title="Teacher",
+        description="Writes questions, solutions, tests and conversions.",
         json_schema_extra={"position": 1},
     )
     base_url: str | None = Field(
-        None, title="Base URL", description="Of an OpenAI-compatible server, up to and including /v1.",
+        None,
+        title="Base URL",
+        description="Of an OpenAI-compatible server, up to and including /v1.",
         json_schema_extra={"position": 2},
     )
     base_model: str | None = Field(
-        None, title="Base model", description="Completes chat templates for Prefill and Filter; the teacher if empty.",
+        None,
+        title="Base model",
+        description="Completes chat templates for Prefill and Filter; the teacher if empty.",
         json_schema_extra={"position": 3},
     )
     reasoner: str | None = Field(
-        None, title="Reasoning model", description="Writes the responses; the teacher if empty.",
+        None,
+        title="Reasoning model",
+        description="Writes the responses; the teacher if empty.",
         json_schema_extra={"position": 4},
     )
     max_concurrency: int | None = Field(
@@ -71,5 +79,5 @@ class Models(BaseModel):
 
 def chosen_subsets(names: list[str]) -> list[str]:
     """Canonical names, in the registry's order; all 12 for an empty list. Raises UnknownSubset."""
-    wanted = {find_subset(name).name for name in names} or set(SUBSETS)
+    wanted = {get_subset(name).name for name in names} or set(SUBSETS)
     return [name for name in SUBSETS if name in wanted]

@@ -52,8 +52,11 @@ def open_responses(
             .join(Triplet, Triplet.triplet_id == Response.triplet_id)
             .join(Question, Question.question_id == Triplet.question_id)
             .where(
-                in_scope(subsets, models), Triplet.style.in_(styles), Response.provider == models.provider,
-                Response.model == models.reasoner, Response.status.in_(("pending", "failed")),
+                in_scope(subsets, models),
+                Triplet.style.in_(styles),
+                Response.provider == models.provider,
+                Response.model == models.reasoner,
+                Response.status.in_(("pending", "failed")),
             )
             .order_by(Question.subset, Question.number, Triplet.triplet_id, Response.attempt)
         )
@@ -118,7 +121,12 @@ def _load(engine: Engine, keys: Sequence[tuple[str, int]]) -> list[Sample]:
         }
     return [
         Sample(
-            key, attempt, found[key].subset, found[key].style, found[key].question, found[key].test,
+            key,
+            attempt,
+            found[key].subset,
+            found[key].style,
+            found[key].question,
+            found[key].test,
             tuple(entry["function_name"] for entry in found[key].test_info or ()),
         )
         for key, attempt in keys
@@ -130,12 +138,18 @@ def _store(run: Run, row: Sample, models: Models, ending: Ending, values: dict[s
         connection.execute(
             update(Response)
             .where(
-                Response.triplet_id == row.triplet_id, Response.provider == models.provider,
-                Response.model == models.reasoner, Response.attempt == row.attempt,
+                Response.triplet_id == row.triplet_id,
+                Response.provider == models.provider,
+                Response.model == models.reasoner,
+                Response.attempt == row.attempt,
                 Response.status.in_(("pending", "failed")),
             )
             .values(
-                status=ending.status, reason=ending.reason, message=ending.detail, run_id=run.run_id,
-                updated_at=func.now(), **values,
+                status=ending.status,
+                reason=ending.reason,
+                message=ending.detail,
+                run_id=run.run_id,
+                updated_at=func.now(),
+                **values,
             )
         )

@@ -20,7 +20,6 @@ from sqlalchemy.dialects.postgresql import insert
 
 from tasks.backends import Backends
 from tasks.llm import Gateway, PriceTable, make_provider
-from tasks.llm.types import Provider
 from tasks.options import Models
 from tasks.sandbox import Job, Policy, Sandbox, Verdict
 from tasks.settings import REPOSITORY, Settings
@@ -31,10 +30,16 @@ from tasks.work import Progress, Silent, judged
 def code_version() -> str:
     """The package's version, with the commit where the code runs from a checkout."""
     version = metadata.version("kodcode")
-    described = subprocess.run(
-        ["git", "-C", str(REPOSITORY), "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"],
-        capture_output=True, text=True, check=False,
-    ) if (REPOSITORY / ".git").exists() else None
+    described = (
+        subprocess.run(
+            ["git", "-C", str(REPOSITORY), "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if (REPOSITORY / ".git").exists()
+        else None
+    )
     return f"{version}+{described.stdout.strip()}" if described and described.returncode == 0 else version
 
 
@@ -46,7 +51,6 @@ class Run:
     backends: Backends
     progress: Progress = field(default_factory=Silent)
     _gateways: dict[Models, Gateway] = field(default_factory=dict)
-    _providers: list[Provider] = field(default_factory=list)
     _sandbox: Sandbox | None = None
     _starting: asyncio.Lock = field(default_factory=asyncio.Lock)
 
@@ -62,7 +66,6 @@ class Run:
         """The way to these models; raises ProviderMisconfigured where a key is missing."""
         if models not in self._gateways:
             provider = make_provider(models.provider, base_url=models.base_url)
-            self._providers.append(provider)
             prices = PriceTable.load(self.settings.prices)
             self._gateways[models] = Gateway(
                 self.engine, self.backends.artifacts, provider, prices, self.run_id, models.max_concurrency
@@ -90,8 +93,6 @@ class Run:
     async def close(self) -> None:
         for gateway in self._gateways.values():
             await gateway.close()
-        for provider in self._providers:
-            await provider.close()
         if self._sandbox is not None:
             await asyncio.to_thread(self._sandbox.__exit__, None, None, None)
 
@@ -99,8 +100,11 @@ class Run:
 def policy_of(settings: Settings) -> Policy:
     """The sandbox policy that the settings ask for."""
     return Policy(
-        python=settings.sandbox_python, timeout_s=settings.trial_timeout_s, memory_mb=settings.trial_memory_mb,
-        jobs=settings.sandbox_jobs, allow_weak=settings.allow_weak_sandbox,
+        python=settings.sandbox_python,
+        timeout_s=settings.trial_timeout_s,
+        memory_mb=settings.trial_memory_mb,
+        jobs=settings.sandbox_jobs,
+        allow_weak=settings.allow_weak_sandbox,
     )
 
 
@@ -154,8 +158,14 @@ def _begin(run: Run, flow: str, parameters: dict[str, Any], flow_run_id: str | N
             update(RunRow).where(RunRow.run_id.in_(dead)).values(status="interrupted", finished_at=func.now())
         )
         values = {
-            "flow": flow, "flow_run_id": flow_run_id, "parameters": parameters, "code_version": code_version(),
-            "host": host, "pid": os.getpid(), "status": "running", "error": None,
+            "flow": flow,
+            "flow_run_id": flow_run_id,
+            "parameters": parameters,
+            "code_version": code_version(),
+            "host": host,
+            "pid": os.getpid(),
+            "status": "running",
+            "error": None,
         }
         statement = insert(RunRow).values(run_id=run.run_id, **values)
         connection.execute(statement.on_conflict_do_update(index_elements=["run_id"], set_=values))
@@ -164,7 +174,8 @@ def _begin(run: Run, flow: str, parameters: dict[str, Any], flow_run_id: str | N
 def _end(run: Run, status: str, error: str | None) -> None:
     with run.engine.begin() as connection:
         connection.execute(
-            update(RunRow).where(RunRow.run_id == run.run_id)
+            update(RunRow)
+            .where(RunRow.run_id == run.run_id)
             .values(status=status, error=error, finished_at=func.now())
         )
 

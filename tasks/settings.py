@@ -1,4 +1,4 @@
-"""Settings: `KODCODE_*` environment, then `kodcode.toml` in the current folder, then defaults. Secrets never printed."""
+"""Settings: `KODCODE_*` environment, then `kodcode.toml` in the current folder, then defaults."""
 
 from __future__ import annotations
 
@@ -32,7 +32,9 @@ class Settings(BaseSettings):
 
     data_dir: Path = Field(default_factory=lambda: user_data_dir() / "main")
     database_url: SecretStr | None = Field(None, description="External PostgreSQL; embedded where absent.")
-    artifacts_url: str | None = Field(None, description="s3://BUCKET[/PREFIX] or file:///FOLDER; embedded where absent.")
+    artifacts_url: str | None = Field(
+        None, description="s3://BUCKET[/PREFIX] or file:///FOLDER; embedded where absent."
+    )
     s3_endpoint_url: str | None = Field(
         None, validation_alias=AliasChoices("KODCODE_S3_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "s3_endpoint_url")
     )
@@ -71,8 +73,11 @@ class Settings(BaseSettings):
 
     @classmethod
     def settings_customise_sources(
-        cls, settings_cls: type[BaseSettings], init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource, dotenv_settings: PydanticBaseSettingsSource,
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)

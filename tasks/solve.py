@@ -27,7 +27,8 @@ def in_scope(subsets: Sequence[str], models: Models) -> ColumnElement[bool]:
     """Questions a run works on: accepted, of these subsets; canned and real ones never mix."""
     canned = Question.provider == "offline"
     return (
-        (Question.status == "accepted") & Question.subset.in_(subsets)
+        (Question.status == "accepted")
+        & Question.subset.in_(subsets)
         & (canned if models.provider == "offline" else ~canned)
     )
 
@@ -75,7 +76,9 @@ async def verify_shard(keys: list[tuple[str, int]], models: Models) -> dict[str,
         answer = await gateway.ask(request)
         parsed = parse_solve(answer.text, answer.finish_reason)
         values: dict[str, Any] = {
-            "provider": models.provider, "model": models.teacher, "prompt_version": version,
+            "provider": models.provider,
+            "model": models.teacher,
+            "prompt_version": version,
             "request_hash": answer.request_hash,
         }
         if isinstance(parsed, Unparsed):
@@ -104,9 +107,13 @@ def ending_of(verdict: Verdict) -> Ending:
 def verdict_columns(verdict: Verdict) -> dict[str, Any]:
     """The columns in which trials and responses keep a verdict."""
     return {
-        "verdict": verdict.kind.value, "outcomes": verdict.tests, "coverage": verdict.coverage,
-        "duration_s": verdict.duration_s, "peak_memory_mb": verdict.peak_memory_mb,
-        "sandbox_level": verdict.level.value, "sandbox_environment": verdict.environment,
+        "verdict": verdict.kind.value,
+        "outcomes": verdict.tests,
+        "coverage": verdict.coverage,
+        "duration_s": verdict.duration_s,
+        "peak_memory_mb": verdict.peak_memory_mb,
+        "sandbox_level": verdict.level.value,
+        "sandbox_environment": verdict.environment,
     }
 
 
@@ -115,8 +122,9 @@ def _load(engine: Engine, keys: Sequence[tuple[str, int]]) -> list[Try]:
         found = {
             row.question_id: row
             for row in connection.execute(
-                select(Question.question_id, Question.subset, Question.text)
-                .where(Question.question_id.in_({key for key, _ in keys}))
+                select(Question.question_id, Question.subset, Question.text).where(
+                    Question.question_id.in_({key for key, _ in keys})
+                )
             )
         }
     return [Try(key, attempt, found[key].subset, found[key].text) for key, attempt in keys]
@@ -127,11 +135,16 @@ def _store(run: Run, row: Try, ending: Ending, values: dict[str, Any]) -> None:
         connection.execute(
             update(Trial)
             .where(
-                Trial.question_id == row.question_id, Trial.attempt == row.attempt,
+                Trial.question_id == row.question_id,
+                Trial.attempt == row.attempt,
                 Trial.status.in_(("pending", "failed")),
             )
             .values(
-                status=ending.status, reason=ending.reason, message=ending.detail, run_id=run.run_id,
-                updated_at=func.now(), **values,
+                status=ending.status,
+                reason=ending.reason,
+                message=ending.detail,
+                run_id=run.run_id,
+                updated_at=func.now(),
+                **values,
             )
         )

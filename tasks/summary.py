@@ -20,8 +20,9 @@ async def publish_funnel(flow: str, subsets: Sequence[str]) -> None:
     rows = await asyncio.to_thread(funnel, run.engine, subsets)
     table = [{"subset": name, **asdict(row)} for name, row in rows.items()]
     await acreate_table_artifact(
-        table, key=f"{flow}-funnel",
-        description=f"Run `{run.run_id}`. Look further with `kodcode sql \"select * from v_funnel\"`.",
+        table,
+        key=f"{flow}-funnel",
+        description=f'Run `{run.run_id}`. Look further with `kodcode sql "select * from v_funnel"`.',  # noqa: S608 (a sentence)
     )
     await asyncio.to_thread(_keep, run.run_id, {"funnel": table})
 

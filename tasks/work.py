@@ -41,6 +41,8 @@ class Progress(Protocol):
 
     def advance(self, stage: str, count: int = 1) -> None: ...
 
+    def say(self, message: str) -> None: ...
+
 
 class Silent:
     """No display."""
@@ -50,6 +52,9 @@ class Silent:
 
     def advance(self, stage: str, count: int = 1) -> None:
         """Nothing to draw."""
+
+    def say(self, message: str) -> None:
+        """Nobody listens."""
 
 
 def shards(rows: Sequence[Row], size: int) -> list[Sequence[Row]]:

@@ -16,7 +16,9 @@ from tasks.settings import Settings, load_settings, user_data_dir
 
 DataDir = Annotated[
     Path | None,
-    typer.Option("--data-dir", help="Where the embedded servers keep their data (also KODCODE_DATA_DIR).", show_default=False),
+    typer.Option(
+        "--data-dir", help="Where the embedded servers keep their data (also KODCODE_DATA_DIR).", show_default=False
+    ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else on standard output.")]
 

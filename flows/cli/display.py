@@ -15,7 +15,9 @@ from rich.text import Text
 from flows.cli.errors import printable
 
 STAGES = {
-    "propose": "questions asked", "solve": "trials solved and judged", "convert": "conversions proven",
+    "propose": "questions asked",
+    "solve": "trials solved and judged",
+    "convert": "conversions proven",
     "respond": "responses judged",
 }
 
@@ -27,8 +29,12 @@ class Display:
         self._console = console
         self._live = console.is_terminal
         self._bars = Progress(
-            TextColumn("{task.description:26}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
-            console=console, disable=not self._live,
+            TextColumn("{task.description:26}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            console=console,
+            disable=not self._live,
         )
         self._tasks: dict[str, TaskID] = {}
         self._totals: dict[str, int] = {}
@@ -92,13 +98,25 @@ def cell(value: object) -> str:
 def funnel_table(funnel: Mapping[str, Any]) -> Table:
     """The table at the end of a run, with a line of totals."""
     names = (
-        "proposed", "duplicates", "contaminated", "verified", "easy", "medium", "hard", "failed", "complete",
-        "online_judge", "responses_kept",
+        "proposed",
+        "duplicates",
+        "contaminated",
+        "verified",
+        "easy",
+        "medium",
+        "hard",
+        "failed",
+        "complete",
+        "online_judge",
+        "responses_kept",
     )
     made = Table(header_style="bold", show_footer=True)
     made.add_column("subset", footer="all")
     shown = {
-        "duplicates": "dup.", "contaminated": "contam.", "online_judge": "online judge", "responses_kept": "responses",
+        "duplicates": "dup.",
+        "contaminated": "contam.",
+        "online_judge": "online judge",
+        "responses_kept": "responses",
         "failed": "fail",
     }
     for name in names:

@@ -8,29 +8,37 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from tasks.sandbox.check import check_file
 
 from flows.cli.context import note
 from flows.cli.errors import UsageError
 from tasks.run import policy_of
-from tasks.sandbox.check import check_file
 from tasks.settings import REPOSITORY, load_settings
 
 
 def check(
     pairs: Annotated[Path, typer.Argument(help="JSONL of {id, solution, test} or {id, solution, stdin, stdout}.")],
-    out: Annotated[Path | None, typer.Option(help="Where results go, a JSON line a pair.", show_default="stdout")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Where results go, a JSON line a pair.", show_default="stdout")
+    ] = None,
     jobs: Annotated[int, typer.Option(min=0, help="Trials at once; 0: one a core.")] = 0,
     timeout: Annotated[float | None, typer.Option(min=0.1, help="Seconds a trial may run.", show_default="30")] = None,
     memory_mb: Annotated[int | None, typer.Option(min=64, help="Memory of a trial.", show_default="1024")] = None,
     coverage: Annotated[bool, typer.Option(help="Measure line coverage of the solution.")] = True,
-    resume: Annotated[bool, typer.Option("--resume", help="Keep the results that --out holds, judge the rest.")] = False,
-    allow_weak: Annotated[bool, typer.Option("--allow-weak", help="Judge even where nothing contains the program.")] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Keep the results that --out holds, judge the rest.")
+    ] = False,
+    allow_weak: Annotated[
+        bool, typer.Option("--allow-weak", help="Judge even where nothing contains the program.")
+    ] = False,
 ) -> None:
     """Judge (solution, test) pairs of any origin in the sandbox; needs no database and no servers."""
     if resume and out is None:
         raise UsageError("--resume needs --out: it continues that file.")
     settings = load_settings(
-        sandbox_jobs=jobs or None, trial_timeout_s=timeout, trial_memory_mb=memory_mb,
+        sandbox_jobs=jobs or None,
+        trial_timeout_s=timeout,
+        trial_memory_mb=memory_mb,
         allow_weak_sandbox=allow_weak or None,
     )
     report = check_file(pairs, out, policy_of(settings), coverage=coverage, resume=resume)

@@ -46,7 +46,7 @@ def sql(
         columns = list(result.keys()) if result.returns_rows else []
         rows = result.fetchall() if result.returns_rows else []
     if as_json:
-        print(json.dumps([dict(zip(columns, row, strict=True)) for row in rows], default=_plain))  # noqa: T201
+        print(json.dumps([dict(zip(columns, row, strict=True)) for row in rows], default=_plain))
     elif as_csv:
         writer = csv.writer(sys.stdout)
         writer.writerow(columns)
@@ -65,24 +65,26 @@ def why(
     with backends_to_look(data_dir) as backends:
         story = history.why(backends.engine, row_id)
     if as_json:
-        print(json.dumps(story, default=_plain))  # noqa: T201
+        print(json.dumps(story, default=_plain))
         return
     out.print(_tree(story), soft_wrap=True)
 
 
 def audit(as_json: AsJson = False, data_dir: DataDir = None) -> None:
-    """Prove that nothing was lost: every row accepted, rejected for a reason, failed or pending; exit status 1 if not."""
+    """Prove that nothing was lost: every row accepted, rejected for a reason, failed or pending; or exit with 1."""
     with backends_to_look(data_dir) as backends:
         report = history.audit(backends.engine, backends.artifacts)
     if as_json:
-        print(json.dumps({"clean": report.clean} | asdict(report)))  # noqa: T201
+        print(json.dumps({"clean": report.clean} | asdict(report)))
     else:
         out.print(table("Checked", ["rows of", "count"], sorted(report.rows.items())))
         broken = {offender.law for offender in report.offenders}
         for name, law in report.laws.items():
             out.print(Text(f"{'BROKEN' if name in broken else 'holds':7}{law}"), soft_wrap=True)
         if report.offenders:
-            out.print(table("Offenders", ["law", "id", "problem"], [list(asdict(o).values()) for o in report.offenders]))
+            out.print(
+                table("Offenders", ["law", "id", "problem"], [list(asdict(o).values()) for o in report.offenders])
+            )
     if not report.clean:
         raise typer.Exit(1)
 
@@ -91,37 +93,49 @@ def _tree(story: dict[str, Any]) -> Tree:
     question = story["question"]
     tree = Tree(Text(f"{question['question_id']}  {_state(question)}", style="bold"))
     for seed in story["seeds"]:
-        line = f"seed {seed['seed_id']}  {seed['source']} {seed['revision'] or ''}  {seed['licence'] or 'unknown licence'}"
+        licence = seed["licence"] or "unknown licence"
+        line = f"seed {seed['seed_id']}  {seed['source']} {seed['revision'] or ''}  {licence}"
         tree.add(_text(line)).add(_text(seed["text"]))
-    asked = tree.add(_text(
-        f"asked {question['provider']}/{question['model']}, prompt {question['prompt_index']}, "
-        f"version {question['prompt_version']}  {_paid(story['asked'])}"
-    ))
+    asked = tree.add(
+        _text(
+            f"asked {question['provider']}/{question['model']}, prompt {question['prompt_index']}, "
+            f"version {question['prompt_version']}  {_paid(story['asked'])}"
+        )
+    )
     asked.add(_text(question["text"] or question["detail"] or "no answer yet"))
     if story["collided_with"]:
         collided = story["collided_with"]
-        tree.add(_text(
-            "collided with " + " ".join(str(value) for value in collided.values())
-            + f", similarity {question['similarity'] or question['benchmark_similarity']}"
-        ))
+        tree.add(
+            _text(
+                "collided with "
+                + " ".join(str(value) for value in collided.values())
+                + f", similarity {question['similarity'] or question['benchmark_similarity']}"
+            )
+        )
     trials = tree.add(_text(f"{len(story['trials'])} trials"))
     for trial in story["trials"]:
         covered = f"  coverage {trial['coverage']:.0f} %" if trial["coverage"] is not None else ""
-        trials.add(_text(
-            f"attempt {trial['attempt']}  {_state(trial)}{covered}  {trial['model']}  "
-            f"{_paid([trial['call']])}  {trial['message'] or ''}"
-        ))
+        trials.add(
+            _text(
+                f"attempt {trial['attempt']}  {_state(trial)}{covered}  {trial['model']}  "
+                f"{_paid([trial['call']])}  {trial['message'] or ''}"
+            )
+        )
     for triplet in story["triplets"]:
         label = f"  {triplet['difficulty']}  passes {triplet['pass_sequence']}" if triplet["difficulty"] else ""
         branch = tree.add(_text(f"{triplet['triplet_id']}  {triplet['style']}  {_state(triplet)}{label}"))
         for entry in triplet["tries"] or ():
-            branch.add(_text(f"try {entry.get('attempt')}  {entry['reason'] or 'proven'}  {entry.get('message') or ''}"))
+            branch.add(
+                _text(f"try {entry.get('attempt')}  {entry['reason'] or 'proven'}  {entry.get('message') or ''}")
+            )
         for response in story["responses"]:
             if response["triplet_id"] == triplet["triplet_id"]:
-                branch.add(_text(
-                    f"response {response['attempt']} of {response['model']}  {_state(response)}  "
-                    f"{_paid([response['call']])}  {response['message'] or ''}"
-                ))
+                branch.add(
+                    _text(
+                        f"response {response['attempt']} of {response['model']}  {_state(response)}  "
+                        f"{_paid([response['call']])}  {response['message'] or ''}"
+                    )
+                )
         for item in story["releases"]:
             if item["triplet_id"] == triplet["triplet_id"]:
                 branch.add(_text(f"in release {item['release_id']}  {item['format']}  {item['split']}"))

@@ -10,7 +10,10 @@ from flows.cli import judge, look, pipeline, servers
 from flows.cli.errors import exit_status, paragraph
 
 app = typer.Typer(
-    name="kodcode", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
+    name="kodcode",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
     help="Make verified coding data: questions, execution-checked solutions and tests, reasoning responses, datasets.",
     epilog="Begin with `kodcode demo`; then OPENAI_API_KEY=... kodcode run --subset leetcode --questions 100.",
 )
@@ -29,11 +32,14 @@ app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options"
 
 
 def main() -> None:
-    """Run a command. Exit status: 0 done, 1 failed, 2 wrong usage or settings, 3 rows left for a next run, 130 stopped."""
+    """Run a command.
+
+    Exit status: 0 done, 1 failed, 2 wrong usage or settings, 3 rows left for a next run, 130 stopped.
+    """
     try:
         app()
     except KeyboardInterrupt:
-        print("kodcode: stopped. What was answered is stored; the same command continues.", file=sys.stderr)  # noqa: T201
+        print("kodcode: stopped. What was answered is stored; the same command continues.", file=sys.stderr)
         sys.exit(130)
     except BrokenPipeError:
         sys.exit(0)  # the reader of our output, `head` say, has seen enough
@@ -41,5 +47,5 @@ def main() -> None:
         status = exit_status(error)
         if status is None:
             raise
-        print(f"kodcode: {paragraph(error)}", file=sys.stderr)  # noqa: T201
+        print(f"kodcode: {paragraph(error)}", file=sys.stderr)
         sys.exit(status)

@@ -65,23 +65,28 @@ def demo(
     known = {name: bank_size(name) for name in SUBSETS}
     if questions_per_subset > min(known.values()):
         raise UsageError(
-            f"The canned teacher knows {min(known.values())} questions a subset, not {questions_per_subset}. For more, "
-            "use a real one: OPENAI_API_KEY=... kodcode run --subset leetcode --questions 100."
+            f"The canned teacher knows {min(known.values())} questions a subset, not {questions_per_subset}. For "
+            "more, use a real one: OPENAI_API_KEY=... kodcode run --subset leetcode --questions 100."
         )
     settings = settings_for(data_dir, demo=True, provider="offline")
     if not as_json:
         console.print(
-            "The teacher of this demo is [bold]canned[/bold]: its questions, solutions, conversions and reasoning were "
-            "written beforehand and lie in tasks/llm/offline/bank. All else is real: the servers, the flows, the "
-            "screening, every execution in the sandbox.\n", soft_wrap=True,
+            "The teacher of this demo is [bold]canned[/bold]: its questions, solutions, conversions and reasoning "
+            "were written beforehand and lie in tasks/llm/offline/bank. All else is real: the servers, the flows, the "
+            "screening, every execution in the sandbox.\n",
+            soft_wrap=True,
         )
     started = time.monotonic()
     outcome, left = _pipeline(
-        settings, list(SUBSETS), "nightly",
-        questions=questions_per_subset, teacher=Teacher(provider="offline"), benchmarks=[DEMO],
+        settings,
+        list(SUBSETS),
+        "nightly",
+        questions=questions_per_subset,
+        teacher=Teacher(provider="offline"),
+        benchmarks=[DEMO],
     )
     if as_json:
-        print(outcome.as_json())  # noqa: T201
+        print(outcome.as_json())
     else:
         _show(outcome, settings, time.monotonic() - started)
         console.print(
@@ -95,14 +100,16 @@ def demo(
 
 
 def run(
-    subset: Annotated[list[str], typer.Option(help="Which subset; may be repeated. All 12 where none is named.")] = [],  # noqa: B006
+    subset: Annotated[list[str], typer.Option(help="Which subset; may be repeated. All 12 where none is named.")] = [],
     questions: Annotated[int, typer.Option(min=1, help="Questions each subset shall hold from this teacher.")] = 100,
     attempts: Annotated[int, typer.Option(min=1, max=10, help="Solution-and-test attempts a question.")] = 3,
     responses: Annotated[int, typer.Option(min=1, max=100, help="Reasoning responses a triplet.")] = 3,
     style: Annotated[
         list[StyleChoice], typer.Option(help="Styles to convert to; may be repeated. Both where none is named.")
-    ] = [],  # noqa: B006
-    provider: Annotated[ProviderChoice | None, typer.Option(help="Whose API is spoken.", show_default="openai")] = None,
+    ] = [],
+    provider: Annotated[
+        ProviderChoice | None, typer.Option(help="Whose API is spoken.", show_default="openai")
+    ] = None,
     model: Annotated[str | None, typer.Option(help="The teacher: questions, solutions, tests, conversions.")] = None,
     base_url: Annotated[str | None, typer.Option(help="Of an OpenAI-compatible server, including /v1.")] = None,
     base_model: Annotated[
@@ -113,11 +120,12 @@ def run(
     ] = None,
     concurrency: Annotated[int | None, typer.Option(min=1, help="Requests in flight.", show_default="32")] = None,
     seeds: Annotated[
-        str | None, typer.Option(help="JSONL, Parquet or CSV file, s3:// or hf:// address; needs exactly one --subset.")
+        str | None,
+        typer.Option(help="JSONL, Parquet or CSV file, s3:// or hf:// address; needs exactly one --subset."),
     ] = None,
     benchmark: Annotated[
         list[Path], typer.Option(help="File of problems that must not appear (HumanEval, MBPP, own); may be repeated.")
-    ] = [],  # noqa: B006
+    ] = [],
     timeout: Annotated[float | None, typer.Option(min=0.1, help="Seconds a trial may run.", show_default="30")] = None,
     as_json: AsJson = False,
     data_dir: DataDir = None,
@@ -134,26 +142,38 @@ def run(
         os.environ["KODCODE_TRIAL_TIMEOUT_S"] = str(timeout)
     settings = settings_for(data_dir)
     teacher = Teacher(
-        provider=provider.value if provider else None, model=model, base_url=base_url, base_model=base_model,
-        reasoner=reasoning_model, max_concurrency=concurrency,
+        provider=provider.value if provider else None,
+        model=model,
+        base_url=base_url,
+        base_model=base_model,
+        reasoner=reasoning_model,
+        max_concurrency=concurrency,
     )
     styles: list[Style] = [choice.value for choice in style] or ["complete", "online_judge"]  # type: ignore[misc]
     if not as_json and not benchmark:
         note("No --benchmark is given: questions are not compared with benchmark problems.")
     started = time.monotonic()
     outcome, left = _pipeline(
-        settings, names, "nightly", questions=questions, attempts=attempts, responses=responses, styles=styles,
-        teacher=teacher, seeds=seeds, benchmarks=[str(path) for path in benchmark],
+        settings,
+        names,
+        "nightly",
+        questions=questions,
+        attempts=attempts,
+        responses=responses,
+        styles=styles,
+        teacher=teacher,
+        seeds=seeds,
+        benchmarks=[str(path) for path in benchmark],
     )
     if as_json:
-        print(outcome.as_json())  # noqa: T201
+        print(outcome.as_json())
     else:
         _show(outcome, settings, time.monotonic() - started)
     _complain(left)
 
 
 def release(
-    subset: Annotated[list[str], typer.Option(help="Which subset; may be repeated. All 12 where none is named.")] = [],  # noqa: B006
+    subset: Annotated[list[str], typer.Option(help="Which subset; may be repeated. All 12 where none is named.")] = [],
     canned: Annotated[bool, typer.Option("--canned", help="Release the demo's canned answers.")] = False,
     as_json: AsJson = False,
     data_dir: DataDir = None,
@@ -162,7 +182,7 @@ def release(
     settings = settings_for(data_dir, demo=canned)
     outcome, _ = _pipeline(settings, chosen_subsets(subset), "release", canned=canned)
     if as_json:
-        print(json.dumps(outcome.release))  # noqa: T201
+        print(json.dumps(outcome.release))
     else:
         console.print(f"{outcome.release['rows']} rows in {outcome.release['path']}", soft_wrap=True)
 
@@ -181,7 +201,9 @@ def _pipeline(settings: Settings, names: list[str], flow: str, **parameters: Any
             finally:
                 progress_display.reset(token)
         with backends.engine.connect() as connection:
-            left = connection.scalar(text("select coalesce(sum(rows), 0) from kodcode.v_stages where status = 'failed'"))
+            left = connection.scalar(
+                text("select coalesce(sum(rows), 0) from kodcode.v_stages where status = 'failed'")
+            )
         outcome = Outcome(
             funnel(backends.engine, names), {"path": released.path, "rows": released.rows}, prefect_ui(backends)
         )
@@ -221,11 +243,12 @@ def _show(outcome: Outcome, settings: Settings, seconds: float) -> None:
         f"\n{outcome.release['rows']} verified triplets in {seconds:.0f} s\n"
         f"  Parquet     {outcome.release['path']}\n"
         f"  Prefect UI  {outcome.prefect_ui}\n"
-        f"  SQL         ./kodcode sql {folder}\"select * from v_trials limit 5\"\n"
+        f'  SQL         ./kodcode sql {folder}"select * from v_trials limit 5"\n'
         f"  psql        ./kodcode status {folder}prints the command\n"
         f"  one row     ./kodcode why {folder}{next(iter(outcome.subsets))}_00000000\n"
         f"  stop        ./kodcode down {folder.rstrip()}",
-        soft_wrap=True, markup=False,
+        soft_wrap=True,
+        markup=False,
     )
 
 
@@ -233,6 +256,6 @@ def _complain(left: int) -> None:
     if left:
         raise RowsLeft(
             f"{left} rows failed for reasons of infrastructure, not of their content. Nothing is lost: run the same "
-            "command again to try them once more; kodcode sql \"select * from v_stages where status = 'failed'\" shows "
-            "why."
+            "command again to try them once more; kodcode sql \"select * from v_stages where status = 'failed'\" "
+            "shows why."
         )

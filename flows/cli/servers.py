@@ -38,7 +38,7 @@ def down(as_json: AsJson = False, data_dir: DataDir = None) -> None:
     settings = settings_to_look(data_dir)
     stopped = services.down(settings.data_dir)
     if as_json:
-        print(json.dumps({"stopped": stopped}))  # noqa: T201
+        print(json.dumps({"stopped": stopped}))
     else:
         out.print(f"stopped: {', '.join(stopped)}" if stopped else "nothing was running")
 
@@ -51,21 +51,29 @@ def status(as_json: AsJson = False, data_dir: DataDir = None) -> None:
 def _print_status(settings: Settings, as_json: bool) -> None:
     found = services.status(settings.data_dir)
     external = {
-        name: url for name, url in (
+        name: url
+        for name, url in (
             ("postgres", "KODCODE_DATABASE_URL" if settings.database_url else None),
-            ("s3", settings.artifacts_url), ("prefect", settings.prefect_api_url),
-        ) if url and name not in wanted_services(settings)
+            ("s3", settings.artifacts_url),
+            ("prefect", settings.prefect_api_url),
+        )
+        if url and name not in wanted_services(settings)
     }
     if as_json:
         report: dict[str, Any] = {
-            "data_dir": str(settings.data_dir), "services": [asdict(service) for service in found], "external": external,
+            "data_dir": str(settings.data_dir),
+            "services": [asdict(service) for service in found],
+            "external": external,
         }
-        print(json.dumps(report, default=str))  # noqa: T201
+        print(json.dumps(report, default=str))
         return
-    out.print(table(
-        str(settings.data_dir), ["server", "state", "address", "pid", "log"],
-        [[s.name, s.state, s.url or "", s.pid or "", s.log_path] for s in found],
-    ))
+    out.print(
+        table(
+            str(settings.data_dir),
+            ["server", "state", "address", "pid", "log"],
+            [[s.name, s.state, s.url or "", s.pid or "", s.log_path] for s in found],
+        )
+    )
     for name, address in external.items():
         out.print(f"{name}: external, {address}")
     running = {service.name for service in found if service.state == "running"}
@@ -93,9 +101,14 @@ def doctor(as_json: AsJson = False, data_dir: DataDir = None) -> None:
     # A primitive that is missing is a fact; what makes kodcode unusable is a level that is refused or a dead server.
     healthy = all(good for name, good, _ in checks if not name.startswith("sandbox: "))
     if as_json:
-        print(json.dumps({"healthy": healthy, "checks": [  # noqa: T201
-            {"name": name, "ok": good, "detail": detail} for name, good, detail in checks
-        ]}))
+        print(
+            json.dumps(
+                {
+                    "healthy": healthy,
+                    "checks": [{"name": name, "ok": good, "detail": detail} for name, good, detail in checks],
+                }
+            )
+        )
     else:
         out.print(table("", ["check", "", "detail"], [[n, "ok" if good else "no", d] for n, good, d in checks]))
     if not healthy:

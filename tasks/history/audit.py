@@ -48,12 +48,14 @@ def audit(engine: Engine, artifacts: ArtifactStore) -> Audit:
             for row in connection.execute(text("select stage, sum(rows) as rows from kodcode.v_stages group by stage"))
         }
         keys = connection.scalars(
-            select(Artifact.key).join(
-                LlmCall, Artifact.key.in_((LlmCall.prompt_key, LlmCall.answer_key, LlmCall.reasoning_key))
-            ).distinct()
+            select(Artifact.key)
+            .join(LlmCall, Artifact.key.in_((LlmCall.prompt_key, LlmCall.answer_key, LlmCall.reasoning_key)))
+            .distinct()
         ).all()
         rows["ledger text"] = len(keys)
-        laws["artifacts"] = "Every prompt and answer in the ledger can be read back and has the content that its key names."
+        laws["artifacts"] = (
+            "Every prompt and answer in the ledger can be read back and has the content that its key names."
+        )
         for key in keys:
             try:
                 artifacts.get_text(connection, key)
@@ -65,5 +67,3 @@ def audit(engine: Engine, artifacts: ArtifactStore) -> Audit:
                 if (problem := artifacts.file_problem(file["key"], file["sha256"])) is not None:
                     offenders.append(Offender("release files", f"{release.release_id}/{file['key']}", problem))
     return Audit(laws, rows, tuple(offenders))
-
-

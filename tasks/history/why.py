@@ -1,4 +1,4 @@
-"""The whole history of one row: seed -> prompt -> question -> screening -> trials -> triplets -> responses -> releases."""
+"""The whole history of one row, from its seeds over trials and responses to the releases that hold it."""
 
 from __future__ import annotations
 
@@ -29,10 +29,11 @@ def why(engine: Engine, row_id: str) -> Json:
         if question is None:
             raise UnknownId(
                 f"No row has the id {row_id!r}. Ids look like Leetcode_00000012, Leetcode_00000012_I or "
-                "Leetcode_00000012:0; kodcode sql \"select question_id from questions\" lists them."
+                'Leetcode_00000012:0; kodcode sql "select question_id from questions" lists them.'
             )
         triplets = _all(
-            connection, select(Triplet.__table__).where(Triplet.question_id == question_id).order_by(Triplet.triplet_id)
+            connection,
+            select(Triplet.__table__).where(Triplet.question_id == question_id).order_by(Triplet.triplet_id),
         )
         ids = [triplet["triplet_id"] for triplet in triplets]
         return {
@@ -46,12 +47,14 @@ def why(engine: Engine, row_id: str) -> Json:
             "triplets": triplets,
             "responses": _with_calls(
                 connection,
-                select(Response.__table__).where(Response.triplet_id.in_(ids))
+                select(Response.__table__)
+                .where(Response.triplet_id.in_(ids))
                 .order_by(Response.triplet_id, Response.model, Response.attempt),
             ),
             "releases": _all(
                 connection,
-                select(ReleaseItem.__table__).where(ReleaseItem.triplet_id.in_(ids))
+                select(ReleaseItem.__table__)
+                .where(ReleaseItem.triplet_id.in_(ids))
                 .order_by(ReleaseItem.release_id, ReleaseItem.format, ReleaseItem.triplet_id),
             ),
         }

@@ -1,0 +1,80 @@
+"""kill -9 of the whole process group at random moments: the rerun ends where an undisturbed run does."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+
+from sqlalchemy import text
+from sqlalchemy.exc import ProgrammingError
+
+from tests.pipeline.conftest import Replay, Workplace, kill, wait_until
+
+IN_FLIGHT = 8
+
+
+def answers(workplace: Workplace) -> int:
+    """How many answers the ledger holds; 0 before there is a schema."""
+    try:
+        with workplace.engine.connect() as connection:
+            return int(connection.scalar(text("select count(*) from kodcode.llm_calls")) or 0)
+    except ProgrammingError:
+        return 0
+
+
+def run_killed(workplace: Workplace, command: tuple[str, ...], moments: list[int], **environment: str) -> None:
+    """Run `command`, kill it when the ledger holds so many answers, run it again, ... and at last to its end."""
+    for moment in moments:
+        process = workplace.start(*command, **environment)
+        wait_until(
+            lambda moment=moment, process=process: answers(workplace) >= moment or process.poll() is not None,
+            f"{moment} answers in the ledger",
+            seconds=240,
+        )
+        kill(process)
+    workplace.kodcode(*command, **environment)
+
+
+def test_a_run_killed_at_random_moments_ends_with_the_tables_of_an_undisturbed_one(
+    new_workplace: Callable[[], Workplace],
+) -> None:
+    seed = random.randrange(10**6)
+    print(f"seed {seed}")
+    command = ("demo", "--json")
+    undisturbed, disturbed = new_workplace(), new_workplace()
+    undisturbed.kodcode(*command)
+    total = answers(undisturbed)
+    moments = sorted(random.Random(seed).sample(range(1, total), 4))
+    run_killed(disturbed, command, moments)
+    disturbed.kodcode("audit")
+    wanted, found = undisturbed.tables(), disturbed.tables()
+    assert {name: len(rows) for name, rows in found.items()} == {name: len(rows) for name, rows in wanted.items()}
+    assert found == wanted
+
+
+def test_a_stored_answer_is_not_asked_again_after_kills(workplace: Workplace, replay: Callable[..., Replay]) -> None:
+    server = replay("--latency-ms", "30")
+    command = (
+        "run",
+        "--subset",
+        "leetcode",
+        "--questions",
+        "15",
+        "--attempts",
+        "2",
+        "--responses",
+        "1",
+        "--style",
+        "complete",
+        "--timeout",
+        "5",
+        "--concurrency",
+        str(IN_FLIGHT),
+        "--base-url",
+        f"{server.url}/v1",
+    )
+    moments = [4, 21, 40]
+    run_killed(workplace, command, moments, OPENAI_API_KEY="replay")
+    lost = server.served() - answers(workplace)
+    assert 0 <= lost <= IN_FLIGHT * len(moments)
+    workplace.kodcode("audit")

@@ -1,0 +1,149 @@
+"""The Leetcode subset against recorded model output: every recorded verdict and coverage comes out again."""
+
+from __future__ import annotations
+
+import ast
+import json
+from collections import defaultdict
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+
+from tasks.store import open_artifacts
+from tests.pipeline.conftest import Replay, Workplace, recorded
+
+RUN = (
+    "run",
+    "--subset",
+    "leetcode",
+    "--questions",
+    "100",
+    "--attempts",
+    "3",
+    "--reasoning-model",
+    "deepseek-r1",
+    "--timeout",
+    "10",
+    "--json",
+)
+EXPECTED = {"Pass": {"passed"}, "Fail - Timed Out": {"timed_out"}, "Fail": {"failed", "error", "no_tests", "crashed"}}
+
+
+def squash(value: str) -> str:
+    return " ".join(value.split())
+
+
+def agrees(result: dict[str, Any] | None, verdict: str | None, coverage: float | None) -> bool:
+    """Whether a recorded result says what our verdict says; coverage counts where the pair passed."""
+    if result is None:
+        return verdict is None
+    if verdict not in EXPECTED[result["result"]]:
+        return False
+    return verdict != "passed" or (coverage is not None and round(coverage) == round(result["coverage"]))
+
+
+@pytest.fixture
+def finished(workplace: Workplace, replay: Callable[..., Replay]) -> tuple[Workplace, Replay, dict[str, Any]]:
+    server = replay()
+    result = workplace.kodcode(*RUN, "--base-url", f"{server.url}/v1", OPENAI_API_KEY="replay")
+    return workplace, server, json.loads(result.stdout)
+
+
+def test_recorded_leetcode_run_is_reproduced_and_repeats_for_nothing(
+    finished: tuple[Workplace, Replay, dict[str, Any]],
+) -> None:
+    workplace, server, outcome = finished
+    by_answer = {squash(row["response"]): row["recorded"] for row in recorded("solves")}
+    by_question = defaultdict(list)
+    for row in recorded("solves"):
+        by_question[squash(row["question"])].append(row)
+
+    # Every recorded question was proposed; what screening rejected is named with its reason and judged by `check`.
+    questions = {
+        squash(row.text): row for row in workplace.rows("select * from kodcode.questions where text is not null")
+    }
+    assert set(questions) == set(by_question)
+    rejected = {text for text, row in questions.items() if row.status == "rejected"}
+    assert all(questions[text].reason and questions[text].duplicate_of for text in rejected)
+
+    # Every answer in the ledger has the verdict that was recorded for it.
+    artifacts = open_artifacts(workplace.environment["KODCODE_ARTIFACTS_URL"], None, None)
+    judged, disagreements = 0, []
+    with workplace.engine.connect() as connection:
+        for row in workplace.rows(
+            "select t.*, c.answer_key from kodcode.trials t join kodcode.llm_calls c using (request_hash)"
+        ):
+            answer = squash(artifacts.get_text(connection, row.answer_key))
+            judged += 1
+            if not agrees(by_answer[answer], row.verdict, row.coverage):
+                disagreements.append((row.question_id, row.attempt, row.verdict, row.coverage, by_answer[answer]))
+    assert disagreements == []
+    left = [row for text in rejected for row in by_question[text] if row["recorded"]]
+    assert check_disagreements(workplace, left) == []
+    assert judged + sum(len(by_question[text]) for text in rejected) == 300
+
+    # The triplets are those that follow from the recorded results.
+    for text, row in questions.items():
+        if text in rejected:
+            continue
+        results = [entry["recorded"] for entry in by_question[text]]
+        passes = sum(1 for result in results if result and result["result"] == "Pass")
+        difficulty = "fail" if not passes else {1: "medium", 2: "easy", 3: "easy"}[passes]
+        triplet = workplace.rows(
+            f"select * from kodcode.triplets where question_id = '{row.question_id}' and style = 'instruct'"
+        )[0]
+        assert (triplet.pass_count, triplet.difficulty, triplet.status) == (
+            passes,
+            difficulty,
+            "accepted" if passes else "rejected",
+        )
+        if passes:
+            best = max(r["coverage"] for r in results if r and r["result"] == "Pass")
+            assert round(triplet.coverage) == best
+
+    # Conversions hold no solution, responses that were kept passed, and all of it was released.
+    for triplet in workplace.rows("select * from kodcode.triplets where style = 'complete' and status = 'accepted'"):
+        bodies = [node for node in ast.walk(ast.parse(triplet.question)) if isinstance(node, ast.Return)]
+        assert bodies == []
+    responses = workplace.rows("select * from kodcode.responses")
+    assert responses
+    assert {row.model for row in responses} == {"deepseek-r1"}
+    assert any(row.status == "accepted" for row in responses)
+    assert all((row.verdict == "passed") == (row.status == "accepted") for row in responses)
+    counts = outcome["subsets"]["Leetcode"]
+    frames = [pl.read_parquet(path) for path in Path(outcome["release"]["path"]).rglob("*.parquet")]
+    assert sum(len(frame) for frame in frames) == outcome["release"]["rows"]
+    assert outcome["release"]["rows"] == counts["verified"] + counts["complete"] + counts["online_judge"]
+    workplace.kodcode("audit")
+
+    # Again: no request, no execution, no row changed.
+    before, stats = workplace.tables(), server.stats()
+    stamps = workplace.rows("select max(updated_at) from kodcode.trials")
+    workplace.kodcode(*RUN, "--base-url", f"{server.url}/v1", OPENAI_API_KEY="replay")
+    assert server.stats() == stats
+    assert workplace.tables() == before
+    assert workplace.rows("select max(updated_at) from kodcode.trials") == stamps
+
+
+def check_disagreements(workplace: Workplace, rows: list[dict[str, Any]]) -> list[Any]:
+    """Judge recorded answers through `kodcode check` and return where it does not say what was recorded."""
+    from tasks.trials import SolveAnswer, parse_solve
+
+    pairs, expected = [], {}
+    for row in rows:
+        parsed = parse_solve(row["response"], "stop")
+        assert isinstance(parsed, SolveAnswer)
+        name = f"{row['prompt_id']}:{row['trial']}"
+        expected[name] = row["recorded"]
+        pairs.append(json.dumps({"id": name, "solution": parsed.solution, "test": parsed.test}))
+    if not pairs:
+        return []
+    source, out = workplace.folder / "pairs.jsonl", workplace.folder / "results.jsonl"
+    source.write_text("\n".join(pairs) + "\n")
+    workplace.kodcode("check", str(source), "--out", str(out), "--timeout", "10")
+    found = [json.loads(line) for line in out.read_text().splitlines()]
+    assert len(found) == len(pairs)
+    return [row for row in found if not agrees(expected[row["id"]], row["verdict"], row["coverage"])]
