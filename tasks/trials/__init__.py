@@ -1,6 +1,6 @@
 """Trials: from a model's answer to solution and test, entry points and labels. Pure functions, no I/O."""
 
-from tasks.trials.answers import SolveAnswer, Unparsed, extract_response_code, parse_solve
+from tasks.trials.answers import TRUNCATED_REASONS, SolveAnswer, Unparsed, extract_response_code, parse_solve
 from tasks.trials.entry_points import EntryPoint, align_entry_points, entry_point_names, test_info
 from tasks.trials.labels import Difficulty, Label, TrialOutcome, choose_trial, difficulty, label
 from tasks.trials.markup import Block, Section, fenced_blocks, sections, strip_reasoning, without_fences
@@ -19,9 +19,36 @@ from tasks.trials.source import (
 )
 
 __all__ = [
-    "BUILTINS", "Block", "Definition", "Difficulty", "EntryPoint", "Function", "Label", "Section", "SolveAnswer",
-    "TrialOutcome", "Unparsed", "align_entry_points", "bare_arguments", "bound_names", "choose_trial", "definitions",
-    "difficulty", "entry_point_names", "extract_response_code", "fenced_blocks", "is_main_guard", "label",
-    "parse_python", "parse_solve", "public_definitions", "sections", "storable", "strip_reasoning", "test_info",
-    "top_level", "without_fences",
+    "BUILTINS",
+    "TRUNCATED_REASONS",
+    "Block",
+    "Definition",
+    "Difficulty",
+    "EntryPoint",
+    "Function",
+    "Label",
+    "Section",
+    "SolveAnswer",
+    "TrialOutcome",
+    "Unparsed",
+    "align_entry_points",
+    "bare_arguments",
+    "bound_names",
+    "choose_trial",
+    "definitions",
+    "difficulty",
+    "entry_point_names",
+    "extract_response_code",
+    "fenced_blocks",
+    "is_main_guard",
+    "label",
+    "parse_python",
+    "parse_solve",
+    "public_definitions",
+    "sections",
+    "storable",
+    "strip_reasoning",
+    "test_info",
+    "top_level",
+    "without_fences",
 ]

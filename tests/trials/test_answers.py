@@ -161,8 +161,8 @@ def test_the_last_block_can_be_asked_for() -> None:
 
 FRAGMENTS = st.sampled_from(
     [
-        *("<|Solution Begin|>", "<|Solution End|>", "<|Test Begin|>", "<|Test End|>", "```", "```python\n", "~~~", "\n"),
-        *("<think>", "</think>", "def test_x(): pass", "x = 1", "(", '"""', "\\", "\t", "\x00", "    "),
+        *("<|Solution Begin|>", "<|Solution End|>", "<|Test Begin|>", "<|Test End|>", "```", "```python\n", "~~~"),
+        *("\n", "<think>", "</think>", "def test_x(): pass", "x = 1", "(", '"""', "\\", "\t", "\x00", "    "),
     ]
 )
 

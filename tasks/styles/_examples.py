@@ -1,0 +1,127 @@
+"""Examples in a completion prompt's docstrings, as a pytest module that holds them against the verified solution."""
+
+from __future__ import annotations
+
+import ast
+import doctest
+import re
+from collections.abc import Iterator
+
+from tasks.trials import Definition, parse_python
+
+# Runs in the sandbox beside the verified solution. The texts are literals; nothing of the prompt is executed but
+# its imports and constants, which the examples may use.
+_TEST_MODULE = '''import doctest
+import io
+
+import solution
+
+PREPARATION = {preparation}
+DOCSTRINGS = {docstrings}
+STATED = {stated}
+
+
+def names():
+    namespace = dict(vars(solution))
+    exec(PREPARATION, namespace)
+    return namespace
+
+
+def check_docstring(name, text):
+    test = doctest.DocTestParser().get_doctest(text, names(), name, None, 0)
+    report = io.StringIO()
+    failed = doctest.DocTestRunner(verbose=False).run(test, out=report.write).failed
+    assert not failed, report.getvalue()
+
+
+def check_stated(call, value):
+    got, stated = eval(call, names()), eval(value, {{}})
+    assert got == stated, f"{{call}} is {{got!r}}, not {{stated!r}}"
+'''
+_COMMENT_LINE = re.compile(r"^[ \t]*#[ \t]?(.*)$", re.MULTILINE)
+_MISSING_BLANK = re.compile(r"^([ \t]*>>>)(?=[^\s>])", re.MULTILINE)
+_ARROW = re.compile(r"\s*(?:->|==?>?|=>|→|➞|⇒|#\s*(?:->|=>)?|(?:should\s+)?returns?|should\s+be|gives|is)\s*")
+_MAX_STATED = 40
+_MAX_LINE_CHARS = 2_000
+_MAX_CLOSINGS = 30
+
+
+def examples_test(code: str, prompt: ast.Module) -> str | None:
+    """A pytest module that fails where an example is false; None where there are no examples.
+
+    Examples are doctest's (`>>> call` and its output), compared as doctest compares, and lines such as
+    `f(1, 2) -> 3`, where call and value are literal, compared by equality. Raises ValueError, saying why, for examples
+    that doctest cannot read or that ask to be skipped.
+    """
+    texts = [(name, _MISSING_BLANK.sub(r"\1 ", text)) for name, text in _texts(code, prompt)]
+    with_doctests = [(name, text) for name, text in texts if ">>>" in text and _has_examples(text)]
+    declared = {node.name for node in prompt.body if isinstance(node, Definition)}
+    stated = [pair for _, text in texts for pair in _stated(text, declared)][:_MAX_STATED]
+    if not with_doctests and not stated:
+        return None
+    kept = (ast.Import, ast.ImportFrom, ast.Assign, ast.AnnAssign)
+    preparation = ast.unparse(ast.Module([node for node in prompt.body if isinstance(node, kept)], type_ignores=[]))
+    module = _TEST_MODULE.format(
+        preparation=ascii(preparation), docstrings=ascii(with_doctests), stated=ascii(stated)
+    )
+    tests = [f"def test_docstring_{n}():\n    check_docstring(*DOCSTRINGS[{n}])" for n in range(len(with_doctests))]
+    tests += [f"def test_stated_{n}():\n    check_stated(*STATED[{n}])" for n in range(len(stated))]
+    return "\n\n\n".join([module, *tests]) + "\n"
+
+
+def _texts(code: str, module: ast.Module) -> Iterator[tuple[str, str]]:
+    """Everything where an example may stand: docstrings and other loose strings, comments."""
+    for node in ast.walk(module):
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
+            yield f"text in line {node.lineno}", node.value.value
+    yield "comments", "\n".join(_COMMENT_LINE.findall(code))
+
+
+def _has_examples(text: str) -> bool:
+    examples = doctest.DocTestParser().get_examples(text)
+    if any(example.options.get(doctest.SKIP) for example in examples):
+        raise ValueError("an example asks to be skipped")
+    return bool(examples)
+
+
+def _stated(text: str, names: set[str]) -> Iterator[tuple[str, str]]:
+    for line in text.splitlines():
+        if len(line) > _MAX_LINE_CHARS or line.lstrip().startswith((">>>", "...")):
+            continue
+        for name in names:
+            start = re.search(rf"(?<![\w.]){re.escape(name)}\(", line)
+            if start:
+                pair = _call_and_value(line[start.start() :])
+                if pair:
+                    yield pair
+
+
+def _call_and_value(text: str) -> tuple[str, str] | None:
+    """`f(1, 2)` and `3` of "f(1, 2) -> 3.", or None where the text is anything but literal call, arrow and value."""
+    closings = [match.end() for match in re.finditer(r"\)", text)]
+    for end in closings[:_MAX_CLOSINGS]:
+        call = _literal_call(text[:end])
+        if call:
+            arrow = _ARROW.match(text, end + 1 if text[end : end + 1] == "`" else end)
+            value = text[arrow.end() :].strip().rstrip(".,;").strip("`").strip() if arrow else ""
+            return (call, value) if value and _is_literal(value) else None
+    return None
+
+
+def _literal_call(text: str) -> str | None:
+    module = parse_python(text)
+    if module is None or len(module.body) != 1 or not isinstance(module.body[0], ast.Expr):
+        return None
+    call = module.body[0].value
+    if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Name):
+        return None
+    parts = [*call.args, *(keyword.value for keyword in call.keywords)]
+    return text if all(_is_literal(ast.unparse(part)) for part in parts) else None
+
+
+def _is_literal(text: str) -> bool:
+    try:
+        ast.literal_eval(text)
+    except (SyntaxError, ValueError, TypeError, RecursionError, MemoryError):
+        return False
+    return True
