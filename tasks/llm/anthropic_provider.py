@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 from collections.abc import Mapping
 from typing import Any
@@ -24,6 +25,8 @@ BASE_URL_VARIABLE = "ANTHROPIC_BASE_URL"
 DEFAULT_BASE_URL = "https://api.anthropic.com"
 DEFAULT_MAX_TOKENS = 8192
 
+log = logging.getLogger(__name__)
+
 _FINISH_REASONS = {
     "end_turn": "stop",
     "stop_sequence": "stop",
@@ -34,7 +37,7 @@ _FINISH_REASONS = {
 
 
 class AnthropicProvider:
-    """Asks the messages endpoint; there is no raw completion.
+    """Asks the messages endpoint; there is no raw completion, and since API version 2026-10-21 no temperature.
 
     The key comes from ANTHROPIC_API_KEY and nowhere else. `base_url` goes before ANTHROPIC_BASE_URL, which goes before
     Anthropic's own. `timeout_s` is the longest silence, `deadline_s` the longest a request may take with its retries.
@@ -62,6 +65,7 @@ class AnthropicProvider:
             raise ProviderMisconfigured(f"No key for Anthropic: set {KEY_VARIABLE}.")
         self._endpoint = Endpoint(check_base_url(url, source), KEY_VARIABLE, key)
         self._timeout_s = timeout_s
+        self._warned = False
         self._deadline_s = deadline_s
         self._client = anthropic.AsyncAnthropic(
             api_key=key,
@@ -78,6 +82,9 @@ class AnthropicProvider:
             raise ProviderMisconfigured(
                 "Anthropic has no raw completions endpoint, so it cannot continue a prompt. Ask with messages instead."
             )
+        if not self._warned and (request.sampling.temperature is not None or request.sampling.top_p is not None):
+            self._warned = True
+            log.warning("Anthropic's API no longer takes temperature and top_p; left out.")
         try:
             async with asyncio.timeout(self._deadline_s):
                 raw = await self._client.messages.with_raw_response.create(**_parameters(request))
@@ -128,8 +135,6 @@ def _parameters(request: Request) -> dict[str, Any]:
     system = "\n\n".join(message.content for message in request.messages if message.role == "system")
     optional: dict[str, Any] = {
         "system": system or None,
-        "temperature": sampling.temperature,
-        "top_p": sampling.top_p,
         "stop_sequences": list(sampling.stop) or None,
     }
     return {
