@@ -1,0 +1,7 @@
+"""What can go wrong when rows are laid out and written."""
+
+from __future__ import annotations
+
+
+class FormatError(Exception):
+    """A row does not fit its layout, or a file cannot be written; the message names the row or the file."""

@@ -1,0 +1,88 @@
+"""The manifest of a release: what is in it, how it was chosen and made, and the hash that is its identity."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any
+
+from tasks.formats.errors import FormatError
+from tasks.formats.writer import FileEntry
+
+MANIFEST_VERSION = 1
+MANIFEST_FILE = "manifest.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """Everything that tells one release from another, and nothing else: no times, no places, no numbers of runs."""
+
+    formats: Mapping[str, str]  # layout -> its edition
+    files: tuple[FileEntry, ...]
+    filters: Mapping[str, Any] = field(default_factory=dict)  # the selection, as asked for
+    code_version: str = "unknown"
+    prompt_versions: Mapping[str, str] = field(default_factory=dict)  # prompt -> content hash
+    manifest_version: int = MANIFEST_VERSION
+
+    @property
+    def counts(self) -> dict[str, dict[str, int]]:
+        """Layout -> split -> rows."""
+        counts: dict[str, dict[str, int]] = {}
+        for entry in self.files:
+            splits = counts.setdefault(entry.format, {})
+            splits[entry.split] = splits.get(entry.split, 0) + entry.rows
+        return counts
+
+    def rows(self, format: str) -> int:
+        """Rows of a layout, all splits."""
+        return sum(self.counts.get(format, {}).values())
+
+    def as_dict(self) -> dict[str, Any]:
+        """JSON-able data; files by path, so that the order of writing makes no difference."""
+        return {
+            "manifest_version": self.manifest_version,
+            "code_version": self.code_version,
+            "formats": dict(self.formats),
+            "prompt_versions": dict(self.prompt_versions),
+            "filters": dict(self.filters),
+            "counts": self.counts,
+            "files": [asdict(entry) for entry in sorted(self.files, key=lambda entry: entry.path)],
+        }
+
+    def canonical(self) -> bytes:
+        """The one spelling that is hashed: sorted keys, no spaces. Raises FormatError for what JSON cannot say."""
+        try:
+            text = json.dumps(
+                self.as_dict(), sort_keys=True, ensure_ascii=False, separators=(",", ":"), allow_nan=False
+            )
+            return text.encode()
+        except (TypeError, ValueError) as error:
+            raise FormatError(f"The manifest cannot be written as JSON: {error}.") from error
+
+    @property
+    def content_hash(self) -> str:
+        """SHA-256 of the canonical form: equal for releases of the same content made in the same way."""
+        return hashlib.sha256(self.canonical()).hexdigest()
+
+    def document(self) -> bytes:
+        """The file `manifest.json`: the same data for human eyes, with the content hash."""
+        data = {"content_hash": self.content_hash, **json.loads(self.canonical())}
+        return (json.dumps(data, ensure_ascii=False, indent=2) + "\n").encode()
+
+
+def read_manifest(document: bytes) -> Manifest:
+    """A manifest from its file. Raises FormatError where it is no manifest, or was changed after it was written."""
+    try:
+        data = json.loads(document)
+        stated = data.pop("content_hash")
+        data.pop("counts")
+        files = tuple(FileEntry(**entry) for entry in data.pop("files"))
+        known = {entry.name for entry in fields(Manifest)}
+        manifest = Manifest(files=files, **{name: data[name] for name in known - {"files"}})
+    except (AttributeError, KeyError, TypeError, ValueError, RecursionError) as error:
+        raise FormatError(f"This is no manifest of a release ({type(error).__name__}: {error}).") from error
+    if manifest.content_hash != stated:
+        raise FormatError("The manifest's content hash does not match its content: the file was changed.")
+    return manifest

@@ -1,0 +1,69 @@
+"""The column layout of KodCode-V1-SFT: KodCode-V1's columns, and one reasoning answer as a conversation.
+
+The published names are kept whatever model reasoned: `r1_*` are the results of the answers of this release.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pyarrow as pa
+
+from tasks.formats import kodcode_v1
+from tasks.formats.records import FormattedRow, ResponseRecord, TripletRecord
+
+NAME = "kodcode-v1-sft"
+VERSION = kodcode_v1.VERSION
+TRAIN, INCORRECT, USE_WITH_CAUTION = "train", "incorrect", "use_with_caution"
+SPLITS = (TRAIN, INCORRECT, USE_WITH_CAUTION)
+
+_COLUMNS: tuple[tuple[str, pa.DataType, str], ...] = (
+    ("r1_pass_sequence", pa.list_(pa.int64()), "1 for each reasoning answer whose code passed the test, else 0."),
+    ("r1_pass_trial_num", pa.int64(), "How many of them passed."),
+    ("r1_correctness", pa.string(), "'True' where the conversation's code passed, else 'False'."),
+    ("r1_solution", pa.string(), "The code of the conversation's answer; null where it held none."),
+    (
+        "conversations",
+        pa.list_(pa.struct([("from", pa.string()), ("value", pa.string())])),
+        "The question (human) and the answer with its reasoning in <think> tags (gpt).",
+    ),
+)
+
+DESCRIPTIONS: dict[str, str] = kodcode_v1.DESCRIPTIONS | {name: description for name, _, description in _COLUMNS}
+
+
+def schema(edition: str = VERSION) -> pa.Schema:
+    """Columns in published order. Raises FormatError for an edition that does not exist."""
+    added = [(name, kind) for name, kind, _ in _COLUMNS]
+    return pa.schema([*((name, kind) for name, kind, _ in kodcode_v1.edition_columns(edition)), *added])
+
+
+def sft_row(
+    record: TripletRecord, responses: Sequence[ResponseRecord], edition: str = VERSION
+) -> FormattedRow | None:
+    """A triplet with its first passing answer, or, where none passed, its first; None where there is no answer."""
+    if not responses:
+        return None
+    ordered = sorted(responses, key=lambda response: response.attempt)
+    shown = next((response for response in ordered if response.passed), ordered[0])
+    columns: dict[str, Any] = kodcode_v1.v1_columns(record, edition) | {
+        "r1_pass_sequence": [int(response.passed) for response in ordered],
+        "r1_pass_trial_num": sum(response.passed for response in ordered),
+        "r1_correctness": str(shown.passed),
+        "r1_solution": shown.code,
+        "conversations": [
+            {"from": "human", "value": record.question},
+            {"from": "gpt", "value": answer_text(shown)},
+        ],
+    }
+    if record.filter_reason is not None:
+        return FormattedRow(USE_WITH_CAUTION, columns)
+    return FormattedRow(TRAIN if shown.passed else INCORRECT, columns)
+
+
+def answer_text(response: ResponseRecord) -> str:
+    """The whole answer: reasoning that the provider keeps apart is put in front, in <think> tags."""
+    if not response.reasoning or "<think>" in response.text:
+        return response.text
+    return f"<think>\n{response.reasoning.strip()}\n</think>\n\n{response.text.lstrip()}"

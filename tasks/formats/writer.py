@@ -1,0 +1,208 @@
+"""Streams rows into Parquet shards: bounded memory, and the same rows always give the same bytes."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from tasks.formats.errors import FormatError
+
+ROW_GROUP = 2_000
+ROWS_PER_SHARD = 50_000
+_ZSTD_LEVEL = 3
+_LONE_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+@dataclass(frozen=True, slots=True)
+class FileEntry:
+    """A finished file; `path` is relative to the release, with forward slashes."""
+
+    path: str
+    format: str
+    split: str
+    rows: int
+    bytes: int
+    sha256: str
+
+
+class DatasetWriter(AbstractContextManager["DatasetWriter"]):
+    """Writes one layout into `folder`: `train/part-00000.parquet` and so on, a new part every `rows_per_shard` rows.
+
+    Use it as a context manager; `files` is complete after it. Each split has at least one file, be it one of no rows.
+    A part has its name only when it is whole; on an error the unfinished ones are removed. No more than a row group a
+    split is held in memory. Raises FormatError for rows that do not fit, for a folder that has parts already, and for
+    files that cannot be written.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        format: str,
+        version: str,
+        schema: pa.Schema,
+        splits: Sequence[str],
+        prefix: str = "",
+        rows_per_shard: int = ROWS_PER_SHARD,
+        row_group: int = ROW_GROUP,
+    ) -> None:
+        if rows_per_shard < 1 or row_group < 1:
+            raise ValueError("rows_per_shard and row_group are at least 1")
+        metadata = {"kodcode.format": format, "kodcode.format_version": version}
+        self._schema = schema.with_metadata(metadata)
+        self._splits = {
+            split: _Split(folder, format, split, prefix, self._schema, rows_per_shard, row_group) for split in splits
+        }
+        self._names = set(schema.names)
+
+    @property
+    def files(self) -> tuple[FileEntry, ...]:
+        """The finished files, split by split in the order of their numbers."""
+        return tuple(entry for split in self._splits.values() for entry in split.finished)
+
+    def add(self, split: str, columns: Mapping[str, Any]) -> None:
+        """Append a row. All columns of the layout must be there, and no other."""
+        if columns.keys() != self._names:
+            wrong = sorted(columns.keys() ^ self._names)
+            raise FormatError(f"A row lacks, or has too much, the columns {', '.join(wrong)}.")
+        if split not in self._splits:
+            raise FormatError(f"The layout has no split {split!r}; it has {', '.join(self._splits)}.")
+        self._splits[split].add(columns)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            if error is None:
+                for split in self._splits.values():
+                    split.finish()
+        finally:
+            for split in self._splits.values():
+                split.abandon()
+
+
+class _Split:
+    """The parts of one split; at most one of them is open."""
+
+    def __init__(
+        self, folder: Path, format: str, split: str, prefix: str, schema: pa.Schema, per_shard: int, row_group: int
+    ) -> None:
+        self._folder = folder / split
+        self._format, self._split, self._prefix = format, split, prefix
+        self._schema = schema
+        self._per_shard, self._row_group = per_shard, row_group
+        self._buffer: list[Mapping[str, Any]] = []
+        self._writer: pq.ParquetWriter | None = None
+        self._rows = 0  # in the open part
+        self.finished: list[FileEntry] = []
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise FormatError(f"{self._folder} cannot be made: {error.strerror or error}.") from error
+        if any(self._folder.glob("part-*.parquet")):
+            raise FormatError(f"{self._folder} has parts already; write into an empty folder.")
+
+    def add(self, columns: Mapping[str, Any]) -> None:
+        self._buffer.append(columns)
+        if len(self._buffer) >= min(self._row_group, self._per_shard - self._rows):
+            self._flush()
+            if self._rows >= self._per_shard:
+                self._close()
+
+    def finish(self) -> None:
+        if self._buffer or not (self.finished or self._writer):
+            self._flush()
+        if self._writer is not None:
+            self._close()
+
+    def abandon(self) -> None:
+        """Remove the part that is not finished, if there is one."""
+        writer, self._writer = self._writer, None
+        self._buffer = []
+        if writer is not None:
+            try:
+                writer.close()
+            except (OSError, pa.ArrowException):
+                pass  # the disk may be full: that is why we are here, and the part goes anyway
+            finally:
+                self._partial.unlink(missing_ok=True)
+
+    @property
+    def _path(self) -> Path:
+        return self._folder / f"part-{len(self.finished):05d}.parquet"
+
+    @property
+    def _partial(self) -> Path:
+        return self._path.with_suffix(".partial")
+
+    def _flush(self) -> None:
+        table = _table(self._buffer, self._schema)
+        try:
+            if self._writer is None:
+                self._writer = pq.ParquetWriter(
+                    self._partial, self._schema, compression="zstd", compression_level=_ZSTD_LEVEL, version="2.6"
+                )
+            self._writer.write_table(table, row_group_size=self._row_group)
+        except OSError as error:
+            raise FormatError(f"{self._partial} cannot be written: {error}.") from error
+        self._rows += len(self._buffer)
+        self._buffer = []
+
+    def _close(self) -> None:
+        writer = self._writer
+        assert writer is not None
+        path, partial = self._path, self._partial
+        try:
+            writer.close()
+            with partial.open("rb") as file:
+                digest = hashlib.file_digest(file, "sha256").hexdigest()
+            size = partial.stat().st_size
+            partial.replace(path)
+        except OSError as error:
+            raise FormatError(f"{path} cannot be written: {error}.") from error
+        self._writer = None
+        relative = "/".join(part for part in (self._prefix.strip("/"), self._split, path.name) if part)
+        self.finished.append(FileEntry(relative, self._format, self._split, self._rows, size, digest))
+        self._rows = 0
+
+
+def _table(rows: Sequence[Mapping[str, Any]], schema: pa.Schema) -> pa.Table:
+    try:
+        try:
+            return pa.Table.from_pylist(rows, schema=schema)
+        except UnicodeEncodeError:
+            # Rare, so the price of looking at every text is paid only now.
+            return pa.Table.from_pylist([_encodable(row) for row in rows], schema=schema)
+    except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
+        name, reason = _culprit(rows, schema) or ("a row", error)
+        raise FormatError(f"{name} does not fit the layout: {reason}.") from error
+
+
+def _culprit(rows: Sequence[Mapping[str, Any]], schema: pa.Schema) -> tuple[str, Exception] | None:
+    """The first row that fails alone, by its first column of ids, and why."""
+    for row in rows:
+        try:
+            pa.Table.from_pylist([_encodable(row)], schema=schema)
+        except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
+            return f"row {str(row.get('question_id', '?'))[:80]}", error
+    return None
+
+
+def _encodable(value: Any) -> Any:
+    """Lone surrogates, which UTF-8 cannot say, as replacement characters."""
+    if isinstance(value, str):
+        return _LONE_SURROGATE.sub("\ufffd", value)
+    if isinstance(value, Mapping):
+        return {key: _encodable(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_encodable(item) for item in value]
+    return value
