@@ -6,15 +6,19 @@ import itertools
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import Engine, text
 
-from tasks.store import connect, migrate
+from tasks.store import ArtifactStore, S3Blobs, connect, migrate, open_artifacts
 from tasks.store.services._postgres import Postgres
+from tasks.store.services._s3 import BUCKET, REGION, S3
 
-# Ends the server when pytest is killed, so that no test run leaves one behind.
+# End the servers when pytest is killed, so that no test run leaves one behind.
 TIED = ("setpriv", "--pdeathsig", "INT", "--")
+TIED_TERM = ("setpriv", "--pdeathsig", "TERM", "--")
 TEMPLATE = "kodcode_template"
 
 
@@ -75,3 +79,43 @@ def _fresh(postgres: PostgresServer, template: str) -> Iterator[Engine]:
     yield engine
     engine.dispose()
     postgres.drop(name)
+
+
+@dataclass(frozen=True)
+class S3Server:
+    """A running S3 endpoint of this session with one bucket."""
+
+    endpoint_url: str
+    bucket: str
+    access_key: str
+    secret_key: str
+    folder: Path  # of the bucket's objects
+
+    def environment(self) -> dict[str, str]:
+        """For processes that find this server by boto3's own variables."""
+        return {
+            "KODCODE_S3_ENDPOINT_URL": self.endpoint_url,
+            "AWS_ACCESS_KEY_ID": self.access_key,
+            "AWS_SECRET_ACCESS_KEY": self.secret_key,
+            "AWS_DEFAULT_REGION": REGION,
+        }
+
+    def store(self, prefix: str = "", **changes: Any) -> ArtifactStore:
+        options = {"endpoint_url": self.endpoint_url, "access_key": self.access_key, "secret_key": self.secret_key}
+        return ArtifactStore(S3Blobs(self.bucket, prefix, **(options | {"region": REGION} | changes)))
+
+
+@pytest.fixture(scope="session")
+def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
+    """An S3 server of its own. Tests share its bucket: give each its own prefix."""
+    home = tmp_path_factory.mktemp("s3")
+    server = S3(home / "s3", home / "s3.log", home / "lock", record=lambda port, process: None, wrapper=TIED_TERM)
+    server.ensure()
+    yield S3Server(server.endpoint_url, BUCKET, *server.keys(), server.objects / BUCKET)
+    server.stop()
+
+
+@pytest.fixture
+def artifacts(tmp_path: Path) -> ArtifactStore:
+    """An empty artifact store in a folder."""
+    return open_artifacts((tmp_path / "artifacts").as_uri())

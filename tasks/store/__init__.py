@@ -1,5 +1,14 @@
-"""The store: schema, database, artifacts. What the other engines may import is listed here."""
+"""The store: schema, database, artifacts, embedded servers. What the other engines may import is listed here."""
 
+from tasks.store import services
+from tasks.store.artifacts import (
+    ArtifactStore,
+    PackReport,
+    StoredFile,
+    open_artifacts,
+    text_key,
+)
+from tasks.store.blobs import ArtifactCorrupt, ArtifactMissing, ArtifactStoreUnavailable, FileBlobs, S3Blobs
 from tasks.store.database import (
     DatabaseUnavailable,
     MigrationFailed,
@@ -8,12 +17,27 @@ from tasks.store.database import (
     connect,
     migrate,
 )
+from tasks.store.services import ServiceError, Services, ServiceStatus
 
 __all__ = [
+    "ArtifactCorrupt",
+    "ArtifactMissing",
+    "ArtifactStore",
+    "ArtifactStoreUnavailable",
     "DatabaseUnavailable",
+    "FileBlobs",
     "MigrationFailed",
+    "PackReport",
+    "S3Blobs",
     "SchemaTooNew",
+    "ServiceError",
+    "ServiceStatus",
+    "Services",
     "StoreError",
+    "StoredFile",
     "connect",
     "migrate",
+    "open_artifacts",
+    "services",
+    "text_key",
 ]
