@@ -1,0 +1,83 @@
+"""The twelve generators of questions: seeds, prompts, requests and what is read from the answers."""
+
+from tasks.subsets._builtin import builtin_seeds
+from tasks.subsets._pages import load_docs_folder, load_docstrings
+from tasks.subsets._snippets import SizeLimits, load_package, load_source_tree, load_standard_library
+from tasks.subsets._tables import load_table
+from tasks.subsets.errors import SubsetError
+from tasks.subsets.extract import (
+    Annotation,
+    Extraction,
+    Reason,
+    extract_question,
+    parse_annotation,
+    read_annotation,
+)
+from tasks.subsets.generate import annotate_request, propose_request
+from tasks.subsets.prompts import PromptError, Rendered, UnknownPrompt, render
+from tasks.subsets.registry import SUBSETS, Subset, UnknownSubset, get_subset
+from tasks.subsets.requests import complete_request, online_judge_request, respond_request, solve_request
+from tasks.subsets.seeds import (
+    BUILTIN_SOURCE,
+    NoSeeds,
+    RowProblem,
+    Seed,
+    SeedError,
+    SeedReport,
+    choose_seeds,
+    merge,
+    require_seeds,
+    seed_id,
+)
+from tasks.subsets.sources import SeedSource, load_seeds, load_source
+from tasks.subsets.templates import CHATML, TEMPLATES, ChatTemplate, UnknownTemplate, get_template
+
+__all__ = [
+    "BUILTIN_SOURCE",
+    "CHATML",
+    "SUBSETS",
+    "TEMPLATES",
+    "Annotation",
+    "ChatTemplate",
+    "Extraction",
+    "NoSeeds",
+    "PromptError",
+    "Reason",
+    "Rendered",
+    "RowProblem",
+    "Seed",
+    "SeedError",
+    "SeedReport",
+    "SeedSource",
+    "SizeLimits",
+    "Subset",
+    "SubsetError",
+    "UnknownPrompt",
+    "UnknownSubset",
+    "UnknownTemplate",
+    "annotate_request",
+    "builtin_seeds",
+    "choose_seeds",
+    "complete_request",
+    "extract_question",
+    "get_subset",
+    "get_template",
+    "load_docs_folder",
+    "load_docstrings",
+    "load_package",
+    "load_seeds",
+    "load_source",
+    "load_source_tree",
+    "load_standard_library",
+    "load_table",
+    "merge",
+    "online_judge_request",
+    "parse_annotation",
+    "propose_request",
+    "read_annotation",
+    "render",
+    "require_seeds",
+    "respond_request",
+    "seed_id",
+    "solve_request",
+]
