@@ -36,7 +36,7 @@ class Level(StrEnum):
 class Policy:
     """Limits of one trial and of the pool."""
 
-    python: Path | None = None  # interpreter of the judged programs; None: the one that ./kodcode set up, else this one
+    python: Path | None = None  # interpreter of judged programs; None: the one that ./kodcode set up, else this one
     timeout_s: float = 30.0  # wall clock
     memory_mb: int = 1024
     output_kb: int = 1024
@@ -51,8 +51,8 @@ class Policy:
 class Job:
     """One program to judge.
 
-    judge "pytest": `solution` becomes solution.py and `test` test_solution.py; `star_import` puts `from solution import
-    *` in front of the test, as the original pipeline does. judge "stdio": `solution` is a program, run once a case of
+    judge "pytest": `solution` becomes solution.py and `test` test_solution.py; `star_import` puts
+    `from solution import *` in front of the test, as the original pipeline does. judge "stdio": `solution` is a program, run once a case of
     `stdin`; its standard output is compared with `stdout`, or, where that is None, only recorded in Verdict.outputs
     (the verdict is then `passed` if every case ended with exit status 0).
     """

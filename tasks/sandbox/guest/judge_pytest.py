@@ -1,0 +1,228 @@
+"""Runs solution.py against test_solution.py under pytest, with the session built before the fork.
+
+pytest collects, parametrizes, sets up and tears down as always; what it says about a test is believed only together
+with what this module saw for itself when the test function was called.
+"""
+
+# Plain os calls: little is imported, and /tmp in here is not the host's.
+# ruff: noqa: PTH119
+
+from __future__ import annotations
+
+import os
+import sys
+import types
+from collections.abc import Generator
+from pathlib import Path
+from typing import Any
+
+import _pytest.config
+import pytest
+from _pytest.assertion import rewrite
+from _pytest.capture import DontReadFromInput
+from _pytest.main import Session
+
+from . import statics
+from .coverage_scope import CoverageScope
+from .report import Emit
+
+TEST_FILE = "test_solution.py"
+SOLUTION_FILE = "solution.py"
+_MESSAGE_CHARACTERS = 2000
+_ID_CHARACTERS = 500
+# Left out: plugins that print, write reports, keep caches or call the garbage collector after each test. None of them
+# changes an outcome.
+_WITHOUT = (
+    "cacheprovider", "doctest", "faulthandler", "junitxml", "pastebin", "setuponly", "setupplan", "stepwise",
+    "terminal", "threadexception", "unraisableexception", "debugging",
+)  # fmt: skip
+
+
+class PytestJudge:
+    """A configured pytest session waiting for its files."""
+
+    def __init__(self, folder: str) -> None:
+        self.folder = folder
+        self.test_path = f"{folder}/{TEST_FILE}"
+        self.solution_path = f"{folder}/{SOLUTION_FILE}"
+        self.scope = CoverageScope(self.solution_path)
+        self.watcher = Watcher(self.scope)
+        arguments = [
+            "--rootdir", folder, "--confcutdir", folder, "-c", os.devnull, "--noconftest",
+            "--capture=no", "--continue-on-collection-errors", self.test_path,
+        ]  # fmt: skip
+        for name in _WITHOUT:
+            arguments[:0] = ["-p", f"no:{name}"]
+        os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
+        self.config = _pytest.config._prepareconfig(arguments, [self.watcher])
+        self.config.option.tbstyle = "line"  # an option of the terminal plugin that failures ask for
+        self.config._do_configure()
+        self.session = Session.from_config(self.config)
+        self.config.hook.pytest_sessionstart(session=self.session)
+        del os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"]
+        _warm_up()
+
+    def run(self, job: dict[str, Any], emit: Emit) -> None:
+        """Emits: expected tests, coverable lines, collected tests, one record a test, executed lines, end."""
+        solution = job["solution"].encode("utf-8", "surrogatepass")
+        test = job["test"].encode("utf-8", "surrogatepass")
+        if job["star_import"]:
+            test = b"from solution import *\n\n" + test
+        Path(self.solution_path).write_bytes(solution)
+        Path(self.test_path).write_bytes(test)
+        emit("expected", *_parsed(statics.expected_tests, test))
+        if job["coverage"]:
+            emit("coverable", *_parsed(self.scope.coverable, self.solution_path))
+            self.scope.arm()
+        self.watcher.begin(emit)
+        sys.stdin = DontReadFromInput()
+        try:
+            self.session.perform_collect()
+            emit("collected", *[item.nodeid[:_ID_CHARACTERS] for item in self.session.items])
+            items = self.session.items
+            for index, item in enumerate(items):
+                following = items[index + 1] if index + 1 < len(items) else None
+                self.watcher.index = index
+                item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
+        except (KeyboardInterrupt, SystemExit, pytest.exit.Exception) as stop:
+            emit("stopped", f"{type(stop).__name__}: {stop}"[:_MESSAGE_CHARACTERS])
+        self.scope.stop()
+        if job["coverage"]:
+            emit("executed", *self.scope.executed())
+        _flush()
+        emit("end")
+
+
+def _parsed(function: Any, argument: Any) -> list[str]:
+    """What `function` finds in a source; nothing where the source does not parse (importing it will say so)."""
+    try:
+        return list(function(argument))
+    except (SyntaxError, ValueError, RecursionError, MemoryError, pytest.UsageError):
+        return []
+
+
+def _flush() -> None:
+    for stream in (sys.__stdout__, sys.__stderr__):
+        try:
+            if stream is not None:
+                stream.flush()
+        except (OSError, ValueError):
+            continue
+
+
+def _warm_up() -> None:
+    """Rewrites and compiles a small test, so that what pytest builds on first use is there before a fork."""
+    import ast  # noqa: PLC0415
+
+    source = b"import pytest\n@pytest.mark.parametrize('a', [1])\ndef test_a(a):\n    assert a == 1, 'm'\n"
+    tree = ast.parse(source)
+    rewrite.rewrite_asserts(tree, source)
+    compile(tree, "warm", "exec")
+
+
+class Watcher:
+    """pytest plugin: reports each test, and keeps evidence of its own that the test function was really called."""
+
+    def __init__(self, scope: CoverageScope) -> None:
+        self.scope = scope
+        self.index = 0
+        self.emit: Emit | None = None
+        self.outcome = ""
+        self.message = ""
+        self.duration = 0.0
+        self.seen = ""
+
+    def begin(self, emit: Emit) -> None:
+        self.emit = emit
+        original = rewrite._rewrite_test
+        scope = self.scope
+
+        def rewrite_then_trace(fn: Path, config: Any) -> tuple[Any, types.CodeType]:
+            result = original(fn, config)
+            scope.start()  # the caller's next step is to execute the module
+            return result
+
+        rewrite._rewrite_test = rewrite_then_trace
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_make_collect_report(self, collector: Any) -> Generator[None, Any, Any]:
+        try:
+            return (yield)
+        finally:
+            self.scope.stop()
+
+    def pytest_collectreport(self, report: Any) -> None:
+        if report.failed and self.emit is not None:
+            text = str(report.longrepr)[-_MESSAGE_CHARACTERS:]
+            self.emit("uncollectable", report.nodeid[:_ID_CHARACTERS], text)
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_fixture_setup(self, fixturedef: Any, request: Any) -> Generator[None, Any, Any]:
+        self.scope.start()
+        try:
+            return (yield)
+        finally:
+            self.scope.stop()
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_teardown(self, item: Any) -> Generator[None, Any, Any]:
+        self.scope.start()
+        try:
+            return (yield)
+        finally:
+            self.scope.stop()
+
+    @pytest.hookimpl(wrapper=True, trylast=True)
+    def pytest_pyfunc_call(self, pyfuncitem: Any) -> Generator[None, Any, Any]:
+        self.seen = "raised"
+        self.scope.start()
+        try:
+            result = yield
+            self.seen = "returned"
+        finally:
+            self.scope.stop()
+        return result
+
+    @pytest.hookimpl(wrapper=True, trylast=True)
+    def pytest_runtest_call(self, item: Any) -> Generator[None, Any, Any]:
+        if not isinstance(item, pytest.Function) or not hasattr(item, "_testcase"):
+            return (yield)
+        # unittest's own runner catches what a test raises; it is left on the item.
+        self.scope.start()
+        try:
+            result = yield
+        finally:
+            self.scope.stop()
+        self.seen = "raised" if getattr(item, "_excinfo", None) else "returned"
+        return result
+
+    def pytest_runtest_logstart(self, nodeid: str, location: Any) -> None:
+        self.outcome = self.message = self.seen = ""
+        self.duration = 0.0
+
+    def pytest_runtest_logreport(self, report: Any) -> None:
+        self.duration += report.duration
+        if report.outcome != "passed" and self.outcome not in {"failed", "error"}:
+            if report.outcome == "skipped":
+                self.outcome = "skipped"
+            else:
+                self.outcome = "failed" if report.when == "call" else "error"
+            self.message = _describe(report)
+        elif report.when == "call" and not self.outcome:
+            self.outcome = "passed"
+        if report.when == "teardown" and self.emit is not None:
+            outcome = self.outcome or "error"
+            self.emit("test", str(self.index), outcome, self.seen, f"{self.duration:.6f}", self.message)
+
+
+def _describe(report: Any) -> str:
+    """File, line and message of a failure, without calling the objects' own repr again."""
+    crash = getattr(report.longrepr, "reprcrash", None)
+    if crash is not None:
+        text = f"{os.path.basename(str(crash.path))}:{crash.lineno}: {crash.message}"
+    elif isinstance(report.longrepr, tuple):
+        text = str(report.longrepr[2])
+    else:
+        text = str(report.longrepr)
+    return text[:_MESSAGE_CHARACTERS]
+

@@ -1,0 +1,73 @@
+"""Runs a program as a script on one standard input. What it printed is compared elsewhere, by the supervisor."""
+
+# Plain os calls: little is imported, and /tmp in here is not the host's.
+# ruff: noqa: PTH120
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import os
+import sys
+import threading
+import traceback
+import types
+from pathlib import Path
+from typing import Any
+
+from . import statics
+from .report import Emit
+
+
+class StdioJudge:
+    """Plays the interpreter for `python solution.py` in a process that is already warm."""
+
+    def __init__(self, folder: str) -> None:
+        self.path = folder + "/solution.py"
+
+    def run(self, job: dict[str, Any], emit: Emit) -> None:
+        """Leaves by Finished with the program's own exit status."""
+        source = job["solution"].encode("utf-8", "surrogatepass")
+        Path(self.path).write_bytes(source)
+        sys.stdin = open(0, encoding="utf-8", closefd=False)  # noqa: SIM115 - lives as long as the process
+        sys.argv[:] = [self.path]
+        sys.path.insert(0, os.path.dirname(self.path))
+        module = types.ModuleType("__main__")
+        module.__file__ = self.path
+        module.__dict__["__builtins__"] = __builtins__
+        sys.modules["__main__"] = module
+        status = 0
+        try:
+            exec(compile(source, self.path, "exec", dont_inherit=True), module.__dict__)  # noqa: S102 - this is the sandbox
+        except SystemExit as stop:
+            status = _exit_status(stop.code)
+        except BaseException:  # noqa: BLE001 - as the interpreter does
+            _print_own_traceback()
+            status = 1
+        with contextlib.suppress(BaseException):
+            threading._shutdown()  # type: ignore[attr-defined]
+        with contextlib.suppress(BaseException):
+            atexit._run_exitfuncs()
+        try:
+            sys.stdout.flush()
+        except BaseException:  # noqa: BLE001 - as the interpreter does
+            status = status or 120
+        with contextlib.suppress(BaseException):
+            sys.stderr.flush()
+        raise statics.Finished(status)
+
+
+def _exit_status(code: object) -> int:
+    if code is None:
+        return 0
+    if isinstance(code, int):
+        return code & 0xFF
+    sys.stderr.write(f"{code}\n")
+    return 1
+
+
+def _print_own_traceback() -> None:
+    """The program's part of the traceback, as the interpreter would have printed it."""
+    kind, value, trace = sys.exc_info()
+    with contextlib.suppress(BaseException):
+        traceback.print_exception(kind, value, trace.tb_next if trace else None)

@@ -1,0 +1,86 @@
+"""What is known about the files of a trial before any of it runs: which tests must appear, which lines can be covered.
+
+Runs in the trial's own process, so that a source made to crash the parser takes nothing else with it.
+"""
+
+from __future__ import annotations
+
+import ast
+
+
+class Finished(Exception):
+    """The trial is over before its judge's end, with an exit status of its own choosing."""
+
+    def __init__(self, status: int) -> None:
+        self.status = status
+
+
+def _decorator_names(node: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) -> list[str]:
+    names = []
+    for decorator in node.decorator_list:
+        target = decorator.func if isinstance(decorator, ast.Call) else decorator
+        parts = []
+        while isinstance(target, ast.Attribute):
+            parts.append(target.attr)
+            target = target.value
+        if isinstance(target, ast.Name):
+            parts.append(target.id)
+        names.append(".".join(reversed(parts)))
+    return names
+
+
+def _is_fixture(node: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
+    return any(name.rpartition(".")[2] == "fixture" for name in _decorator_names(node))
+
+
+def _methods(node: ast.ClassDef) -> list[str]:
+    found: dict[str, bool] = {}
+    for child in node.body:
+        if isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef):
+            if child.name in {"__init__", "__new__"}:
+                return []  # pytest does not collect such a class
+            if child.name.startswith("test"):
+                found[child.name] = not _is_fixture(child)
+        elif isinstance(child, ast.Assign | ast.AnnAssign | ast.Delete):
+            for name in _bound(child):
+                found.pop(name, None)
+                if name == "__test__":
+                    return []
+    return [name for name, expected in found.items() if expected]
+
+
+def _bound(node: ast.stmt) -> list[str]:
+    if isinstance(node, ast.Assign | ast.Delete):
+        return [target.id for target in node.targets if isinstance(target, ast.Name)]
+    if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+        return [node.target.id]
+    return []
+
+
+def _is_test_class(node: ast.ClassDef) -> bool:
+    if node.name.startswith("Test"):
+        return True
+    for base in node.bases:
+        last = base.attr if isinstance(base, ast.Attribute) else base.id if isinstance(base, ast.Name) else ""
+        if last == "TestCase":
+            return True
+    return False
+
+
+def expected_tests(source: bytes) -> list[str]:
+    """Names of the tests that a test file defines for certain: at its top level and in its top-level classes.
+
+    Raises what the parser raises (SyntaxError, ValueError, RecursionError, MemoryError).
+    """
+    found: dict[str, list[str]] = {}
+    for node in ast.parse(source).body:
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            if node.name.startswith("test"):
+                found[node.name] = [] if _is_fixture(node) else [node.name]
+        elif isinstance(node, ast.ClassDef):
+            if _is_test_class(node):
+                found[node.name] = [f"{node.name}::{method}" for method in _methods(node)]
+        else:
+            for name in _bound(node):
+                found.pop(name, None)
+    return [name for names in found.values() for name in names]
