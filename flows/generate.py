@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from typing import Annotated
+from collections.abc import Callable, Coroutine
+from typing import Annotated, Any
 
 from prefect import flow, runtime
 from pydantic import Field
@@ -18,7 +18,7 @@ from tasks.summary import publish_funnel
 from tasks.work import shards
 
 Count = Annotated[int, Field(ge=1, le=1_000_000)]
-SubsetFlow = Callable[..., Awaitable[dict[str, int]]]
+SubsetFlow = Callable[..., Coroutine[Any, Any, dict[str, int]]]
 
 
 async def generate(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -54,6 +55,17 @@ class Backends:
         self.engine.dispose()
 
 
+def check_prefect(url: str) -> None:
+    """Raises ConfigurationError where no Prefect server answers at `url` (.../api)."""
+    try:
+        with urllib.request.urlopen(f"{url.rstrip('/')}/health", timeout=10) as response:  # noqa: S310 (the user's URL)
+            response.read()
+    except (OSError, ValueError) as error:
+        raise ConfigurationError(
+            f"No Prefect server answers at {url}: {error}. Start it, or unset PREFECT_API_URL to use the embedded one."
+        ) from error
+
+
 def wanted_services(settings: Settings) -> frozenset[str]:
     """Which servers the user has not named and kodcode therefore runs itself."""
     wanted = set()
@@ -71,6 +83,6 @@ def start_services(settings: Settings, note: Note = lambda _: None, *, orchestra
     wanted = wanted_services(settings) - (frozenset() if orchestrated else {"prefect"})
     if not wanted:
         return None
-    started = services.up(settings.data_dir, wanted, note)
+    started = services.up(settings.data_dir, wanted, note, wait=False)
     os.environ.update(started.environment())
     return started

@@ -96,7 +96,7 @@ async def convert_shard(triplet_ids: list[str], models: Models, tries: int) -> d
             answer = await gateway.ask(request)
             result = await _checked(run, row, answer)
             entry = {"attempt": attempt, "request_hash": answer.request_hash}
-            values = {"provider": models.provider, "model": models.teacher, "prompt_version": version}
+            values: dict[str, Any] = {"provider": models.provider, "model": models.teacher, "prompt_version": version}
             if isinstance(result, Converted):
                 history.append(entry | {"reason": None})
                 ending = Ending("accepted")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from prefect import task
@@ -22,7 +22,6 @@ from tasks.subsets import (
     SeedReport,
     Subset,
     annotate_request,
-    builtin_seeds,
     choose_seeds,
     extract_question,
     get_subset,
@@ -43,7 +42,7 @@ def store_seeds(engine: Engine, subset: Subset, source: str | None) -> tuple[lis
     The pool is what was loaded now, or, where no source is named, every seed that a user ever stored for this subset,
     or the built-in ones where there is none. Raises NoSeeds.
     """
-    report = load_seeds(subset, source) if source else builtin_seeds(subset)
+    report = load_seeds(subset, *([source] if source else []))
     rows = [
         {
             "seed_id": seed_id(subset.name, seed.text),
@@ -83,9 +82,8 @@ def plan_questions(engine: Engine, subset: Subset, models: Models, count: int, p
         connection.execute(text("select pg_advisory_xact_lock(hashtext(:name))"), {"name": f"plan {subset.name}"})
         series = (Question.subset == subset.name, Question.provider == models.provider, Question.model == model)
         planned = set(connection.scalars(select(Question.prompt_index).where(*series)))
-        number = connection.scalar(
-            select(func.coalesce(func.max(Question.number) + 1, 0)).where(Question.subset == subset.name)
-        )
+        highest = connection.scalar(select(func.max(Question.number)).where(Question.subset == subset.name))
+        number = 0 if highest is None else highest + 1
         rows = [
             {
                 "question_id": f"{subset.name}_{number + offset:08d}",
@@ -212,7 +210,7 @@ def _mark(run: Run, place: Place, ending: Ending) -> None:
     _update(run, place, {"status": ending.status, "reason": ending.reason, "detail": ending.detail})
 
 
-def _update(run: Run, place: Place, values: dict[str, object]) -> None:
+def _update(run: Run, place: Place, values: Mapping[str, object]) -> None:
     with run.engine.begin() as connection:
         connection.execute(
             update(Question)

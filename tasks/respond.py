@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from prefect.cache_policies import NO_CACHE
 from sqlalchemy import Engine, Integer, func, literal, select, true, update
 from sqlalchemy.dialects.postgresql import insert
 
+from tasks import syntax
 from tasks.options import Models
 from tasks.run import Run, current_run
 from tasks.sandbox import Job
@@ -106,7 +106,7 @@ async def respond_shard(keys: list[tuple[str, int]], models: Models) -> dict[str
 def _job(row: Sample, code: str) -> Job:
     name = f"{row.triplet_id}:{row.attempt}"
     if row.style == "online_judge":
-        cases = ast.literal_eval(row.test)
+        cases: Any = syntax.literal(row.test)
         return Job(name, code, judge="stdio", stdin=tuple(cases["stdin"]), stdout=tuple(cases["stdout"]))
     return Job(name, align_entry_points(code, row.entry_points), test=row.test)
 

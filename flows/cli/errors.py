@@ -9,7 +9,7 @@ from tasks.llm import PriceTableError
 from tasks.llm.offline import BankError
 from tasks.llm.types import ProviderError
 from tasks.sandbox import SandboxError
-from tasks.screening import BenchmarkFileError, EmbedderError
+from tasks.screening import BenchmarkError, EmbedderError, ScreeningError
 from tasks.settings import ConfigurationError
 from tasks.store import StoreError
 from tasks.subsets import SubsetError
@@ -31,8 +31,9 @@ STATUSES: tuple[tuple[type[Exception], int], ...] = (
     (ConfigurationError, 2),
     (UnknownId, 2),
     (SubsetError, 2),
-    (BenchmarkFileError, 2),
+    (BenchmarkError, 2),
     (EmbedderError, 1),
+    (ScreeningError, 1),
     (PriceTableError, 2),
     (BankError, 1),
     (StoreError, 1),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import sys
 from dataclasses import asdict
 from datetime import datetime
@@ -21,6 +22,7 @@ from flows.cli.context import AsJson, DataDir, backends_to_look
 from flows.cli.display import cell, table
 from flows.cli.errors import UsageError
 from tasks import history
+from tasks.store import services
 
 out = Console(highlight=False)
 EXCERPT = 300
@@ -54,6 +56,18 @@ def sql(
     else:
         out.print(table("", columns, [[_cut(cell(value)) for value in row] for row in rows]))
         out.print(f"{len(rows)} row{'' if len(rows) == 1 else 's'}")
+
+
+def psql(context: typer.Context, data_dir: DataDir = None) -> None:
+    """Open psql on the pipeline's database; further arguments go to psql: kodcode psql -c "select 1"."""
+    with backends_to_look(data_dir) as backends:
+        url = backends.engine.url
+    os.environ |= {"PGOPTIONS": "-c search_path=kodcode,public"}
+    if url.password:
+        os.environ["PGPASSWORD"] = str(url.password)  # never on the command line, which every user can read
+    target = url.set(drivername="postgresql", password=None).render_as_string()
+    program = str(services.binaries() / "psql")
+    os.execv(program, [program, target, *context.args])  # noqa: S606 (psql of the wheel, no shell)
 
 
 def why(

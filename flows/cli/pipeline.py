@@ -18,12 +18,12 @@ from sqlalchemy import text
 from flows.cli.context import AsJson, DataDir, console, note, settings_for
 from flows.cli.display import Display, funnel_table
 from flows.cli.errors import RowsLeft, UsageError
-from tasks.backends import Backends
+from tasks.backends import Backends, check_prefect
 from tasks.history import funnel
 from tasks.llm.offline import bank_size
 from tasks.options import Style, Teacher, chosen_subsets
 from tasks.run import progress_display
-from tasks.screen import DEMO
+from tasks.screening import DEMO_BENCHMARK
 from tasks.settings import Settings
 from tasks.subsets import SUBSETS
 
@@ -83,7 +83,7 @@ def demo(
         "nightly",
         questions=questions_per_subset,
         teacher=Teacher(provider="offline"),
-        benchmarks=[DEMO],
+        benchmarks=[str(DEMO_BENCHMARK)],
     )
     if as_json:
         print(outcome.as_json())
@@ -149,7 +149,7 @@ def run(
         reasoner=reasoning_model,
         max_concurrency=concurrency,
     )
-    styles: list[Style] = [choice.value for choice in style] or ["complete", "online_judge"]  # type: ignore[misc]
+    styles: list[Style] = [choice.value for choice in style] or ["complete", "online_judge"]
     if not as_json and not benchmark:
         note("No --benchmark is given: questions are not compared with benchmark problems.")
     started = time.monotonic()
@@ -215,7 +215,8 @@ def _pipeline(settings: Settings, names: list[str], flow: str, **parameters: Any
 def _flows(backends: Backends) -> dict[str, Callable[..., Coroutine[Any, Any, Any]]]:
     """The flows by name. Prefect reads its settings when it is imported, so that comes after the servers are known."""
     if backends.services is not None:
-        backends.services.wait_for_prefect()
+        backends.services.wait()
+    check_prefect(os.environ["PREFECT_API_URL"])
     from flows.nightly import nightly  # noqa: PLC0415
     from flows.release import release as release_flow  # noqa: PLC0415
 
@@ -244,7 +245,7 @@ def _show(outcome: Outcome, settings: Settings, seconds: float) -> None:
         f"  Parquet     {outcome.release['path']}\n"
         f"  Prefect UI  {outcome.prefect_ui}\n"
         f'  SQL         ./kodcode sql {folder}"select * from v_trials limit 5"\n'
-        f"  psql        ./kodcode status {folder}prints the command\n"
+        f"  psql        ./kodcode psql {folder.rstrip()}\n"
         f"  one row     ./kodcode why {folder}{next(iter(outcome.subsets))}_00000000\n"
         f"  stop        ./kodcode down {folder.rstrip()}",
         soft_wrap=True,

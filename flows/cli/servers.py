@@ -14,11 +14,16 @@ from flows.cli.display import table
 from tasks import history
 from tasks.backends import Backends, wanted_services
 from tasks.run import policy_of
-from tasks.sandbox import probe
+from tasks.sandbox import Level, probe
 from tasks.settings import Settings
 from tasks.store import services
 
 out = Console(highlight=False)
+LEVELS = {
+    Level.FULL: "own namespaces, system call filter, limits",
+    Level.CONTAINER: "file and system call filters and limits; no namespaces",
+    Level.WEAK: "limits alone: refused unless KODCODE_ALLOW_WEAK_SANDBOX=true",
+}
 
 
 def up(as_json: AsJson = False, data_dir: DataDir = None) -> None:
@@ -27,7 +32,7 @@ def up(as_json: AsJson = False, data_dir: DataDir = None) -> None:
     backends = Backends.open(settings, note=note)
     try:
         if backends.services is not None:
-            backends.services.wait_for_prefect()
+            backends.services.wait()
     finally:
         backends.close()
     _print_status(settings, as_json)
@@ -71,14 +76,13 @@ def _print_status(settings: Settings, as_json: bool) -> None:
         table(
             str(settings.data_dir),
             ["server", "state", "address", "pid", "log"],
-            [[s.name, s.state, s.url or "", s.pid or "", s.log_path] for s in found],
+            [[s.name, s.state, s.url or "", s.pid or "", s.log] for s in found],
         )
     )
     for name, address in external.items():
         out.print(f"{name}: external, {address}")
     running = {service.name for service in found if service.state == "running"}
     if "postgres" in running:
-        out.print(f"psql: {services.psql_command(settings.data_dir)}", soft_wrap=True)
         with backends_to_look(settings.data_dir) as backends:
             rows = history.stages(backends.engine)
         out.print(table("", ["stage", "pending", "accepted", "rejected", "failed"], rows))
@@ -88,10 +92,11 @@ def doctor(as_json: AsJson = False, data_dir: DataDir = None) -> None:
     """Try everything a run needs, and say what is missing: settings, servers, sandbox."""
     settings = settings_to_look(data_dir)
     checks: list[tuple[str, bool, str]] = [("settings", True, str(settings.data_dir))]
-    report = probe(policy_of(settings))
-    for name, problem in report.primitives.items():
-        checks.append((f"sandbox: {name}", problem is None, problem or "works"))
-    checks.append((f"sandbox level: {report.level.value}", report.usable, report.advice))
+    tried = probe(policy_of(settings))
+    level = Level(tried.pop("level"))
+    checks += [(f"sandbox: {name}", outcome == "ok", outcome) for name, outcome in tried.items()]
+    usable = level is not Level.WEAK or settings.allow_weak_sandbox
+    checks.append((f"sandbox level: {level.value}", usable, LEVELS[level]))
     try:
         with backends_to_look(data_dir) as backends:
             backends.artifacts.check()

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from sqlalchemy import Engine, select, text
 
 from tasks.settings import REPOSITORY
-from tasks.store import ArtifactCorrupt, ArtifactMissing, ArtifactStore
+from tasks.store import ArtifactStore
 from tasks.store.schema import Artifact, LlmCall, Release
 
 LAWS = REPOSITORY / "sql" / "audit"
@@ -56,11 +56,11 @@ def audit(engine: Engine, artifacts: ArtifactStore) -> Audit:
         laws["artifacts"] = (
             "Every prompt and answer in the ledger can be read back and has the content that its key names."
         )
-        for key in keys:
-            try:
-                artifacts.get_text(connection, key)
-            except (ArtifactMissing, ArtifactCorrupt) as error:
-                offenders.append(Offender("artifacts", key, str(error)))
+        offenders += [
+            Offender("artifacts", key, str(found))
+            for key, found in artifacts.get_texts(connection, keys)
+            if isinstance(found, Exception)
+        ]
         laws["release files"] = "Every file that a release's manifest names is there with its checksum."
         for release in connection.execute(select(Release.release_id, Release.manifest)):
             for file in release.manifest["files"]:

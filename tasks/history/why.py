@@ -28,8 +28,8 @@ def why(engine: Engine, row_id: str) -> Json:
         question = _one(connection, select(Question.__table__).where(Question.question_id == question_id))
         if question is None:
             raise UnknownId(
-                f"No row has the id {row_id!r}. Ids look like Leetcode_00000012, Leetcode_00000012_I or "
-                'Leetcode_00000012:0; kodcode sql "select question_id from questions" lists them.'
+                f"No row has the id {row_id!r}. Ids look like Leetcode_00000012 (a question), Leetcode_00000012_I (a "
+                "triplet) or Leetcode_00000012:0 (a trial); the table questions holds them all."
             )
         triplets = _all(
             connection,

@@ -1,7 +1,7 @@
 """Language models: providers, the ledger that pays once, prices. What other modules may import is listed here."""
 
 from tasks.llm.gateway import Gateway, Progress
-from tasks.llm.ledger import LedgerError, stored_answer, stored_request
+from tasks.llm.ledger import LedgerError, stored_answer, stored_answers, stored_request
 from tasks.llm.prices import Price, PriceTable, PriceTableError
 from tasks.llm.providers import make_provider
 from tasks.llm.types import (
@@ -38,5 +38,6 @@ __all__ = [
     "Usage",
     "make_provider",
     "stored_answer",
+    "stored_answers",
     "stored_request",
 ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, TypeVar
@@ -66,7 +66,7 @@ class Ledger:
         """The stored answers to these request hashes, None where there is none. Raises LedgerError."""
 
         def work(connection: Connection) -> list[Answer | None]:
-            found = _find(connection, self._artifacts, hashes)
+            found = stored_answers(connection, self._artifacts, hashes)
             return [found.get(request_hash) for request_hash in hashes]
 
         return self._transaction(work)
@@ -92,7 +92,7 @@ class Ledger:
             fresh = set(connection.execute(statement, rows).scalars())
             answers = {one.request_hash: _answer(one) for one in ordered if one.request_hash in fresh}
             rest = [one.request_hash for one in ordered if one.request_hash not in fresh]
-            return answers | _find(connection, self._artifacts, rest)
+            return answers | stored_answers(connection, self._artifacts, rest)
 
         answers = self._transaction(work)
         return [answers[one.request_hash] for one in paid]
@@ -139,13 +139,8 @@ class Ledger:
 
 
 def prompt_text(request: Request) -> str:
-    """What the ledger keeps of a request: its identity as canonical JSON, the very bytes of the request's hash."""
-    try:
-        text = json.dumps(request.identity(), sort_keys=True, ensure_ascii=False, separators=(",", ":"))
-        text.encode()
-    except UnicodeEncodeError:  # lone surrogates
-        text = json.dumps(request.identity(), sort_keys=True, separators=(",", ":"))
-    return text
+    """What the ledger keeps of a request: the canonical JSON that its hash is made of, so key and hash are one."""
+    return json.dumps(request.identity(), sort_keys=True, ensure_ascii=False, separators=(",", ":"))
 
 
 def stored_answer(source: Engine | Connection, artifacts: ArtifactStore, request_hash: str) -> Answer | None:
@@ -153,7 +148,7 @@ def stored_answer(source: Engine | Connection, artifacts: ArtifactStore, request
     if isinstance(source, Engine):
         with source.connect() as connection:
             return stored_answer(connection, artifacts, request_hash)
-    return _find(source, artifacts, [request_hash]).get(request_hash)
+    return stored_answers(source, artifacts, [request_hash]).get(request_hash)
 
 
 def stored_request(source: Engine | Connection, artifacts: ArtifactStore, request_hash: str) -> dict[str, Any] | None:
@@ -168,18 +163,27 @@ def stored_request(source: Engine | Connection, artifacts: ArtifactStore, reques
     return identity
 
 
-def _find(connection: Connection, artifacts: ArtifactStore, hashes: Sequence[str]) -> dict[str, Answer]:
+def stored_answers(
+    connection: Connection, artifacts: ArtifactStore, hashes: Sequence[str]
+) -> dict[str, Answer]:
+    """The ledger's answers to those of the requests that it knows."""
     if not hashes:
         return {}
     rows = connection.execute(select(*_COLUMNS).where(LlmCall.request_hash.in_(hashes))).all()
-    return {row.request_hash: _from_row(connection, artifacts, row) for row in rows}
+    keys = {key for row in rows for key in (row.answer_key, row.reasoning_key) if key is not None}
+    texts: dict[str, str] = {}
+    for key, text in artifacts.get_texts(connection, keys):
+        if isinstance(text, Exception):
+            raise text
+        texts[key] = text
+    return {row.request_hash: _from_row(row, texts) for row in rows}
 
 
-def _from_row(connection: Connection, artifacts: ArtifactStore, row: Any) -> Answer:
+def _from_row(row: Any, texts: Mapping[str, str]) -> Answer:
     return Answer(
         request_hash=row.request_hash,
-        text=artifacts.get_text(connection, row.answer_key),
-        reasoning=artifacts.get_text(connection, row.reasoning_key) if row.reasoning_key else None,
+        text=texts[row.answer_key],
+        reasoning=texts[row.reasoning_key] if row.reasoning_key is not None else None,
         finish_reason=row.finish_reason,
         usage=Usage(row.input_tokens, row.cached_input_tokens, row.output_tokens, row.reasoning_tokens),
         cost_usd=None if row.cost_usd is None else float(row.cost_usd),

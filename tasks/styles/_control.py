@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 from tasks.sandbox.types import Verdict
 from tasks.styles._execution import join_modules, parse_verified, without_main_guard
@@ -78,18 +78,24 @@ def _empty(name: str, node: Definition) -> str:
     return _EMPTY_FUNCTION.format(prefix=prefix, name=name, called=CALLED)
 
 
-def dependence(control: Verdict, outputs: Iterable[str]) -> str | None:
-    """What the control run shows against the adapter, or None.
+def depends(verdicts: Sequence[Verdict], outputs: Sequence[str]) -> list[bool]:
+    """Which cases' outputs come from the solution, by the control program's verdicts on the first of them.
 
-    The entry points must be called in at least half of the cases, and their results must matter in at least one.
+    A case depends on the solution where the control program called an entry point or broke without it; cases behind
+    the last verdict count as such. Raises Rejected where fewer than half do, or where no output changed.
     """
-    outputs = tuple(outputs)
-    if len(control.outputs) != len(outputs):
-        return None  # it broke without the solution, so it needs it
-    called = [CALLED in output for output in control.outputs]
+    called = [not verdict.passed or CALLED in _printed(verdict) for verdict in verdicts]
+    called += [True] * (len(outputs) - len(called))
     if 2 * sum(called) < len(called):
-        return f"the solution is called in {sum(called)} of {len(called)} cases"
-    bare = [output.replace(f"{CALLED}\n", "") for output in control.outputs]
-    if control.passed and all(one == other for one, other in zip(bare, outputs, strict=True)):
-        return "the output is the same whatever the solution returns"
-    return None
+        raise Rejected(Reason.ADAPTER_UNUSED, f"the solution is called in {sum(called)} of {len(called)} cases")
+    same = [
+        verdict.passed and _printed(verdict).replace(f"{CALLED}\n", "") == output
+        for verdict, output in zip(verdicts, outputs, strict=False)
+    ]
+    if all(same):
+        raise Rejected(Reason.ADAPTER_UNUSED, "the output is the same whatever the solution returns")
+    return called
+
+
+def _printed(verdict: Verdict) -> str:
+    return "".join(verdict.outputs)

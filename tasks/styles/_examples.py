@@ -7,11 +7,12 @@ import doctest
 import re
 from collections.abc import Iterator
 
+from tasks import syntax
 from tasks.trials import Definition, parse_python
 
 # Runs in the sandbox beside the verified solution. The texts are literals; nothing of the prompt is executed but
 # its imports and constants, which the examples may use.
-_TEST_MODULE = '''import doctest
+_TEST_MODULE = """import doctest
 import io
 
 import solution
@@ -37,7 +38,7 @@ def check_docstring(name, text):
 def check_stated(call, value):
     got, stated = eval(call, names()), eval(value, {{}})
     assert got == stated, f"{{call}} is {{got!r}}, not {{stated!r}}"
-'''
+"""
 _COMMENT_LINE = re.compile(r"^[ \t]*#[ \t]?(.*)$", re.MULTILINE)
 _MISSING_BLANK = re.compile(r"^([ \t]*>>>)(?=[^\s>])", re.MULTILINE)
 _ARROW = re.compile(r"\s*(?:->|==?>?|=>|→|➞|⇒|#\s*(?:->|=>)?|(?:should\s+)?returns?|should\s+be|gives|is)\s*")
@@ -61,9 +62,7 @@ def examples_test(code: str, prompt: ast.Module) -> str | None:
         return None
     kept = (ast.Import, ast.ImportFrom, ast.Assign, ast.AnnAssign)
     preparation = ast.unparse(ast.Module([node for node in prompt.body if isinstance(node, kept)], type_ignores=[]))
-    module = _TEST_MODULE.format(
-        preparation=ascii(preparation), docstrings=ascii(with_doctests), stated=ascii(stated)
-    )
+    module = _TEST_MODULE.format(preparation=ascii(preparation), docstrings=ascii(with_doctests), stated=ascii(stated))
     tests = [f"def test_docstring_{n}():\n    check_docstring(*DOCSTRINGS[{n}])" for n in range(len(with_doctests))]
     tests += [f"def test_stated_{n}():\n    check_stated(*STATED[{n}])" for n in range(len(stated))]
     return "\n\n\n".join([module, *tests]) + "\n"
@@ -121,7 +120,7 @@ def _literal_call(text: str) -> str | None:
 
 def _is_literal(text: str) -> bool:
     try:
-        ast.literal_eval(text)
+        syntax.literal(text)
     except (SyntaxError, ValueError, TypeError, RecursionError, MemoryError):
         return False
     return True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Sequence
 
 from tasks.sandbox.types import Job, Verdict, VerdictKind
 from tasks.styles.types import Judge, JudgeUnavailable
@@ -47,7 +48,8 @@ def without_main_guard(code: str) -> str:
     return without_statements(code, module, [node for node in module.body if is_main_guard(node)])
 
 
-def without_statements(code: str, module: ast.Module, dropped: list[ast.ImportFrom] | list[ast.stmt]) -> str:
+def without_statements(code: str, module: ast.Module, dropped: Sequence[ast.stmt]) -> str:
+    """The code without some of its module's top-level statements; comments and layout of the others stay."""
     if not dropped:
         return code
     # Not splitlines: Python's own line counting knows only these ends.

@@ -205,4 +205,3 @@ def _undocumented(declared: dict[str, Definition], entry_points: list[str]) -> I
 def _is_described(node: Definition) -> bool:
     parts = [node, *_methods(node).values()] if isinstance(node, ast.ClassDef) else [node]
     return any(len((ast.get_docstring(part) or "").split()) >= 2 for part in parts)
-

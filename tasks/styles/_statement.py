@@ -50,10 +50,10 @@ def _as_stdin(text: str) -> str:
     return text if not text or text.endswith("\n") else f"{text}\n"
 
 
-def _labelled(statement: str, in_example: bool = False) -> list[_Labelled]:
+def _labelled(statement: str, in_block: bool = False) -> list[_Labelled]:
     lines = statement.replace("\r\n", "\n").split("\n")
     found: list[_Labelled] = []
-    number = 0
+    in_example, number = in_block, 0
     while number < len(lines):
         line = lines[number]
         number += 1
@@ -62,18 +62,18 @@ def _labelled(statement: str, in_example: bool = False) -> list[_Labelled]:
         if label is None or not (bare or label[2]):
             if _HEADING.match(line) or _EXAMPLE_HEADING.match(line):
                 in_example = bool(_EXAMPLE_HEADING.match(line))
-            elif _FENCE.match(line):  # a block that no label announced may hold labels and all
+            elif _FENCE.match(line) and not in_block:  # a block that no label announced may hold labels and all
                 text, number = _fenced(lines, number - 1)
-                found += _labelled(text.replace(line.strip(), ""), in_example=True)
+                found += _labelled(text, in_block=True)
             continue
         below = number
         while bare and below < len(lines) and not lines[below].strip():
             below += 1
-        if bare and below < len(lines) and _FENCE.match(lines[below]):
+        if bare and not in_block and below < len(lines) and _FENCE.match(lines[below]):
             text, number = _fenced(lines, below)
             found.append(_Labelled(label[1].lower(), text))
         elif in_example or "ample" in line[: label.start(3)].lower():
-            text, number = (_plain(lines, below) if bare else (label[3].strip().strip("`"), number))
+            text, number = _plain(lines, below) if bare else (label[3].strip().strip("`"), number)
             found.append(_Labelled(label[1].lower(), text))
     return found
 

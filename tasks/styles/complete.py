@@ -7,6 +7,7 @@ import typing
 from collections.abc import Iterator
 from uuid import uuid4
 
+from tasks import syntax
 from tasks.sandbox.types import Job
 from tasks.styles._answers import answer_text, only_python_block, single_block
 from tasks.styles._examples import examples_test
@@ -63,7 +64,7 @@ async def _check(code: str, solution: str, test: str, judge: Judge, job_id: str)
     problem = check_skeleton(prompt, original, entry_point_names(solution, test), parse_python(test))
     if problem:
         raise Rejected(problem.reason, problem.message)
-    told = leak(code, original)
+    told = leak(code, solution)
     if told:
         raise Rejected(Reason.LEAKS_SOLUTION, told)
     try:
@@ -95,7 +96,7 @@ def _with_imports(code: str, solution: ast.Module) -> tuple[str, ast.Module]:
         return code, prompt
     gap = "\n" if isinstance(prompt.body[0], ast.Import | ast.ImportFrom) else "\n\n\n"
     code = join_modules("\n".join(lines) + gap + code).rstrip()
-    return code, ast.parse(code)
+    return code, syntax.parse(code)
 
 
 def _imports(module: ast.Module) -> Iterator[tuple[str, str]]:

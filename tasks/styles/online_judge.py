@@ -8,9 +8,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import uuid4
 
-from tasks.sandbox.types import Job, Verdict
+from tasks import syntax
+from tasks.sandbox.types import Job, Verdict, VerdictKind
 from tasks.styles._answers import answer_text, single_block
-from tasks.styles._control import control_program, dependence
+from tasks.styles._control import control_program, depends
 from tasks.styles._execution import join_modules, parse_verified, run, without_main_guard, without_statements
 from tasks.styles._leakage import leak
 from tasks.styles._statement import Example, describes_input_and_output, examples, same_output, with_example
@@ -27,8 +28,9 @@ class Limits:
     min_cases: int = 3
     max_cases: int = 20  # further ones are left out
     max_stdin_chars: int = 100_000  # a case
-    max_stdout_chars: int = 100_000  # a case
-    timeout_s: float | None = None  # a job; None: the sandbox's own
+    max_stdout_chars: int = 50_000  # a case; below what a verdict carries whole
+    timeout_s: float | None = None  # a case; None: the sandbox's own
+    control_timeout_s: float = 5.0  # a case of the program whose entry points were emptied, which may hang on that
 
 
 DEFAULT_LIMITS = Limits()
@@ -88,7 +90,7 @@ def _read_list(text: str) -> object:
         return json.loads(text, strict=False)
     except (ValueError, RecursionError):
         try:
-            return ast.literal_eval(text)
+            return syntax.literal(text)
         except (SyntaxError, ValueError, TypeError, RecursionError, MemoryError):
             return None
 
@@ -103,10 +105,11 @@ async def check_online_judge(
 ) -> Converted | Rejection:
     """Proves a conversion: the program is the verified solution with the adapter below it.
 
-    `test` is the verified test; with it only what it uses counts as entry points, else all that is public. Costs up to
-    five executions. The converted solution is the whole program, the converted test the repr of
-    `{"stdin": [...], "stdout": [...]}`, readable by ast.literal_eval. Raises JudgeUnavailable where the sandbox
-    failed, ValueError for a solution that does not parse, which no verified one is.
+    `test` is the verified test; with it only what it uses counts as entry points, else all that is public. Costs four
+    executions a case. Cases that the adapter answers without the solution are left out. The converted solution is the
+    whole program, the converted test the repr of `{"stdin": [...], "stdout": [...]}`, readable by ast.literal_eval.
+    Raises JudgeUnavailable where the sandbox failed, ValueError for a solution that does not parse, which no verified
+    one is.
     """
     try:
         return await _Check(judge, limits, job_id or f"online-judge-{uuid4().hex}").convert(parsed, solution, test)
@@ -123,9 +126,9 @@ class _Check:
     async def convert(self, parsed: OnlineJudge, solution: str, test: str) -> Converted:
         original = parse_verified(solution)
         control = control_program(solution, parsed.adapter, test)
-        _check_statement(parsed.statement, original)
+        _check_statement(parsed.statement, solution, original)
         stated = examples(parsed.statement)
-        cases = self._usable(parsed.cases)
+        cases = self._enough(parsed.cases)
         program = join_modules(without_main_guard(solution), parsed.adapter)
         if any(_may_act(node) for node in top_level(original)):
             await self._check_silence(without_main_guard(solution))
@@ -135,11 +138,16 @@ class _Check:
             if not same_output(example.stdout, output):
                 shown = f"{example.stdin!r} gives {output!r}, not {example.stdout!r}"
                 raise Rejected(Reason.FALSE_EXAMPLE, shown)
-        if await self._outputs("second", program, inputs) != outputs:
+        again = await self._run("second", program, inputs)
+        if again.outputs != outputs:
             raise Rejected(Reason.NONDETERMINISTIC, "two runs on the same input printed different outputs")
         outputs = outputs[: len(cases)]
         self._check_outputs(outputs)
-        await self._check_dependence(control, cases, outputs)
+        kept = depends(await self._control(control, cases), outputs)
+        cases = self._enough([case for case, keep in zip(cases, kept, strict=True) if keep])
+        outputs = tuple(output for output, keep in zip(outputs, kept, strict=True) if keep)
+        if all(same_output(output, outputs[0]) for output in outputs):
+            raise Rejected(Reason.TRIVIAL_CASES, f"every case prints {outputs[0]!r}")
         verdict = await self._run("confirmed", program, cases, outputs)
         if not verdict.passed:
             raise Rejected(Reason.UNCONFIRMED, f"{verdict.kind}: {verdict.message}")
@@ -148,14 +156,19 @@ class _Check:
             statement = with_example(statement, Example(cases[0], outputs[0]))
         return Converted(statement, program, repr({"stdin": list(cases), "stdout": list(outputs)}))
 
-    def _usable(self, cases: Sequence[str]) -> tuple[str, ...]:
+    def _enough(self, cases: Sequence[str]) -> tuple[str, ...]:
         usable = tuple(case for case in cases if len(case) <= self.limits.max_stdin_chars)
         if len(usable) < self.limits.min_cases:
-            raise Rejected(Reason.TOO_FEW_CASES, f"{len(usable)} different cases, {self.limits.min_cases} are needed")
+            raise Rejected(Reason.TOO_FEW_CASES, f"{len(usable)} usable cases, {self.limits.min_cases} are needed")
         return usable[: self.limits.max_cases]
 
     async def _run(
-        self, name: str, program: str, stdin: tuple[str, ...], stdout: tuple[str, ...] | None = None
+        self,
+        name: str,
+        program: str,
+        stdin: tuple[str, ...],
+        stdout: tuple[str, ...] | None = None,
+        timeout_s: float | None = None,
     ) -> Verdict:
         job = Job(
             id=f"{self.job_id}-{name}",
@@ -164,15 +177,29 @@ class _Check:
             stdin=stdin,
             stdout=stdout,
             coverage=False,
-            timeout_s=self.limits.timeout_s,
+            timeout_s=timeout_s or self.limits.timeout_s,
         )
         return await run(self.judge, job)
 
     async def _outputs(self, name: str, program: str, stdin: tuple[str, ...]) -> tuple[str, ...]:
-        verdict = await self._run(name, program, stdin)
-        if not verdict.passed or len(verdict.outputs) != len(stdin):
-            raise Rejected(Reason.PROGRAM_FAILS, f"{verdict.kind}: {verdict.message}")
-        return verdict.outputs
+        """One job a case, so that a program that hangs costs one case's time."""
+        outputs: list[str] = []
+        for number, case in enumerate(stdin):
+            verdict = await self._run(f"{name}-{number}", program, (case,))
+            if not verdict.passed or len(verdict.outputs) != 1:
+                raise Rejected(Reason.PROGRAM_FAILS, f"input {case!r:.100}: {verdict.kind}: {verdict.message}")
+            outputs += verdict.outputs
+        return tuple(outputs)
+
+    async def _control(self, control: str, cases: tuple[str, ...]) -> list[Verdict]:
+        """The same cases with the entry points emptied, up to the first on which the adapter then hangs."""
+        verdicts: list[Verdict] = []
+        for number, case in enumerate(cases):
+            verdict = await self._run(f"control-{number}", control, (case,), timeout_s=self.limits.control_timeout_s)
+            verdicts.append(verdict)
+            if verdict.kind is VerdictKind.TIMED_OUT:
+                break
+        return verdicts
 
     async def _check_silence(self, solution: str) -> None:
         (printed,) = await self._outputs("alone", solution, ("",))
@@ -185,24 +212,16 @@ class _Check:
         longest = max(map(len, outputs))
         if longest > self.limits.max_stdout_chars:
             raise Rejected(Reason.OUTPUT_TOO_LONG, f"{longest} characters for one case")
-        if all(same_output(output, outputs[0]) for output in outputs):
-            raise Rejected(Reason.TRIVIAL_CASES, f"every case prints {outputs[0]!r}")
-
-    async def _check_dependence(self, control: str, cases: tuple[str, ...], outputs: tuple[str, ...]) -> None:
-        """The same cases with the entry points emptied: an adapter that answers all the same does its own work."""
-        problem = dependence(await self._run("control", control, cases), outputs)
-        if problem:
-            raise Rejected(Reason.ADAPTER_UNUSED, problem)
 
 
-def _check_statement(statement: str, solution: ast.Module) -> None:
+def _check_statement(statement: str, solution: str, module: ast.Module) -> None:
     told = leak(statement, solution)
     if told:
         raise Rejected(Reason.LEAKS_SOLUTION, told)
-    names = set(definitions(solution))
+    names = set(definitions(module))
     for block in fenced_blocks(statement):
-        module = parse_python(block.text)
-        shown = set(definitions(module)) & names if module else set()
+        code = parse_python(block.text)
+        shown = set(definitions(code)) & names if code else set()
         if shown:
             raise Rejected(Reason.LEAKS_SOLUTION, f"the statement shows code that defines {', '.join(sorted(shown))}")
     if not describes_input_and_output(statement):

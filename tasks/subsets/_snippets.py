@@ -16,6 +16,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from tasks import syntax
 from tasks.subsets.seeds import RowProblem, Seed, SeedError, SeedReport, collect
 
 MAX_FILE_BYTES = 1_000_000
@@ -56,7 +57,7 @@ def parse(content: bytes) -> tuple[ast.Module, list[str]]:
     try:
         encoding, _ = tokenize.detect_encoding(io.BytesIO(content).readline)
         text = content.decode(encoding).replace("\r\n", "\n").replace("\r", "\n")
-        return ast.parse(text), text.split("\n")
+        return syntax.parse(text), text.split("\n")
     except SyntaxError as error:
         raise UnreadableSource(f"not valid Python: {error.msg}", error.lineno or 1) from error
     except (ValueError, LookupError) as error:  # null bytes, undecodable bytes, unknown encoding

@@ -8,6 +8,8 @@ import re
 import warnings
 from collections.abc import Iterator
 
+from tasks import syntax
+
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 
@@ -30,7 +32,7 @@ def parse_python(code: str) -> ast.Module | None:
     if len(code) > MAX_CODE_CHARS:
         return None
     try:
-        module = ast.parse(code, filename=_FILENAME)
+        module = syntax.parse(code, _FILENAME)
         # Proves once, here, that recursive visitors (unparse among them) get through the tree.
         ast.unparse(module)
     except (SyntaxError, ValueError, RecursionError, MemoryError):

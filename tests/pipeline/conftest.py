@@ -62,7 +62,6 @@ def embedded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[services.Serv
     """PostgreSQL and Prefect as `kodcode up` starts them."""
     folder = tmp_path_factory.mktemp("servers")
     started = services.up(folder, frozenset({"postgres", "prefect"}))
-    started.wait_for_prefect()
     yield started
     services.down(folder)
 

@@ -1,0 +1,150 @@
+"""Reads verified triplets with their history out of the database, as the records that the formats are made from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, select
+
+from tasks.formats import FunctionRecord, NearestProblem, ResponseRecord, TrialRecord, TripletRecord
+from tasks.llm import stored_answers
+from tasks.store import ArtifactStore
+from tasks.store.schema import BenchmarkItem, Question, Response, Trial, Triplet
+from tasks.work import shards
+
+BATCH = 500
+
+Grouped = Mapping[str, Sequence[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Selected:
+    """A triplet to release, with the reasoning answers that were judged."""
+
+    record: TripletRecord
+    responses: tuple[ResponseRecord, ...]
+
+
+def releasable(subsets: Sequence[str], canned: bool) -> ColumnElement[bool]:
+    """Accepted triplets of these subsets; the canned teacher's are never mixed with real ones."""
+    by_canned = Question.provider == "offline"
+    return (Triplet.status == "accepted") & Triplet.subset.in_(subsets) & (by_canned if canned else ~by_canned)
+
+
+def select_triplets(
+    connection: Connection, artifacts: ArtifactStore, subsets: Sequence[str], canned: bool
+) -> Iterator[Selected]:
+    """The accepted triplets, ordered by subset, number and style; BATCH of them are in memory at once."""
+    ids = connection.scalars(
+        select(Triplet.triplet_id)
+        .join(Question, Question.question_id == Triplet.question_id)
+        .where(releasable(subsets, canned))
+        .order_by(Question.subset, Question.number, Triplet.triplet_id)
+    ).all()
+    for batch in shards(ids, BATCH):
+        yield from _load(connection, artifacts, batch)
+
+
+def _load(connection: Connection, artifacts: ArtifactStore, ids: Sequence[str]) -> Iterator[Selected]:
+    instruct = Triplet.__table__.alias("instruct")
+    rows = connection.execute(
+        select(
+            Triplet.__table__,
+            Question.number,
+            Question.seed_ids,
+            Question.text.label("original"),
+            Question.benchmark,
+            Question.benchmark_item,
+            Question.benchmark_similarity.label("similarity"),
+            BenchmarkItem.text.label("benchmark_text"),
+            instruct.c.difficulty.label("label"),
+            instruct.c.pass_sequence.label("passes"),
+            instruct.c.chosen_attempt.label("chosen"),
+        )
+        .join(Question, Question.question_id == Triplet.question_id)
+        .join(instruct, (instruct.c.question_id == Triplet.question_id) & (instruct.c.style == "instruct"))
+        .outerjoin(
+            BenchmarkItem,
+            (BenchmarkItem.benchmark == Question.benchmark) & (BenchmarkItem.item_id == Question.benchmark_item),
+        )
+        .where(Triplet.triplet_id.in_(ids))
+    ).all()
+    by_id = {row.triplet_id: row for row in rows}
+    trials = _grouped(
+        connection.execute(
+            select(Trial.__table__)
+            .where(Trial.question_id.in_({row.question_id for row in rows}))
+            .order_by(Trial.attempt)
+        ).all(),
+        "question_id",
+    )
+    responses = _grouped(
+        connection.execute(
+            select(Response.__table__)
+            .where(Response.triplet_id.in_(ids), Response.status.in_(("accepted", "rejected")))
+            .where(Response.request_hash.is_not(None))
+            .order_by(Response.provider, Response.model, Response.attempt)
+        ).all(),
+        "triplet_id",
+    )
+    hashes = [row.request_hash for rows in responses.values() for row in rows]
+    answers = stored_answers(connection, artifacts, hashes)
+    for triplet_id in ids:
+        row = by_id[triplet_id]
+        yield Selected(
+            _record(row, trials.get(row.question_id, ())),
+            tuple(
+                ResponseRecord(
+                    # The places of several reasoners' answers follow each other.
+                    place,
+                    answer.status == "accepted",
+                    answers[answer.request_hash].text,
+                    answers[answer.request_hash].reasoning,
+                    answer.code,
+                )
+                for place, answer in enumerate(responses.get(triplet_id, ()))
+            ),
+        )
+
+
+def _record(row: Any, trials: Sequence[Any]) -> TripletRecord:
+    nearest = None
+    if row.benchmark_item is not None:
+        nearest = NearestProblem(row.benchmark, row.benchmark_item, row.benchmark_text, row.similarity)
+    return TripletRecord(
+        triplet_id=row.triplet_id,
+        subset=row.subset,
+        style=row.style,
+        question=row.question,
+        solution=row.solution,
+        test=row.test,
+        number=row.number,
+        difficulty=row.label,
+        pass_sequence=tuple(row.passes),
+        chosen_attempt=row.chosen,
+        trials=tuple(
+            TrialRecord(
+                trial.attempt,
+                trial.verdict,
+                trial.solution,
+                trial.test,
+                trial.coverage,
+                f"{trial.model} {trial.request_hash}",
+            )
+            for trial in trials
+        ),
+        functions=tuple(FunctionRecord(**entry) for entry in row.test_info or ()),
+        original_question=None if row.style == "instruct" else row.original,
+        seed_ids=tuple(row.seed_ids),
+        nearest=nearest,
+        filter_reason=row.filter_reason,
+    )
+
+
+def _grouped(rows: Sequence[Any], key: str) -> Grouped:
+    groups: dict[str, list[Any]] = {}
+    for row in rows:
+        groups.setdefault(getattr(row, key), []).append(row)
+    return groups
