@@ -20,7 +20,8 @@ from tasks.llm.types import (
     ProviderRefused,
     Request,
 )
-from tasks.store import ArtifactStore
+from tasks.llm.wire import printable
+from tasks.store import ArtifactStore, ArtifactStoreUnavailable
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,10 +50,11 @@ class _Flight:
 class Gateway:
     """Asks one provider, on one event loop, through the ledger.
 
-    `max_concurrency` bounds the requests in flight. Use it as an async context manager, or `close` it.
+    `max_concurrency` bounds the requests in flight, and so what a killed process may have paid for nothing. Use it as
+    an async context manager, or `close` it.
     """
 
-    def __init__(  # noqa: PLR0917 - what it works with, then how
+    def __init__(
         self,
         engine: Engine,
         artifacts: ArtifactStore,
@@ -67,8 +69,9 @@ class Gateway:
         self._misconfigured: ProviderMisconfigured | None = None
         self._flights: dict[str, _Flight] = {}
         ledger = Ledger(engine, artifacts, run_id)
-        self._find = Grouped(ledger.find, "ledger-find", shared=(LedgerError,))
-        self._store = Grouped(ledger.store, "ledger-store", shared=(LedgerError,))
+        outages = (LedgerError, ArtifactStoreUnavailable)
+        self._find = Grouped(ledger.find, "ledger-find", shared=outages)
+        self._store = Grouped(ledger.store, "ledger-store", shared=outages)
         self._progress = Progress()
 
     @property
@@ -84,7 +87,7 @@ class Gateway:
         """The answer to `request`: the ledger's, or a new one that is in the ledger by the time it is returned.
 
         Raises ProviderUnavailable (try again later), ProviderRefused (this request never), ProviderMisconfigured (no
-        request; from then on every ask fails so, at once), LedgerError.
+        request; from then on every ask fails so, at once), StoreError where the ledger cannot be read or written.
         """
         if request.provider != self.provider.name:
             raise ValueError(f"This gateway asks {self.provider.name!r}; the request is for {request.provider!r}.")
@@ -118,7 +121,7 @@ class Gateway:
             self._count(**{"from_ledger" if answer.from_ledger else "paid": 1})
         if answer.finish_reason == "content_filter":
             # Paid for and stored, so never paid again; but no answer.
-            raise ProviderRefused(f"The model refused: {answer.text[:200] or 'its content filter left no text'}")
+            raise ProviderRefused(f"The model refused: {printable(answer.text) or 'its filter left no text.'}")
         return answer
 
     async def close(self) -> None:
@@ -140,18 +143,22 @@ class Gateway:
         stored = await self._find(request_hash)
         if stored is not None:
             return stored
+        # The slot is held until the answer is stored: what a crash can lose is bounded by the requests in flight.
         async with self._slots:
             self._stop_if_misconfigured()
             self._count(in_flight=1)
-            started = time.perf_counter()
             try:
-                completion = await self.provider.complete(request)
+                return await self._pay(request, request_hash)
             except ProviderMisconfigured as error:
                 self._misconfigured = error
                 raise
             finally:
                 self._count(in_flight=-1)
-            latency_s = time.perf_counter() - started
+
+    async def _pay(self, request: Request, request_hash: str) -> Answer:
+        started = time.perf_counter()
+        completion = await self.provider.complete(request)
+        latency_s = time.perf_counter() - started
         cost_usd = self._prices.cost_usd(request.provider, request.model, completion.usage)
         self._count(
             retries=completion.retries,

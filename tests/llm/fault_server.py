@@ -138,8 +138,8 @@ class FaultServer:
                     await asyncio.Event().wait()
                 if not await self._send(writer, reply):
                     return
-        except (ConnectionError, asyncio.IncompleteReadError):
-            return
+        except (ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
+            return  # the last at close: a cancelled task would be reported as an error
         finally:
             self._writers.discard(writer)
             writer.close()

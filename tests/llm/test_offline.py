@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tasks.llm.offline import Bank, BankError, OfflineProvider, bank_size
-from tasks.llm.offline.bank import SHIPPED, STYLES, Entry, section
+from tasks.llm.offline.bank import STYLES, Entry, section, shipped
 from tasks.llm.types import Completion, Message, ProviderMisconfigured, ProviderRefused, Request, Stage
 
 BANK = """
@@ -197,32 +197,42 @@ def test_an_empty_folder_is_no_bank(tmp_path: Path) -> None:
         Bank.load(tmp_path)
 
 
-SHIPPED_ENTRIES = [entry for file in sorted(SHIPPED.glob("*.toml")) for entry in Bank.load().of(file.stem)]
+SHIPPED_ENTRIES = [entry for subset in shipped().subsets for entry in shipped().of(subset)]
 
 
-@pytest.mark.parametrize("entry", SHIPPED_ENTRIES, ids=lambda entry: f"{entry.subset}-{entry.number}")
+def questions_of(entry: Entry, style: str) -> list[str]:
+    """The questions in one style that the pipeline can make of an entry."""
+    if style == "instruct":
+        return [entry.question.strip()]
+    marker, conversions = {
+        "complete": ("Completion", entry.complete), "online_judge": ("Statement", entry.online_judge)
+    }[style]
+    return [section(canned.answer, marker) for canned in conversions if canned.kind == "right"]
+
+
+def responses_of(entry: Entry, style: str) -> list[str]:
+    return [canned.answer for canned in entry.respond if canned.style == style]
+
+
+@pytest.mark.parametrize("entry", [entry for entry in SHIPPED_ENTRIES if entry.question],
+                         ids=lambda entry: f"{entry.subset}-{entry.number}")
 def test_every_shipped_answer_is_found_by_the_text_that_the_pipeline_will_send(entry: Entry) -> None:
     provider = OfflineProvider()
-    if entry.question:
-        for attempt, canned in enumerate(entry.solve):
-            asked = f"Solve this.\n\n{entry.question.strip()}\n\nAnswer with <|Solution Begin|> and <|Test Begin|>."
-            assert ask(provider, "solve", asked, attempt, entry.subset).text == canned.answer
-    texts: dict[str, list[str]] = {"instruct": [entry.question.strip()], "complete": [], "online_judge": []}
-    for style, marker, conversions in (
-        ("complete", "Completion", entry.complete), ("online_judge", "Statement", entry.online_judge)
+    for stage, marker, canned in (
+        ("solve", "Solution", entry.solve), ("convert", "Completion", entry.complete),
+        ("convert", "Statement", entry.online_judge),
     ):
-        for attempt, canned in enumerate(conversions):
-            asked = f"Convert.\n\n{entry.question}\n\nUse <|{marker} Begin|>."
-            assert ask(provider, "convert", asked, attempt, entry.subset).text == canned.answer
-            if canned.kind == "right":
-                texts[style].append(section(canned.answer, marker))
+        text = f"Do this.\n\n{entry.question}\n\nAnswer with <|{marker} Begin|>."
+        found = [ask(provider, stage, text, attempt, entry.subset).text for attempt in range(len(canned))]  # type: ignore[arg-type]
+        assert found == [one.answer for one in canned]
     for style in STYLES:
-        answers = [canned.answer for canned in entry.respond if canned.style == style]
-        for text in texts[style]:
-            found = [ask(provider, "respond", text, attempt, entry.subset).text for attempt in range(len(answers))]
-            assert found == answers
+        for question in questions_of(entry, style):
+            # Near-duplicates may be converted to one and the same text; screening lets only one of them come so far.
+            possible = [responses_of(other, style) for other in SHIPPED_ENTRIES if question in questions_of(other, style)]
+            count = len(responses_of(entry, style))
+            assert [ask(provider, "respond", question, turn, entry.subset).text for turn in range(count)] in possible
 
 
 def test_the_shipped_bank_counts_its_questions() -> None:
-    assert sum(bank_size(file.stem) for file in SHIPPED.glob("*.toml")) == len(SHIPPED_ENTRIES)
+    assert sum(bank_size(subset) for subset in shipped().subsets) == len(SHIPPED_ENTRIES)
     assert bank_size("No_Such_Subset") == 0

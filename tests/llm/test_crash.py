@@ -1,0 +1,76 @@
+"""Processes that die in the middle: what was stored is never asked again, what was handed out is stored."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+from sqlalchemy import Engine, select
+
+from tasks.llm import stored_answer, stored_request
+from tasks.store import ArtifactStore, open_artifacts
+from tasks.store.schema import LlmCall
+from tests.llm.fault_server import FaultServer, answer_to
+
+WORKER = Path(__file__).with_name("worker.py")
+QUESTIONS, IN_FLIGHT, KILL_AT = 200, 8, 100
+
+
+def start(database: Engine, artifacts_url: str, server: FaultServer) -> subprocess.Popen[str]:
+    url = database.url.render_as_string(hide_password=False)
+    command = [sys.executable, str(WORKER), url, artifacts_url, server.url, str(QUESTIONS), str(IN_FLIGHT)]
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
+
+
+def stored(database: Engine, artifacts: ArtifactStore) -> dict[str, str]:
+    """Prompt of every stored request by hash; every row's texts are read and checked on the way."""
+    with database.connect() as connection:
+        prompts = {}
+        for request_hash in connection.scalars(select(LlmCall.request_hash)):
+            asked = stored_request(connection, artifacts, request_hash)
+            answer = stored_answer(connection, artifacts, request_hash)
+            assert asked is not None
+            assert answer is not None
+            [[_, prompt]] = asked["messages"]
+            assert answer.text == answer_to(prompt)
+            prompts[request_hash] = prompt
+        return prompts
+
+
+def test_a_killed_run_is_resumed_without_asking_a_stored_answer_again(
+    database: Engine, tmp_path: Path, server: FaultServer
+) -> None:
+    artifacts_url = (tmp_path / "artifacts").as_uri()
+    artifacts = open_artifacts(artifacts_url)
+    reached = threading.Event()
+
+    def stop_answering(count: int) -> None:
+        if count >= KILL_AT:
+            server.hold()
+            reached.set()
+
+    server.on_request = stop_answering
+    with start(database, artifacts_url, server) as worker:
+        assert reached.wait(60)
+        worker.send_signal(signal.SIGKILL)
+        handed_out = worker.communicate()[0].split()
+    before, asked_before = stored(database, artifacts), server.counts
+    assert set(handed_out) <= before.keys()
+    # No more is lost than was in flight.
+    assert KILL_AT - IN_FLIGHT <= len(before) < KILL_AT
+
+    server.on_request = lambda count: None
+    server.release()
+    with start(database, artifacts_url, server) as worker:
+        handed_out = worker.communicate(timeout=60)[0].split()
+    assert worker.returncode == 0
+    assert len(set(handed_out)) == QUESTIONS
+    assert len(stored(database, artifacts)) == QUESTIONS
+    for prompt in before.values():
+        assert server.counts[prompt] == asked_before[prompt] == 1
+    assert sum(server.counts.values()) - QUESTIONS <= IN_FLIGHT
