@@ -9,6 +9,7 @@ from tasks.store.artifacts import (
     text_key,
 )
 from tasks.store.blobs import ArtifactCorrupt, ArtifactMissing, ArtifactStoreUnavailable, FileBlobs, S3Blobs
+from tasks.store.bulk import ValueNotStorable, copy_rows
 from tasks.store.database import (
     DatabaseUnavailable,
     MigrationFailed,
@@ -17,6 +18,7 @@ from tasks.store.database import (
     connect,
     migrate,
 )
+from tasks.store.schema import storable
 from tasks.store.services import ServiceError, Services, ServiceStatus
 
 __all__ = [
@@ -35,9 +37,12 @@ __all__ = [
     "Services",
     "StoreError",
     "StoredFile",
+    "ValueNotStorable",
     "connect",
+    "copy_rows",
     "migrate",
     "open_artifacts",
     "services",
+    "storable",
     "text_key",
 ]
