@@ -27,14 +27,6 @@ DEFAULT_MAX_TOKENS = 8192
 
 log = logging.getLogger(__name__)
 
-_FINISH_REASONS = {
-    "end_turn": "stop",
-    "stop_sequence": "stop",
-    "max_tokens": "length",
-    "model_context_window_exceeded": "length",
-    "refusal": "content_filter",
-}
-
 
 class AnthropicProvider:
     """Asks the messages endpoint; there is no raw completion, and since API version 2026-10-21 no temperature.
@@ -119,8 +111,7 @@ class AnthropicProvider:
     def _content(self, body: Mapping[str, Any], raw: str) -> tuple[str, str | None, str]:
         """Text, thinking and finish reason."""
         blocks = body.get("content")
-        finish_reason = label(body.get("stop_reason"), "stop")
-        finish_reason = _FINISH_REASONS.get(finish_reason, finish_reason)
+        finish_reason = self._endpoint.ending(body.get("stop_reason"), raw)
         if not isinstance(blocks, list) or (not blocks and finish_reason not in ("length", "content_filter")):
             raise self._endpoint.nonsense("content", raw)
         text = [block["text"] for block in map(mapping, blocks) if isinstance(block.get("text"), str)]

@@ -151,7 +151,7 @@ class OpenAIProvider:
         if not isinstance(choices, list) or not choices:
             raise self._endpoint.nonsense("a choice", raw)
         choice = mapping(choices[0])
-        finish_reason = label(choice.get("finish_reason"), "stop")
+        finish_reason = self._endpoint.ending(choice.get("finish_reason"), raw)
         if "text" in choice:
             if not isinstance(choice["text"], str):
                 raise self._endpoint.nonsense("text", raw)

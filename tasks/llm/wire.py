@@ -29,12 +29,26 @@ _NO_CREDIT = re.compile(
 )
 _WRONG_PARAMETER = re.compile(
     r"unsupported[_ ](?:parameter|value)|unknown parameter|unrecognized request argument"
-    r"|extra inputs are not permitted|cannot both be specified|unexpected keyword"
-    r"|not supported in the v1/(?:chat/)?completions endpoint|model_not_found|invalid model"
-    r"|model .{0,200}does not exist",
+    r"|extra inputs are not permitted|cannot both be specified|model_not_found|invalid model (?:name|id)\b"
+    r"|not supported in the v1/(?:chat/)?completions endpoint|model .{0,200}does not exist",
     re.IGNORECASE,
 )
+_FLAGGED = re.compile(r"moderation|flagged", re.IGNORECASE)
 _KEY_LIKE = re.compile(r"\bsk-[\w*-]{6,}")
+
+# What servers call the same endings of an answer. `length`: cut, never to be parsed as if whole.
+_ENDINGS = {
+    "end_turn": "stop",
+    "eos": "stop",
+    "eos_token": "stop",
+    "stop_sequence": "stop",
+    "max_tokens": "length",
+    "model_length": "length",
+    "model_context_window_exceeded": "length",
+    "refusal": "content_filter",
+}
+# The server gave up in the middle: what came is neither whole nor as long as was asked for.
+_BROKEN_ENDINGS = frozenset({"abort", "aborted", "cancelled", "error", "insufficient_system_resource"})
 
 
 def printable(text: str, limit: int = EXCERPT_LENGTH) -> str:
@@ -107,6 +121,8 @@ def client_options(timeout_s: float, connect_timeout_s: float, connections: int)
     return {
         # Waiting for a free connection is queueing, not a fault: the gateway bounds what is in flight.
         "timeout": httpx2.Timeout(timeout_s, connect=connect_timeout_s, pool=None),
+        # An API does not move from one request to the next, and the key must not travel to where a redirect points.
+        "follow_redirects": False,
         "limits": httpx2.Limits(max_connections=connections, max_keepalive_connections=connections),
         "event_hooks": {"response": [_spare_hopeless_retries]},
     }
@@ -156,14 +172,16 @@ class Endpoint:
             what, advice = f"{self.shown} does not accept the key in {self.key_variable}", "Set the right key."
         elif status == 402 or (status < 500 and _NO_CREDIT.search(diagnosis)):
             what, advice = f"The account behind {self.key_variable} has no credit left at {self.shown}", "Top it up."
-        elif status == 403:
+        elif 300 <= status < 400:
+            what, advice = f"{self.shown} redirects", "Set the base URL to where the API really is."
+        elif status == 403 and not _FLAGGED.search(diagnosis):
             what, advice = f"{self.shown} forbids the model {model!r} to the key in {self.key_variable}", ""
         elif status in (404, 405, 410):
             what = f"{self.shown} has no model {model!r} at this endpoint"
             advice = "Check the model's name and the base URL."
         elif status in (400, 422) and _WRONG_PARAMETER.search(diagnosis):
             what, advice = f"{self.shown} does not take requests of this kind for the model {model!r}", ""
-        elif status in (400, 413, 422):
+        elif status in (400, 403, 413, 422):
             kind, what, advice = ProviderRefused, f"{self.shown} refused the request", ""
         elif status == 429:
             kind, what, advice = ProviderUnavailable, f"{self.shown} still limits the rate after all retries", ""
@@ -185,6 +203,13 @@ class Endpoint:
 
     def nonsense(self, what: str, body: str) -> ProviderUnavailable:
         return ProviderUnavailable(f"{self.shown} answered without {what}: {self.clean(body) or '(empty)'}")
+
+    def ending(self, reason: object, body: str) -> str:
+        """The finish reason in this project's words; raises ProviderUnavailable where the server broke off."""
+        found = label(reason, "stop")
+        if found in _BROKEN_ENDINGS:
+            raise self.nonsense(f"an end ({found})", body)
+        return _ENDINGS.get(found, found)
 
     def json_object(self, response: httpx2.Response) -> Mapping[str, Any]:
         """The body of a successful reply as a JSON object; raises ProviderUnavailable where it is none."""

@@ -56,7 +56,7 @@ def test_a_killed_run_is_resumed_without_asking_a_stored_answer_again(
 
     server.on_request = stop_answering
     with start(database, artifacts_url, server) as worker:
-        assert reached.wait(60)
+        assert reached.wait(120)
         worker.send_signal(signal.SIGKILL)
         handed_out = worker.communicate()[0].split()
     before, asked_before = stored(database, artifacts), server.counts
@@ -67,7 +67,7 @@ def test_a_killed_run_is_resumed_without_asking_a_stored_answer_again(
     server.on_request = lambda count: None
     server.release()
     with start(database, artifacts_url, server) as worker:
-        handed_out = worker.communicate(timeout=60)[0].split()
+        handed_out = worker.communicate(timeout=300)[0].split()
     assert worker.returncode == 0
     assert len(set(handed_out)) == QUESTIONS
     assert len(stored(database, artifacts)) == QUESTIONS

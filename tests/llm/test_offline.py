@@ -228,7 +228,8 @@ def test_every_shipped_answer_is_found_by_the_text_that_the_pipeline_will_send(e
     for style in STYLES:
         for question in questions_of(entry, style):
             # Near-duplicates may be converted to one and the same text; screening lets only one of them come so far.
-            possible = [responses_of(other, style) for other in SHIPPED_ENTRIES if question in questions_of(other, style)]
+            owners = [other for other in SHIPPED_ENTRIES if question in questions_of(other, style)]
+            possible = [responses_of(owner, style) for owner in owners]
             count = len(responses_of(entry, style))
             assert [ask(provider, "respond", question, turn, entry.subset).text for turn in range(count)] in possible
 

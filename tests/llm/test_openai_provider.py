@@ -96,6 +96,19 @@ def test_an_answer_cut_at_the_limit_says_so(server: FaultServer) -> None:
     assert ask(server).finish_reason == "length"
 
 
+@pytest.mark.parametrize(("sent", "read"), [("eos", "stop"), ("eos_token", "stop"), ("model_length", "length")])
+def test_finish_reasons_of_other_servers_read_alike(server: FaultServer, sent: str, read: str) -> None:
+    server.script(chat("hi", sent))
+    assert ask(server).finish_reason == read
+
+
+@pytest.mark.parametrize("reason", ["abort", "insufficient_system_resource"])
+def test_an_answer_that_the_server_broke_off_is_no_answer(server: FaultServer, reason: str) -> None:
+    server.script(chat("half an ans", reason))
+    with pytest.raises(ProviderUnavailable, match=reason):
+        ask(server)
+
+
 def test_an_allowance_spent_on_thinking_alone_is_a_truncated_answer(server: FaultServer) -> None:
     server.script(chat(None, "length"))
     found = ask(server)
@@ -228,6 +241,7 @@ MISCONFIGURED: dict[str, tuple[Reply, str]] = {
     "forbidden": (error(403, "Your project has no access to it"), "no access"),
     "no such model": (error(404, "The model does not exist", "model_not_found"), "'gpt-4o'"),
     "no such page": (Reply(404, "<html>not here</html>"), "base URL"),
+    "elsewhere": (Reply(307, "", {"location": "http://127.0.0.1:1/v1"}), "redirects"),
     "no money": (error(402, "Payment required"), "no credit"),
     "quota used up": (error(429, "You exceeded your current quota", "insufficient_quota"), "no credit"),
     "wrong parameter": (error(400, "Unsupported parameter: 'max_tokens'", "unsupported_parameter"), "max_tokens"),
@@ -246,6 +260,7 @@ def test_what_would_fail_for_every_request_is_misconfigured_at_once(server: Faul
 REFUSED: dict[str, Reply] = {
     "content filter": error(400, "The response was filtered", "content_filter"),
     "too long": error(400, "This model's maximum context length is 8192 tokens", "context_length_exceeded"),
+    "flagged": error(403, "Your input was flagged by moderation"),
     "too large": error(413, "Request too large"),
     # The words of a question do not stop a run.
     "prompt quoted": error(400, "Bad input: " + "x" * 300 + " raise InsufficientBalance('insufficient_quota')"),
@@ -268,6 +283,16 @@ def test_a_chat_model_asked_for_a_raw_completion_says_what_is_wrong(server: Faul
     server.always(error(404, "This is a chat model and not supported in the v1/completions endpoint."))
     with pytest.raises(ProviderMisconfigured, match="raw completions endpoint"):
         ask(server, Request("openai", "gpt-4o", prompt="x"))
+
+
+def test_closing_twice_is_no_harm(server: FaultServer) -> None:
+    async def run() -> None:
+        provider = OpenAIProvider(server.url)
+        await provider.complete(request())
+        await provider.close()
+        await provider.close()
+
+    asyncio.run(run())
 
 
 def test_a_missing_key_is_an_error_before_any_request(monkeypatch: pytest.MonkeyPatch) -> None:
