@@ -318,28 +318,24 @@ def test_the_last_asker_to_give_up_ends_the_call(
     assert len(server.seen) == 2
 
 
-def test_a_short_outage_of_the_database_loses_no_answer(
-    gateway: Callable[..., Gateway], database: Engine, server: FaultServer
+def test_a_connection_that_breaks_in_the_commit_loses_no_answer(
+    gateway: Callable[..., Gateway], database: Engine, postgres: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    reached = threading.Event()
-    server.hold()
-    server.on_request = lambda count: reached.set() if count == 10 else None
+    monkeypatch.setattr("tasks.llm.ledger._RETRY_DELAYS_S", (0.01, 0.01))
+    broken = []
 
-    async def run() -> None:
-        asks = asyncio.gather(*(made.ask(request(f"question {number}")) for number in range(10)))
-        await asyncio.to_thread(reached.wait, 30)
-        with database.connect() as connection:  # ends this session's own connections: pooled ones are dead now
-            connection.execute(
-                text("select pg_terminate_backend(pid) from pg_stat_activity "
-                     "where datname = current_database() and pid <> pg_backend_pid()")
-            )
-        server.release()
-        await asks
-        await made.close()
+    @event.listens_for(database, "before_cursor_execute")
+    def cut(
+        connection: object, cursor: Any, statement: str, parameters: object, context: object, many: bool
+    ) -> None:
+        if "INSERT INTO kodcode.llm_calls" in statement and len(broken) < 2:
+            broken.append(cursor.connection.info.backend_pid)
+            with postgres.admin.connect() as admin:
+                admin.execute(text("select pg_terminate_backend(:pid, 10000)"), {"pid": broken[-1]})
 
-    made = gateway()
-    asyncio.run(run())
-    assert len(rows(database)) == 10
+    answers = asyncio.run(ask_all(gateway(), *(request(f"question {number}") for number in range(10))))
+    assert len(broken) == 2
+    assert len(rows(database)) == len(answers) == 10
 
 
 def test_a_database_that_is_gone_is_said_to_be_gone(
