@@ -23,6 +23,7 @@ MAX_LINE_WEIGHT = 20  # a table is one line of a solution, not all of it
 MIN_RENAMED_TOKENS = 6  # with names blanked, short lines match anything
 MIN_RENAMED_LINES = 2
 MIN_RENAMED_WEIGHT = 16
+MIN_RENAMED_WHOLE_WEIGHT = 9
 MAX_RENAMED_SHARE = 0.5
 
 _Line = tuple[str, ...]
@@ -31,9 +32,9 @@ _Line = tuple[str, ...]
 def leak(text: str, solution: str) -> str | None:
     """What the text leaks of the solution, which must parse, or None.
 
-    Compared are the statements of the solution's function bodies, token by token, with the text's running tokens; line
-    prefixes of comments, doctests and lists don't hide them. Three times: anywhere in the text, as whole lines of it
-    (which finds short ones), and anywhere with all names of variables blanked (which finds a body that was renamed).
+    Compared are the statements of the solution's function bodies, token by token, with the text's; line prefixes of
+    comments, doctests and lists don't hide them. First anywhere in the text, then as whole lines of it, which finds
+    short ones; then both again with all names of variables blanked, which finds a body that was renamed.
     """
     module = syntax.parse(solution)
     # Two spellings a statement: as it was written, and as it would be unparsed.
@@ -53,14 +54,25 @@ def leak(text: str, solution: str) -> str | None:
     if found and _weight(found) >= MAX_SHARE * _weight(short):
         return _report(found, short)
 
-    kept = _kept_names(module)
-    blanked = {
-        (_blank(written, kept), _blank(plain, kept)) for written, plain in lines if len(plain) >= MIN_RENAMED_TOKENS
-    }
-    found = _found(blanked, f" {' '.join(_blank(words, kept))} ")
-    leaked = _weight(found)
-    if len(found) >= MIN_RENAMED_LINES and leaked >= max(MIN_RENAMED_WEIGHT, MAX_RENAMED_SHARE * _weight(blanked)):
-        return f"repeats {len(found)} of the solution's {len(blanked)} longer lines with other names"
+    return _renamed(lines, told, _kept_names(module))
+
+
+def _renamed(lines: set[tuple[_Line, _Line]], told: list[list[str]], kept: frozenset[str]) -> str | None:
+    blanked = {(_blank(written, kept), _blank(plain, kept)) for written, plain in lines}
+    blanked_told = [_blank(line, kept) for line in told]
+
+    longer = {line for line in blanked if len(line[1]) >= MIN_RENAMED_TOKENS}
+    found = _found(longer, f" {' '.join(token for line in blanked_told for token in line)} ")
+    if len(found) >= MIN_RENAMED_LINES and _weight(found) >= max(
+        MIN_RENAMED_WEIGHT, MAX_RENAMED_SHARE * _weight(longer)
+    ):
+        return f"repeats {len(found)} of the solution's {len(longer)} longer lines with other names"
+
+    whole = set(blanked_told)
+    found = {line for line in blanked if not whole.isdisjoint(line)}
+    wanted = max(MIN_RENAMED_WHOLE_WEIGHT, MAX_RENAMED_SHARE * _weight(blanked))
+    if len(found) >= MIN_RENAMED_LINES and _weight(found) >= wanted:
+        return f"repeats {len(found)} of the solution's {len(blanked)} lines with other names"
     return None
 
 
@@ -78,7 +90,7 @@ def _report(found: set[tuple[_Line, _Line]], lines: set[tuple[_Line, _Line]]) ->
 
 
 def _tokens(line: str) -> list[str]:
-    return _TOKEN.findall(line.replace('"', "'"))
+    return ["if" if word == "elif" else word for word in _TOKEN.findall(line.replace('"', "'"))]
 
 
 class _Bodies:

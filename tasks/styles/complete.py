@@ -56,6 +56,8 @@ async def check_complete(
         return await _check(code, solution, test, judge, job_id or f"complete-{uuid4().hex}")
     except Rejected as rejected:
         return rejected.rejection
+    except RecursionError:
+        return Rejection(Reason.SYNTAX_ERROR, "the completion is nested too deeply to be examined")
 
 
 async def _check(code: str, solution: str, test: str, judge: Judge, job_id: str) -> Converted:

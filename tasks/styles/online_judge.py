@@ -115,6 +115,8 @@ async def check_online_judge(
         return await _Check(judge, limits, job_id or f"online-judge-{uuid4().hex}").convert(parsed, solution, test)
     except Rejected as rejected:
         return rejected.rejection
+    except RecursionError:
+        return Rejection(Reason.SYNTAX_ERROR, "the program is nested too deeply to be examined")
 
 
 @dataclass(frozen=True, slots=True)

@@ -75,9 +75,7 @@ def test_the_entry_points_of_the_recorded_triplets_are_those_of_their_test_info(
         if row["test_info"] is None:
             assert any(entry["function_declaration"].startswith("class ") for entry in ours)
         else:
-            nested = [
-                entry for entry in row["test_info"] if f"\ndef {entry['function_name']}(" not in f"\n{solution}"
-            ]
+            nested = [entry for entry in row["test_info"] if f"\ndef {entry['function_name']}(" not in f"\n{solution}"]
             assert ours == [entry for entry in row["test_info"] if entry not in nested]
             compared += 1
     assert compared > 30
