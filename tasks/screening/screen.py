@@ -249,12 +249,12 @@ class _Screening:
 
     def _minhash_matches(self, batch: Sequence[_Prepared]) -> dict[int, list[_Match]]:
         hashes = np.concatenate([item.bands for item in batch])
-        by_band = tables.accepted_with_bands(self._connection, self._subset, hashes)
+        by_band = tables.with_bands(self._connection, hashes)
         candidates = {
             position: {question_id for h in item.bands.tolist() for question_id in by_band.get(h, ())}
             for position, item in enumerate(batch)
         }
-        texts = tables.questions_of(self._connection, set().union(*candidates.values()))
+        texts = tables.accepted_of(self._connection, self._subset, set().union(*candidates.values()))
         shingles = {key: minhash.shingles(normalise(candidate.text)) for key, candidate in texts.items()}
         return {
             position: [

@@ -12,8 +12,9 @@ from sqlalchemy import (
     BigInteger,
     Connection,
     Select,
+    Text,
+    any_,
     bindparam,
-    column,
     delete,
     exists,
     func,
@@ -144,25 +145,21 @@ def accepted_with_hash(connection: Connection, subset: str, hashes: Iterable[str
     return found
 
 
-def accepted_with_bands(connection: Connection, subset: str, hashes: NDArray[np.int64]) -> dict[int, list[str]]:
-    """Band hash -> the accepted questions of the subset that share it."""
+def with_bands(connection: Connection, hashes: NDArray[np.int64]) -> dict[int, list[str]]:
+    """Band hash -> the questions, of any subset, that share it."""
+    # By itself and as one array: joined with the questions, the planner, who cannot know how many are accepted while
+    # this very transaction accepts them, walks all bands for each of them.
     wanted = literal(np.unique(hashes).tolist(), ARRAY(BigInteger))
-    given = func.unnest(wanted).table_valued(column("h", BigInteger)).render_derived()
-    query = (
-        select(MinhashBand.h, MinhashBand.question_id)
-        .join(given, given.c.h == MinhashBand.h)
-        .join(Question, Question.question_id == MinhashBand.question_id)
-        .where(Question.subset == subset, Question.status == "accepted")
-    )
     found: dict[int, list[str]] = {}
-    for row in connection.execute(query):
+    for row in connection.execute(select(MinhashBand.h, MinhashBand.question_id).where(MinhashBand.h == any_(wanted))):
         found.setdefault(row.h, []).append(row.question_id)
     return found
 
 
-def questions_of(connection: Connection, question_ids: Iterable[str]) -> dict[str, Candidate]:
-    columns = select(Question.question_id, Question.number, Question.text, Question.text_hash)
-    query = columns.where(Question.question_id.in_(sorted(set(question_ids))), Question.text.is_not(None))
+def accepted_of(connection: Connection, subset: str, question_ids: Iterable[str]) -> dict[str, Candidate]:
+    """Those of these questions that are accepted ones of the subset."""
+    wanted = literal(sorted(set(question_ids)), ARRAY(Text))
+    query = _with_text(subset).where(Question.status == "accepted", Question.question_id == any_(wanted))
     return {candidate.question_id: candidate for candidate in _candidates(connection, query)}
 
 

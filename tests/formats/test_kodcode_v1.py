@@ -82,7 +82,8 @@ def test_a_row_holds_the_triplet_and_its_history(triplet: Make) -> None:
     assert [columns["trials"][f"trial_gpt4o_{attempt}"] for attempt in range(3, 10)] == [None] * 7
     (function,) = columns["test_info"]
     assert function == {
-        "docstring": None, "function_declaration": "def add(a, b):", "function_name": "add", "parameter_list": "(a, b)",
+        "docstring": None, "function_declaration": "def add(a, b):", "function_name": "add",
+        "parameter_list": "(a, b)",
     }  # fmt: skip
     metadata = columns["metadata"]
     assert (metadata["prompt_id"], metadata["row_id"], metadata["original_instruction"]) == ("00000012", 12, None)
