@@ -10,8 +10,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import polars as pl
-
 from tasks.subsets.seeds import MAX_CHARS, RowProblem, Seed, SeedError, SeedReport, collect
 
 _REMOTE = re.compile(r"(s3|hf|https?)://", re.IGNORECASE)
@@ -67,6 +65,8 @@ def load_table(
     A row of a JSONL may also carry `source` and `licence` of its own. Raises SeedError if the file cannot be read at
     all or has no such column.
     """
+    import polars as pl  # noqa: PLC0415 (slow to import, and built-in seeds do without)
+
     origin = Seed("", path, revision or revision_of(path), licence)
     lowered = path.lower()
     try:
@@ -82,6 +82,8 @@ def load_table(
 
 def _lines(path: str, storage_options: dict[str, str] | None) -> Iterator[bytes]:
     if is_remote(path):
+        import polars as pl  # noqa: PLC0415
+
         scan: Any = pl.scan_lines(resolve(path), storage_options=_options(storage_options))
         for line in scan.collect()["line"]:
             yield line.encode()
@@ -136,6 +138,8 @@ def _text(value: object) -> str | None:
 def _cells(
     path: str, column: str, origin: Seed, limit: int | None, storage_options: dict[str, str] | None
 ) -> Iterator[Candidate]:
+    import polars as pl  # noqa: PLC0415
+
     lowered = path.lower()
     address = resolve(path)
     if not is_remote(path) and not any(character in path for character in "*?[") and not Path(path).is_file():

@@ -30,6 +30,9 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 _FENCE_LINE = re.compile(r"[ \t]{0,3}(`{3,}|~{3,})[ \t]*([\w+-]*)[ \t]*\Z")
 _PROSE_LANGUAGES = {"", "markdown", "md", "text", "txt", "plaintext", "plain"}
 
+# Nobody wraps a question into more; without a bound, a text of nothing but chatter would take quadratic time.
+_MOST_LAYERS = 24
+
 _RULE = re.compile(r"(?:-{3,}|\*{3,}|_{3,}|={3,})\Z")
 
 # What no user would begin a request with.
@@ -186,11 +189,12 @@ def closes(text: str) -> bool:
 
 def without_chatter(text: str) -> str:
     """Removes what a chat model says before and after a question. Never removes everything."""
-    previous = None
     text = text.strip()
-    while text != previous:
-        previous = text
-        text = _shed(text).strip() or previous
+    for _ in range(_MOST_LAYERS):
+        shed = _shed(text).strip()
+        if not shed or shed == text:
+            break
+        text = shed
     return text
 
 
@@ -298,6 +302,21 @@ def _is_program(lines: list[str]) -> bool:
         elif not body and line.strip():
             return False
     return False
+
+
+def without_code(text: str) -> str:
+    """What is left of a text without its fenced blocks."""
+    kept: list[str] = []
+    fence: str | None = None
+    for line in text.split("\n"):
+        found = _FENCE_LINE.match(line)
+        if fence is None and found:
+            fence = found[1][0]
+        elif fence is None:
+            kept.append(line)
+        elif found and found[1][0] == fence and not found[2]:
+            fence = None
+    return "\n".join(kept)
 
 
 def foreign_share(text: str) -> float:

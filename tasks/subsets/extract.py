@@ -28,11 +28,12 @@ _HEADED = re.compile(
     r"(?:(?:the|new|coding|final|programming|your)[ \t]+){0,3}question[ \t]*:?[ \t]*(?:\*\*)?:?[ \t]*$",
     re.IGNORECASE | re.MULTILINE,
 )
-_CODE_BLOCK = re.compile(r"^[ \t]{0,3}(```|~~~)[^\n]*\n.*?^[ \t]{0,3}\1[ \t]*$", re.DOTALL | re.MULTILINE)
 _ABOUT_CODE = re.compile(
     r"\b(?:functions?|methods?|class(?:es)?|python|code|coding|program(?:s|ming)?|algorithms?|scripts?"
     r"|implement(?:s|ing|ation)?|arrays?|lists?|strings?|integers?|java(?:script)?|c\+\+|sql|html|api|regex|recursi\w+"
-    r"|sort(?:ed|ing)?|matri(?:x|ces)|trees?|graphs?|data structures?|dictionar(?:y|ies)|queue|stack|loop|return[s]?|numpy|pandas|comput(?:e|es|er|ing)"
+    r"|sort(?:ed|ing)?"
+    r"|matri(?:x|ces)|trees?|graphs?|data structures?|dictionar(?:y|ies)|queue|stack|loop|returns?|numpy|pandas"
+    r"|comput(?:e|es|er|ing)"
     r"|calculat\w+|software|debug\w*|dataset|typescript|rust|golang)\b",
     re.IGNORECASE,
 )
@@ -180,23 +181,15 @@ def _marked(text: str) -> _Marked | None:
 
 
 def _abstains(spec: Subset, text: str) -> bool:
-    found = list(_BAD_DOCUMENT.finditer(text))
-    if not found:
+    *_, last = [None, *_BAD_DOCUMENT.finditer(text)]
+    if last is None:
         return False
-    alone = len(text.strip()) < 40
+    if len(text.strip()) < 40:
+        return True
     # An analysis may weigh the word before it decides; the decision stands at the end or on a line of its own.
-    decided = any(
-        text[text.rfind("\n", 0, match.start()) + 1 : match.end() + 20]
-        .partition("\n")[0]
-        .strip(" \t.*`_#\"'>:")
-        .upper()
-        .replace(" ", "_")
-        .replace("-", "_")
-        == "BAD_DOCUMENT"
-        for match in found
-    )
-    ends = not text[found[-1].end() :].strip(" \n\t.*`_\"'")
-    return alone or (spec.may_abstain and (decided or ends))
+    ends = not text[last.end() :].strip(" \n\t.*`_\"'")
+    alone = any(_BAD_DOCUMENT.fullmatch(line.strip(" \t.*`_#\"'>:")) for line in text.split("\n"))
+    return spec.may_abstain and (ends or alone)
 
 
 def _opened(opening: str, completion: str) -> str:
@@ -239,7 +232,7 @@ def _problem(spec: Subset, question: str) -> tuple[Reason, str] | None:
         (size < spec.min_chars, Reason.TOO_SHORT, f"{size} characters, fewer than {spec.min_chars}"),
         (size > spec.max_chars, Reason.TOO_LONG, f"{size:,} characters, more than {spec.max_chars:,}"),
         (_text.foreign_share(question) > 0.3, Reason.NOT_ENGLISH, "most of its letters are not Latin"),
-        (len(_CODE_BLOCK.sub("", question).strip()) < 30, Reason.NO_STATEMENT, "code without a statement"),
+        (len(_text.without_code(question).strip()) < 30, Reason.NO_STATEMENT, "code without a statement"),
         (
             spec.annotator is not None and not _ABOUT_CODE.search(question),
             Reason.NOT_CODE,

@@ -96,5 +96,6 @@ def _kind(spec: Subset, path: str) -> Kind:
         return "docstrings" if spec.seed_kind == "page" else "package"
     raise SeedError(
         f"The seeds '{path}' are not known: no such file or folder, and no table ({', '.join(SUFFIXES)}). "
-        "Name a file, a folder, an s3:// or hf:// address, 'builtin', or for snippets and pages the import name of a package."
+        "Name a file, a folder, an s3:// or hf:// address, 'builtin', or for snippets "
+        "and pages the import name of a package."
     )
