@@ -68,8 +68,8 @@ def store_seeds(engine: Engine, subset: Subset, source: str | None) -> tuple[lis
 
 
 def series_model(subset: Subset, models: Models) -> str:
-    """The model whose proposals are counted: a raw completion is asked of the base model, a chat of the teacher."""
-    return models.base_model if subset.endpoint == "completions" else models.teacher
+    """The model whose proposals are counted: for raw completions the base model, if one is named, else the teacher."""
+    return models.base_model or models.teacher if subset.endpoint == "completions" else models.teacher
 
 
 def plan_questions(engine: Engine, subset: Subset, models: Models, count: int, pool: Sequence[str]) -> int:
@@ -134,11 +134,13 @@ async def propose_shard(subset_name: str, question_ids: list[str], models: Model
     """Ask the teacher for the questions of these places and store what it proposed."""
     run, subset = current_run(), get_subset(subset_name)
     gateway = run.gateway(models)
+    # The teacher is a chat model; only a model that was named as a base model is asked to complete a raw prompt.
+    raw = gateway.has_completions and models.base_model is not None
     places = await asyncio.to_thread(_load, run.engine, question_ids)
 
     async def propose(place: Place) -> Ending:
         request, version = propose_request(
-            subset, place.seeds, place.prompt_index, models.provider, place.model, gateway.has_completions
+            subset, place.seeds, place.prompt_index, models.provider, place.model, raw
         )
         answer = await gateway.ask(request)
         extraction = extract_question(subset, answer.text, answer.finish_reason)

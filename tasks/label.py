@@ -64,7 +64,7 @@ def label_questions(run: Run, question_ids: Sequence[str]) -> None:
             row.question_id: row
             for row in connection.execute(select(Question.__table__).where(Question.question_id.in_(question_ids)))
         }
-        fixed = dict(connection.execute(_built_upon(question_ids)).tuples())
+        fixed = {row.question_id: row.chosen_attempt for row in connection.execute(_built_upon(question_ids))}
         for key in question_ids:
             values = _instruct_triplet(questions[key], trials[key], fixed.get(key))
             statement = insert(Triplet).values(**values, run_id=run.run_id)

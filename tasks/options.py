@@ -37,7 +37,7 @@ class Teacher(BaseModel):
     base_model: str | None = Field(
         None,
         title="Base model",
-        description="Completes chat templates for Prefill and Filter; the teacher if empty.",
+        description="Completes raw chat templates for Prefill and Filter; the teacher gets a chat prompt if empty.",
         json_schema_extra={"position": 3},
     )
     reasoner: str | None = Field(
@@ -57,8 +57,8 @@ class Teacher(BaseModel):
         return Models(
             provider=provider,
             teacher=teacher,
-            base_url=self.base_url or settings.base_url,
-            base_model=teacher if provider == "offline" else self.base_model or settings.base_model or teacher,
+            base_url=None if provider == "offline" else self.base_url or settings.base_url,
+            base_model=teacher if provider == "offline" else self.base_model or settings.base_model,
             reasoner=teacher if provider == "offline" else self.reasoner or settings.reasoner or teacher,
             max_concurrency=self.max_concurrency or settings.max_concurrency,
         )
@@ -72,7 +72,7 @@ class Models(BaseModel):
     provider: ProviderName
     teacher: str
     base_url: str | None
-    base_model: str
+    base_model: str | None
     reasoner: str
     max_concurrency: int
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
-from sqlalchemy import Connection, func, select, text, union_all
+from sqlalchemy import Connection, func, literal, select, text
 from sqlalchemy.dialects.postgresql import insert
 
 from tasks.formats import MANIFEST_FILE, DatasetWriter, Manifest, kodcode_v1, sft, sft_row, v1_row
@@ -85,7 +85,7 @@ def _write(
         v1, chat = (
             stack.enter_context(
                 DatasetWriter(
-                    folder,
+                    folder / layout.NAME,
                     format=layout.NAME,
                     version=layout.VERSION,
                     schema=layout.schema(),
@@ -118,17 +118,19 @@ def _item(layout: str, triplet_id: str, split: str) -> dict[str, Any]:
 
 def _prompt_versions(connection: Connection, subsets: list[str], canned: bool) -> dict[str, str]:
     """Which versions of which stage's prompts the released rows were made with."""
-    rows = select(Question.question_id).join(Triplet, Triplet.question_id == Question.question_id)
-    released = rows.where(releasable(subsets, canned)).distinct().subquery()
-    used = union_all(
-        select(func.concat("propose ", Question.subset).label("stage"), Question.prompt_version.label("version")).join(
-            released, released.c.question_id == Question.question_id
-        ),
-        select(text("'solve'"), Trial.prompt_version).join(released, released.c.question_id == Trial.question_id),
-        select(Triplet.style, Triplet.prompt_version).join(released, released.c.question_id == Triplet.question_id),
-    ).subquery()
+    released = (
+        select(Question.question_id)
+        .join(Triplet, Triplet.question_id == Question.question_id)
+        .where(releasable(subsets, canned))
+        .scalar_subquery()
+    )
     versions: dict[str, set[str]] = {}
-    for row in connection.execute(select(used.c.stage, used.c.version).distinct()):
-        if row.version is not None:
-            versions.setdefault(row.stage, set()).add(row.version)
+    for stage, version, question_id in (
+        (func.concat("propose ", Question.subset), Question.prompt_version, Question.question_id),
+        (literal("solve"), Trial.prompt_version, Trial.question_id),
+        (Triplet.style, Triplet.prompt_version, Triplet.question_id),
+    ):
+        used = select(stage, version).where(question_id.in_(released), version.is_not(None)).distinct()
+        for name, found in connection.execute(used):
+            versions.setdefault(name, set()).add(str(found))
     return {stage: ", ".join(sorted(found)) for stage, found in sorted(versions.items())}

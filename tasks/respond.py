@@ -29,7 +29,7 @@ def plan_responses(
     engine: Engine, subsets: Sequence[str], styles: Sequence[str], models: Models, responses: int
 ) -> int:
     """Make responses 0..responses-1 of every accepted triplet in scope; returns how many are new."""
-    numbers = func.generate_series(0, literal(responses - 1, Integer)).table_valued("attempt")
+    numbers = func.generate_series(0, literal(responses - 1, Integer)).table_valued("attempt").render_derived()
     wanted = (
         select(Triplet.triplet_id, literal(models.provider), literal(models.reasoner), numbers.c.attempt)
         .select_from(Triplet)

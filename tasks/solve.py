@@ -35,7 +35,7 @@ def in_scope(subsets: Sequence[str], models: Models) -> ColumnElement[bool]:
 
 def plan_trials(engine: Engine, subsets: Sequence[str], models: Models, attempts: int) -> int:
     """Make attempts 0..attempts-1 of every question in scope; returns how many are new."""
-    numbers = func.generate_series(0, literal(attempts - 1, Integer)).table_valued("attempt")
+    numbers = func.generate_series(0, literal(attempts - 1, Integer)).table_valued("attempt").render_derived()
     wanted = select(Question.question_id, numbers.c.attempt).select_from(Question).join(numbers, true())
     statement = insert(Trial).from_select(["question_id", "attempt"], wanted.where(in_scope(subsets, models)))
     with engine.begin() as connection:

@@ -10,7 +10,9 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.text import Text
 
+from flows.cli.errors import printable
 from tasks.backends import Backends
 from tasks.settings import Settings, load_settings, user_data_dir
 
@@ -28,7 +30,7 @@ console = Console(stderr=True, highlight=False)
 
 def note(message: str) -> None:
     """A line about what goes on."""
-    console.print(f"[dim]{message}[/dim]", soft_wrap=True)
+    console.print(Text(printable(message), style="dim"), soft_wrap=True)
 
 
 def settings_for(data_dir: Path | None, *, demo: bool = False, **overrides: Any) -> Settings:

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from tasks.sandbox.check import check_file
 
 from flows.cli.context import note
 from flows.cli.errors import UsageError
 from tasks.run import policy_of
+from tasks.sandbox import check as engine
 from tasks.settings import REPOSITORY, load_settings
 
 
@@ -41,12 +41,20 @@ def check(
         trial_memory_mb=memory_mb,
         allow_weak_sandbox=allow_weak or None,
     )
-    report = check_file(pairs, out, policy_of(settings), coverage=coverage, resume=resume)
-    for problem in report.problems:
-        note(f"{pairs}:{problem.line}: {problem.reason}")
-    counts = ", ".join(f"{count} {name}" for name, count in sorted(report.counts.items()))
-    note(f"{report.judged} judged ({counts or 'none'}), {report.kept} kept, {len(report.problems)} bad rows")
-    if report.problems:
+    if not pairs.is_file():
+        raise UsageError(f"There is no file {pairs}. Give a JSONL file with {{id, solution, test}} rows.")
+    summary = engine.check(
+        pairs,
+        out or sys.stdout,
+        policy_of(settings),
+        coverage=coverage,
+        resume=resume,
+        complain=lambda line, reason: note(f"{pairs}:{line}: {reason}"),
+    )
+    counts = ", ".join(f"{count} {name}" for name, count in sorted(summary.verdicts.items()))
+    kept = f", {summary.resumed} kept from before" if summary.resumed else ""
+    note(f"{summary.judged} judged ({counts or 'none'}){kept}, {summary.bad_rows} bad rows")
+    if summary.bad_rows:
         raise typer.Exit(1)
 
 

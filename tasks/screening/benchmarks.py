@@ -10,9 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
 from tasks.screening.errors import BenchmarkError
 
 # Four problems that come with the project, so that decontamination has something to find offline.
@@ -168,6 +165,9 @@ def _json_rows(path: Path) -> Iterator[tuple[int, Mapping[str, Any] | str]]:
 
 
 def _parquet_rows(path: Path, layout: Layout | None) -> Iterator[tuple[int, Mapping[str, Any] | str]]:
+    import pyarrow as pa  # noqa: PLC0415 (slow to import, and most benchmarks are JSONL)
+    import pyarrow.parquet as pq  # noqa: PLC0415
+
     number = 0
     try:
         with pq.ParquetFile(path) as file:

@@ -11,7 +11,6 @@ from math import log
 from typing import Protocol
 
 import numpy as np
-import openai
 from numpy.typing import NDArray
 
 from tasks.screening.errors import EmbedderMisconfigured, EmbedderUnavailable
@@ -106,6 +105,8 @@ class OpenAIEmbedder:
         self._dimension: int | None = dimension
         self._batch_size = batch_size
         self._max_characters = max_characters
+        import openai  # noqa: PLC0415 (slow to import, and the default embedder does without)
+
         try:
             self._client = openai.OpenAI(base_url=base_url, api_key=api_key, timeout=timeout_s, max_retries=retries)
         except openai.OpenAIError as error:
@@ -128,6 +129,8 @@ class OpenAIEmbedder:
         return np.concatenate([self._request(prepared[start : start + self._batch_size]) for start in starts])
 
     def _request(self, texts: list[str]) -> Vectors:
+        import openai  # noqa: PLC0415
+
         try:
             answer = self._client.embeddings.create(
                 model=self._model,

@@ -6,12 +6,12 @@ The signatures are those of datasketch 2's default scheme: row i equals what
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
-from datasketch import MinHash
 from numpy.typing import NDArray
 
 from tasks.screening.normalise import words
@@ -103,8 +103,9 @@ def _permuted(values: _U32) -> _U32:
     mixed ^= mixed >> np.uint32(13)
     mixed *= np.uint32(0xC2B2AE35)
     mixed ^= mixed >> np.uint32(16)
-    product: _U32 = _A * mixed[None, :]
-    product += _B
+    a, b = _coefficients()
+    product: _U32 = a * mixed[None, :]
+    product += b
     return product
 
 
@@ -116,10 +117,11 @@ def _scramble(state: NDArray[np.uint64]) -> NDArray[np.uint64]:
     return mixed ^ (mixed >> np.uint64(31))
 
 
+@functools.cache
 def _coefficients() -> tuple[_U32, _U32]:
+    from datasketch import MinHash  # noqa: PLC0415 (it imports scipy, and most commands screen nothing)
+
     permutations: Any = MinHash(num_perm=PERMUTATIONS, scheme="affine32").permutations
     a, b = permutations
     return np.asarray(a, dtype=np.uint32)[:, None], np.asarray(b, dtype=np.uint32)[:, None]
 
-
-_A, _B = _coefficients()
