@@ -95,40 +95,36 @@ def cell(value: object) -> str:
     return printable(str(value))
 
 
+# Two-line heads keep the table inside 80 columns.
+_FUNNEL_HEADS = {
+    "proposed": "pro-\nposed",
+    "duplicates": "dup-\nlic.",
+    "contaminated": "con-\ntam.",
+    "verified": "veri-\nfied",
+    "easy": "easy",
+    "medium": "med-\nium",
+    "hard": "hard",
+    "failed": "fail",
+    "complete": "com-\nplete",
+    "online_judge": "onl.\njudge",
+    "responses_kept": "resp.\nkept",
+}
+
+
 def funnel_table(funnel: Mapping[str, Any]) -> Table:
     """The table at the end of a run, with a line of totals."""
-    names = (
-        "proposed",
-        "duplicates",
-        "contaminated",
-        "verified",
-        "easy",
-        "medium",
-        "hard",
-        "failed",
-        "complete",
-        "online_judge",
-        "responses_kept",
-    )
-    made = Table(header_style="bold", show_footer=True)
-    made.add_column("subset", footer="all")
-    shown = {
-        "duplicates": "dup.",
-        "contaminated": "contam.",
-        "online_judge": "online judge",
-        "responses_kept": "responses",
-        "failed": "fail",
-    }
-    for name in names:
+    made = Table(box=None, padding=(0, 1, 0, 0), header_style="bold", footer_style="bold", show_footer=True)
+    made.add_column("subset", footer="all", no_wrap=True)
+    for name, head in _FUNNEL_HEADS.items():
         total = sum(getattr(row, name) for row in funnel.values())
-        made.add_column(shown.get(name, name), justify="right", footer=str(total))
+        made.add_column(head, justify="right", footer=str(total), no_wrap=True)
     costs = [row.cost_usd for row in funnel.values()]
-    made.add_column("cost", justify="right", footer=cost(None if None in costs else sum(costs)))
+    made.add_column("cost", justify="right", footer=cost(None if None in costs else sum(costs)), no_wrap=True)
     for subset, row in funnel.items():
-        made.add_row(subset, *(str(getattr(row, name)) for name in names), cost(row.cost_usd))
+        made.add_row(subset, *(str(getattr(row, name)) for name in _FUNNEL_HEADS), cost(row.cost_usd))
     return made
 
 
 def cost(value: float | None) -> str:
-    """Dollars; a sum with an unknown price in it is unknown."""
-    return "unknown" if value is None else f"${value:,.2f}"
+    """Dollars; n/a where a price in the sum is not known."""
+    return "n/a" if value is None else f"${value:,.2f}"
