@@ -10,6 +10,7 @@ from .slot import DONE, Run
 from .types import VerdictKind
 
 _MESSAGE_CHARACTERS = 2000
+_SAID_CHARACTERS = 1500
 _MEMORY_WORDS = ("MemoryError", "std::bad_alloc", "Cannot allocate memory", "Unable to allocate")
 
 
@@ -32,6 +33,7 @@ class _Transcript:
     outcomes: list[tuple[str, str, str]] = field(default_factory=list)  # outcome, seen, message
     executed: list[str] | None = None
     stopped: str | None = None
+    altered: str = ""
     ended: bool = False
     fault: str = ""
 
@@ -61,6 +63,8 @@ def _read(records: list[list[str]]) -> _Transcript:  # noqa: PLR0912 - one branc
             seen.outcomes.append((rest[1], rest[2], rest[4]))
         elif what == "stopped" and seen.stopped is None:
             seen.stopped = rest[0] if rest else ""
+        elif what == "altered" and len(rest) == 1:
+            seen.altered = seen.altered or rest[0]
         elif what == "executed" and seen.executed is None:
             seen.executed = rest
         elif what == "end" and not rest:
@@ -103,7 +107,7 @@ def _name(nodeid: str) -> str:
 
 def early_end(run: Run, memory_mb: int) -> Conclusion | None:  # noqa: PLR0911 - one a way to end
     """The verdict on a process that was stopped or died before it was done; None if it got to its end."""
-    said = printable(run.stderr.decode("utf-8", "replace")[-_MESSAGE_CHARACTERS:])
+    said = printable(run.stderr.decode("utf-8", "replace")[-_SAID_CHARACTERS:])
     if run.output_exceeded:
         return Conclusion(VerdictKind.OUTPUT_EXCEEDED, "the program wrote more than the output limit allows")
     if run.ended == "timeout":
@@ -157,7 +161,7 @@ def _judge(run: Run, seen: _Transcript) -> Conclusion:  # noqa: PLR0911 - one a 
     if not seen.ended or run.status != DONE:
         if run.status == DONE:
             return Conclusion(VerdictKind.TAMPERED, "the program left with the runner's own exit status")
-        said = printable(run.stderr.decode("utf-8", "replace")[-_MESSAGE_CHARACTERS:])
+        said = printable(run.stderr.decode("utf-8", "replace")[-_SAID_CHARACTERS:])
         text = f"the program ended the process before the tests were over (exit status {run.status})"
         if any(word in said for word in _MEMORY_WORDS):
             return Conclusion(VerdictKind.MEMORY_EXCEEDED, printable(f"{text}\n{said}"))
@@ -178,7 +182,7 @@ def _judge_tests(seen: _Transcript) -> Conclusion:  # noqa: PLR0911 - one a rule
             return Conclusion(VerdictKind.FAILED, printable(f"{name.partition('::')[2]}: {message}"))
     if len(seen.outcomes) != len(collected):
         return Conclusion(VerdictKind.TAMPERED, "a collected test was not reported")
-    missing = set(seen.expected) - {_name(nodeid) for nodeid in collected}
+    missing = {entry[1:] for entry in seen.expected} - {_name(nodeid) for nodeid in collected}
     if missing:
         return Conclusion(VerdictKind.TAMPERED, printable(f"{min(missing)} is defined but was not collected"))
     if not collected:
@@ -186,7 +190,12 @@ def _judge_tests(seen: _Transcript) -> Conclusion:  # noqa: PLR0911 - one a rule
     if bad:
         name, (_, _, message) = bad[0]
         return Conclusion(VerdictKind.FAILED, printable(f"{name.partition('::')[2]} was skipped: {message}"))
+    if seen.altered:
+        return Conclusion(VerdictKind.TAMPERED, printable(f"what tests rest on was altered ({seen.altered})"))
+    own_code = {entry[1:] for entry in seen.expected if entry.startswith("=")}
     for name, (_, called, _) in zip(collected, seen.outcomes, strict=True):
-        if called != "returned":
+        if not called.startswith("returned"):
             return Conclusion(VerdictKind.TAMPERED, printable(f"{name} is reported as passed but did not return"))
+        if called != "returned" and _name(name) in own_code:
+            return Conclusion(VerdictKind.TAMPERED, printable(f"{name} was replaced before it was called"))
     return Conclusion(VerdictKind.PASSED)

@@ -52,9 +52,9 @@ class Job:
     """One program to judge.
 
     judge "pytest": `solution` becomes solution.py and `test` test_solution.py; `star_import` puts
-    `from solution import *` in front of the test, as the original pipeline does. judge "stdio": `solution` is a program, run once a case of
-    `stdin`; its standard output is compared with `stdout`, or, where that is None, only recorded in Verdict.outputs
-    (the verdict is then `passed` if every case ended with exit status 0).
+    `from solution import *` in front of the test, as the original pipeline does. judge "stdio": `solution` is a
+    program, run once a case of `stdin`; its standard output is compared with `stdout`, or, where that is None, only
+    recorded in Verdict.outputs (the verdict is then `passed` if every case ended with exit status 0).
     """
 
     id: str

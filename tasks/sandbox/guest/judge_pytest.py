@@ -9,6 +9,8 @@ with what this module saw for itself when the test function was called.
 
 from __future__ import annotations
 
+import dataclasses
+import inspect
 import os
 import sys
 import types
@@ -18,12 +20,15 @@ from typing import Any
 
 import _pytest.config
 import pytest
+from _pytest._code.code import ExceptionInfo, TerminalRepr
+from _pytest._io import TerminalWriter
 from _pytest.assertion import rewrite
 from _pytest.capture import DontReadFromInput
 from _pytest.main import Session
 
 from . import statics
 from .coverage_scope import CoverageScope
+from .integrity import Integrity, always_equal
 from .report import Emit
 
 TEST_FILE = "test_solution.py"
@@ -34,7 +39,7 @@ _ID_CHARACTERS = 500
 # changes an outcome.
 _WITHOUT = (
     "cacheprovider", "doctest", "faulthandler", "junitxml", "pastebin", "setuponly", "setupplan", "stepwise",
-    "terminal", "threadexception", "unraisableexception", "debugging",
+    "terminal", "threadexception", "unraisableexception",
 )  # fmt: skip
 
 
@@ -46,7 +51,8 @@ class PytestJudge:
         self.test_path = f"{folder}/{TEST_FILE}"
         self.solution_path = f"{folder}/{SOLUTION_FILE}"
         self.scope = CoverageScope(self.solution_path)
-        self.watcher = Watcher(self.scope)
+        self.integrity = Integrity()
+        self.watcher = Watcher(self.scope, self.integrity)
         arguments = [
             "--rootdir", folder, "--confcutdir", folder, "-c", os.devnull, "--noconftest",
             "--capture=no", "--continue-on-collection-errors", self.test_path,
@@ -55,7 +61,7 @@ class PytestJudge:
             arguments[:0] = ["-p", f"no:{name}"]
         os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
         self.config = _pytest.config._prepareconfig(arguments, [self.watcher])
-        self.config.option.tbstyle = "line"  # an option of the terminal plugin that failures ask for
+        ExceptionInfo.getrepr = _brief  # type: ignore[method-assign,assignment]
         self.config._do_configure()
         self.session = Session.from_config(self.config)
         self.config.hook.pytest_sessionstart(session=self.session)
@@ -87,6 +93,10 @@ class PytestJudge:
         except (KeyboardInterrupt, SystemExit, pytest.exit.Exception) as stop:
             emit("stopped", f"{type(stop).__name__}: {stop}"[:_MESSAGE_CHARACTERS])
         self.scope.stop()
+        self.watcher.look()
+        liar = always_equal(self.solution_path)
+        if liar:
+            emit("altered", f"class {liar} of the solution equals everything")
         if job["coverage"]:
             emit("executed", *self.scope.executed())
         _flush()
@@ -99,6 +109,31 @@ def _parsed(function: Any, argument: Any) -> list[str]:
         return list(function(argument))
     except (SyntaxError, ValueError, RecursionError, MemoryError, pytest.UsageError):
         return []
+
+
+@dataclasses.dataclass
+class _Brief(TerminalRepr):
+    """A failure as its message and the last line of judged code that it passed through."""
+
+    place: str
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.place}{self.message}"
+
+    def toterminal(self, tw: TerminalWriter) -> None:
+        tw.line(str(self))
+
+
+def _brief(excinfo: ExceptionInfo[BaseException], *_: object, **__: object) -> _Brief:
+    """Stands in for pytest's own rendering, which reads sources and calls repr at twenty times the cost of a test."""
+    place, trace = "", excinfo.tb
+    while trace is not None:
+        name = os.path.basename(trace.tb_frame.f_code.co_filename)
+        if name in {TEST_FILE, SOLUTION_FILE}:
+            place = f"{name}:{trace.tb_lineno}: "
+        trace = trace.tb_next  # type: ignore[assignment]
+    return _Brief(place, excinfo.exconly(tryshort=True))
 
 
 def _flush() -> None:
@@ -120,11 +155,26 @@ def _warm_up() -> None:
     compile(tree, "warm", "exec")
 
 
+def _functions_of(module: types.CodeType) -> list[types.CodeType]:
+    """Code of the functions at a module's top level, in its classes, and nested in either."""
+    found: list[types.CodeType] = []
+    waiting = [module]
+    while waiting:
+        for constant in waiting.pop().co_consts:
+            if isinstance(constant, types.CodeType):
+                found.append(constant)
+                waiting.append(constant)
+    return found
+
+
 class Watcher:
     """pytest plugin: reports each test, and keeps evidence of its own that the test function was really called."""
 
-    def __init__(self, scope: CoverageScope) -> None:
+    def __init__(self, scope: CoverageScope, integrity: Integrity) -> None:
         self.scope = scope
+        self.integrity = integrity
+        self.own_code: set[types.CodeType] = set()
+        self.altered = False
         self.index = 0
         self.emit: Emit | None = None
         self.outcome = ""
@@ -135,11 +185,14 @@ class Watcher:
     def begin(self, emit: Emit) -> None:
         self.emit = emit
         original = rewrite._rewrite_test
-        scope = self.scope
 
         def rewrite_then_trace(fn: Path, config: Any) -> tuple[Any, types.CodeType]:
             result = original(fn, config)
-            scope.start()  # the caller's next step is to execute the module
+            if fn.name == TEST_FILE:
+                self.own_code.update(_functions_of(result[1]))
+                # What the tests expect is not for the solution to read.
+                fn.write_bytes(b"")
+            self.scope.start()  # the caller's next step is to execute the module
             return result
 
         rewrite._rewrite_test = rewrite_then_trace
@@ -172,33 +225,56 @@ class Watcher:
         finally:
             self.scope.stop()
 
-    @pytest.hookimpl(wrapper=True, trylast=True)
-    def pytest_pyfunc_call(self, pyfuncitem: Any) -> Generator[None, Any, Any]:
+    def look(self) -> None:
+        """Between tests, when what tests patch for themselves is undone again."""
+        if not self.altered and self.emit is not None:
+            changed = self.integrity.changed()
+            if changed:
+                self.altered = True
+                self.emit("altered", changed)
+
+    def _whose(self, function: Any) -> str:
+        """Whether the function is the file's own code, as compiled before anything judged ran."""
+        code = getattr(getattr(function, "__func__", function), "__code__", None)
+        return "returned" if isinstance(code, types.CodeType) and code in self.own_code else "returned, other code"
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_pyfunc_call(self, pyfuncitem: Any) -> object:
+        """Calls the test in pytest's place, so that nothing stands between the call and its witness."""
+        function = pyfuncitem.obj
+        if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
+            return None  # pytest's own implementation fails it
+        arguments = {name: pyfuncitem.funcargs[name] for name in pyfuncitem._fixtureinfo.argnames}
+        whose = self._whose(function)
         self.seen = "raised"
         self.scope.start()
         try:
-            result = yield
-            self.seen = "returned"
+            result = function(**arguments)
         finally:
             self.scope.stop()
-        return result
+        if inspect.isawaitable(result) or inspect.isasyncgen(result):
+            pytest.fail("the test returned something to be awaited, which nothing awaits")
+        self.seen = whose
+        return True
 
     @pytest.hookimpl(wrapper=True, trylast=True)
     def pytest_runtest_call(self, item: Any) -> Generator[None, Any, Any]:
         if not isinstance(item, pytest.Function) or not hasattr(item, "_testcase"):
             return (yield)
         # unittest's own runner catches what a test raises; it is left on the item.
+        whose = self._whose(item.obj)
         self.scope.start()
         try:
             result = yield
         finally:
             self.scope.stop()
-        self.seen = "raised" if getattr(item, "_excinfo", None) else "returned"
+        self.seen = "raised" if getattr(item, "_excinfo", None) else whose
         return result
 
     def pytest_runtest_logstart(self, nodeid: str, location: Any) -> None:
         self.outcome = self.message = self.seen = ""
         self.duration = 0.0
+        self.look()
 
     def pytest_runtest_logreport(self, report: Any) -> None:
         self.duration += report.duration
@@ -216,13 +292,7 @@ class Watcher:
 
 
 def _describe(report: Any) -> str:
-    """File, line and message of a failure, without calling the objects' own repr again."""
-    crash = getattr(report.longrepr, "reprcrash", None)
-    if crash is not None:
-        text = f"{os.path.basename(str(crash.path))}:{crash.lineno}: {crash.message}"
-    elif isinstance(report.longrepr, tuple):
-        text = str(report.longrepr[2])
-    else:
-        text = str(report.longrepr)
-    return text[:_MESSAGE_CHARACTERS]
+    """File, line and message of a failure, or the reason of a skip."""
+    text = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr
+    return str(text)[:_MESSAGE_CHARACTERS]
 

@@ -29,24 +29,34 @@ def _decorator_names(node: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
     return names
 
 
+def _is_plain(node: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
+    """Undecorated but for marks: what is called must then be the very code of the file."""
+    marks = ("pytest.mark.", "mark.")
+    return all(name.startswith(marks) for name in _decorator_names(node))
+
+
 def _is_fixture(node: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
     return any(name.rpartition(".")[2] == "fixture" for name in _decorator_names(node))
 
 
 def _methods(node: ast.ClassDef) -> list[str]:
-    found: dict[str, bool] = {}
+    found: dict[str, str] = {}
     for child in node.body:
         if isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef):
             if child.name in {"__init__", "__new__"}:
                 return []  # pytest does not collect such a class
             if child.name.startswith("test"):
-                found[child.name] = not _is_fixture(child)
+                found[child.name] = "" if _is_fixture(child) else _signed(child, not node.decorator_list)
         elif isinstance(child, ast.Assign | ast.AnnAssign | ast.Delete):
             for name in _bound(child):
                 found.pop(name, None)
                 if name == "__test__":
                     return []
-    return [name for name, expected in found.items() if expected]
+    return [f"{signed[0]}{node.name}::{name}" for name, signed in found.items() if signed]
+
+
+def _signed(node: ast.FunctionDef | ast.AsyncFunctionDef, plain: bool = True) -> str:
+    return ("=" if plain and _is_plain(node) else "~") + node.name
 
 
 def _bound(node: ast.stmt) -> list[str]:
@@ -68,7 +78,8 @@ def _is_test_class(node: ast.ClassDef) -> bool:
 
 
 def expected_tests(source: bytes) -> list[str]:
-    """Names of the tests that a test file defines for certain: at its top level and in its top-level classes.
+    """The tests that a test file defines for certain, at its top level and in its top-level classes: their names,
+    behind `=` where the function called must be the file's own code, `~` where a decorator may have replaced it.
 
     Raises what the parser raises (SyntaxError, ValueError, RecursionError, MemoryError).
     """
@@ -76,10 +87,10 @@ def expected_tests(source: bytes) -> list[str]:
     for node in ast.parse(source).body:
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             if node.name.startswith("test"):
-                found[node.name] = [] if _is_fixture(node) else [node.name]
+                found[node.name] = [] if _is_fixture(node) else [_signed(node)]
         elif isinstance(node, ast.ClassDef):
             if _is_test_class(node):
-                found[node.name] = [f"{node.name}::{method}" for method in _methods(node)]
+                found[node.name] = _methods(node)
         else:
             for name in _bound(node):
                 found.pop(name, None)
