@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
-from sqlalchemy import Connection, func, literal, select, text
+from sqlalchemy import Connection, Engine, func, literal, select, text
 from sqlalchemy.dialects.postgresql import insert
 
 from tasks.formats import MANIFEST_FILE, DatasetWriter, Manifest, kodcode_v1, sft, sft_row, v1_row
@@ -40,10 +41,12 @@ async def make_release(subsets: list[str], canned: bool) -> Released:
 
 
 def _make_release(run: Run, subsets: list[str], canned: bool) -> Released:
-    with tempfile.TemporaryDirectory(prefix="kodcode-release-") as name, run.engine.begin() as connection:
-        # One release at a time, each of one snapshot: the lock is held and the transaction open until it is published.
-        connection.execute(text("set transaction isolation level repeatable read"))
-        connection.execute(text("select pg_advisory_xact_lock(hashtext('kodcode release'))"))
+    with (
+        tempfile.TemporaryDirectory(prefix="kodcode-release-") as name,
+        _one_at_a_time(run.engine),
+        run.engine.begin() as connection,
+    ):
+        connection.execute(text("set transaction isolation level repeatable read"))  # a release is one snapshot
         folder = Path(name)
         manifest, items = _write(run, connection, folder, subsets, canned)
         newest = connection.execute(
@@ -75,6 +78,14 @@ def _make_release(run: Run, subsets: list[str], canned: bool) -> Released:
         )
         copy_rows(connection, ReleaseItem, [item | {"release_id": number} for item in items])
         return Released(number, path, rows, new=True)
+
+
+@contextmanager
+def _one_at_a_time(engine: Engine) -> Iterator[None]:
+    """Holds the lock of releases on a connection of its own: a snapshot has to be younger than the lock."""
+    with engine.begin() as connection:
+        connection.execute(text("select pg_advisory_xact_lock(hashtext('kodcode release'))"))
+        yield
 
 
 def _write(

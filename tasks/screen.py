@@ -17,7 +17,7 @@ from tasks.screening import load_benchmark, make_embedder, screen_subset, store_
 async def screen(subset: str) -> dict[str, int]:
     """Accept or reject every proposed question of the subset, in the order of their numbers."""
     run = current_run()
-    embedder = make_embedder(run.settings.embedder, base_url=run.settings.base_url)
+    embedder = make_embedder(run.settings.embedder, base_url=run.settings.embedder_url)
     report = await asyncio.to_thread(screen_subset, run.engine, subset, embedder)
     return {"screened": report.screened, "accepted": report.accepted, **report.rejected}
 

@@ -58,6 +58,7 @@ class Settings(BaseSettings):
 
     shard_size: int = Field(500, ge=1, le=100_000, description="Rows a Prefect task carries.")
     embedder: str = Field("hashed", description="'hashed', or the name of an OpenAI-compatible embeddings model.")
+    embedder_url: str | None = Field(None, description="Of the server with that embeddings model, including /v1.")
 
     @field_validator("data_dir", mode="after")
     @classmethod

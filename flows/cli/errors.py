@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from tasks.formats import FormatError
 from tasks.history import UnknownId
 from tasks.llm import PriceTableError
 from tasks.llm.offline import BankError
@@ -36,6 +37,7 @@ STATUSES: tuple[tuple[type[Exception], int], ...] = (
     (ScreeningError, 1),
     (PriceTableError, 2),
     (BankError, 1),
+    (FormatError, 1),
     (StoreError, 1),
     (ProviderError, 1),
     (ProviderDown, 1),
