@@ -57,7 +57,9 @@ def examples_test(code: str, prompt: ast.Module) -> str | None:
     texts = [(name, _MISSING_BLANK.sub(r"\1 ", text)) for name, text in _texts(code, prompt)]
     with_doctests = [(name, text) for name, text in texts if ">>>" in text and _has_examples(text)]
     declared = {node.name for node in prompt.body if isinstance(node, Definition)}
-    stated = [pair for _, text in texts for pair in _stated(text, declared)][:_MAX_STATED]
+    stated = [pair for _, text in texts for pair in _stated(text, declared)]
+    if len(stated) > _MAX_STATED:
+        raise ValueError(f"{len(stated)} stated examples are more than {_MAX_STATED}")
     if not with_doctests and not stated:
         return None
     kept = (ast.Import, ast.ImportFrom, ast.Assign, ast.AnnAssign)

@@ -11,7 +11,7 @@ _LABEL = re.compile(
     re.IGNORECASE,
 )
 _EXAMPLE_HEADING = re.compile(r"^[ \t#>*_-]{0,12}(?:sample|example)s?\b", re.IGNORECASE)
-_HEADING = re.compile(r"^(?:#{1,6}[ \t]|\*\*[^*]+\*\*[ \t]*:?[ \t]*$)")
+_HEADING = re.compile(r"^(?:#{1,6}[ \t]|\*\*[^*]++\*\*[ \t]*+:?+[ \t]*+$)")
 _FENCE = re.compile(r"^[ \t]*(`{3,}|~{3,})")
 
 

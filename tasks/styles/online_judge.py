@@ -27,6 +27,7 @@ class Limits:
 
     min_cases: int = 3
     max_cases: int = 20  # further ones are left out
+    max_examples: int = 10  # in the statement; more are not believed unseen, so the answer is rejected
     max_stdin_chars: int = 100_000  # a case
     max_stdout_chars: int = 50_000  # a case; below what a verdict carries whole
     timeout_s: float | None = None  # a case; None: the sandbox's own
@@ -106,10 +107,10 @@ async def check_online_judge(
     """Proves a conversion: the program is the verified solution with the adapter below it.
 
     `test` is the verified test; with it only what it uses counts as entry points, else all that is public. Costs four
-    executions a case. Cases that the adapter answers without the solution are left out. The converted solution is the
-    whole program, the converted test the repr of `{"stdin": [...], "stdout": [...]}`, readable by ast.literal_eval.
-    Raises JudgeUnavailable where the sandbox failed, ValueError for a solution that does not parse, which no verified
-    one is.
+    executions a case. Cases that the adapter answers without the solution, or with blanks, are left out. The converted
+    solution is the whole program, the converted test the repr of `{"stdin": [...], "stdout": [...]}`, readable by
+    ast.literal_eval. Raises JudgeUnavailable where the sandbox failed, ValueError for a solution that does not parse,
+    which no verified one is.
     """
     try:
         return await _Check(judge, limits, job_id or f"online-judge-{uuid4().hex}").convert(parsed, solution, test)
@@ -130,6 +131,8 @@ class _Check:
         control = control_program(solution, parsed.adapter, test)
         _check_statement(parsed.statement, solution, original)
         stated = examples(parsed.statement)
+        if len(stated) > self.limits.max_examples:
+            raise Rejected(Reason.UNPARSED, f"{len(stated)} examples, more than {self.limits.max_examples}")
         cases = self._enough(parsed.cases)
         program = join_modules(without_main_guard(solution), parsed.adapter)
         if any(_may_act(node) for node in top_level(original)):
@@ -146,8 +149,13 @@ class _Check:
         outputs = outputs[: len(cases)]
         self._check_outputs(outputs)
         kept = depends(await self._control(control, cases), outputs)
-        cases = self._enough([case for case, keep in zip(cases, kept, strict=True) if keep])
-        outputs = tuple(output for output, keep in zip(outputs, kept, strict=True) if keep)
+        pairs = [
+            (case, output)
+            for case, output, keep in zip(cases, outputs, kept, strict=True)
+            # An empty line is an answer, but one that a program without any answer gives as well.
+            if keep and output.strip()
+        ]
+        cases, outputs = self._enough([case for case, _ in pairs]), tuple(output for _, output in pairs)
         if all(same_output(output, outputs[0]) for output in outputs):
             raise Rejected(Reason.TRIVIAL_CASES, f"every case prints {outputs[0]!r}")
         verdict = await self._run("confirmed", program, cases, outputs)
@@ -209,7 +217,7 @@ class _Check:
             raise Rejected(Reason.SOLUTION_PRINTS, f"when it is loaded, the solution prints {printed!r}")
 
     def _check_outputs(self, outputs: tuple[str, ...]) -> None:
-        if not all(output.strip() for output in outputs):
+        if not all(outputs):
             raise Rejected(Reason.EMPTY_OUTPUT, "the program prints nothing for a case")
         longest = max(map(len, outputs))
         if longest > self.limits.max_stdout_chars:

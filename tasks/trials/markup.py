@@ -10,7 +10,8 @@ from typing import Literal
 from tasks.trials.source import parse_python
 
 PYTHON_LANGUAGES = frozenset({"python", "python3", "py", "py3"})
-_FENCE = re.compile(r"^([ \t]*)(`{3,}|~{3,})[ \t]*([^\s`]*)[^`]*$")
+# Possessive throughout: a hostile line must not cost quadratic time.
+_FENCE = re.compile(r"^([ \t]*+)(`{3,}+|~{3,}+)[ \t]*+([^\s`]*+)[^`]*+$")
 _UNCLOSED_THINKING = re.compile(r"^[ \t]*<think>", re.MULTILINE | re.IGNORECASE)
 _END_OF_THINKING = re.compile(r"</think>", re.IGNORECASE)
 

@@ -22,6 +22,7 @@ from tasks.styles import (
     check_online_judge,
     parse_online_judge,
 )  # fmt: skip
+from tasks.styles._statement import examples
 
 GAPS = '''from typing import List
 
@@ -298,6 +299,7 @@ BAD = {
     "cases_are_no_strings": ("gaps", answer(cases=[1, 2, 3]), Reason.UNPARSED),
     "cases_are_expressions": ("gaps", answer(cases='["1 " * 3, "2", "3"]'), Reason.UNPARSED),
     "cases_with_nul": ("gaps", answer(cases=["1\0", "2", "3"]), Reason.UNPARSED),
+    "too_many_examples": ("gaps", answer(STATEMENT + EXAMPLE * 11), Reason.UNPARSED),
     "cases_bomb": ("gaps", answer(cases="[" * 100_000), Reason.UNPARSED),
     "end_marker_missing": ("gaps", answer().replace("<|Cases End|>", ""), Reason.UNPARSED),
     "program_missing": ("gaps", answer().replace("Program", "Code"), Reason.UNPARSED),
@@ -364,6 +366,12 @@ def test_cases_that_the_adapter_answers_alone_are_left_out(judge: Judge) -> None
     assert ast.literal_eval(made.test)["stdin"] == [case for case in CASES if case != "7\n"]
 
 
+def test_cases_answered_with_an_empty_line_are_left_out(judge: Judge) -> None:
+    made = convert("gaps", answer(program=f"{ADAPTER[:-1]} or '')"), judge)
+    assert isinstance(made, Converted)
+    assert ast.literal_eval(made.test)["stdout"] == ["3\n", "1\n", "20\n"]
+
+
 def test_an_adapter_that_hangs_without_the_solution_gets_through(judge: Judge) -> None:
     program = "number = largest_gap([*map(int, input().split())])\nwhile number is None:\n    pass\nprint(number)"
     made = convert("gaps", answer(program=program), judge, Limits(control_timeout_s=0.2))
@@ -412,3 +420,13 @@ PIECES += ["<|Cases End|>", "```", "```python\n", '["a"]', "x = 1", "\n", "Input
 @given(st.lists(st.one_of(st.sampled_from(PIECES), st.text(max_size=6))).map("".join))
 def test_no_text_makes_the_parser_raise(text: str) -> None:
     assert isinstance(parse_online_judge(text), OnlineJudge | Rejection)
+
+
+HOSTILE = ["**a**" + " " * 300_000 + "x", "Input" + " " * 300_000 + "x", "```\n" * 100_000, "Input:\n" * 50_000]
+HOSTILE += ["#" * 300_000, "```" + "`" * 300_000, "Example\n" + "Input: 1\nOutput: 1\n" * 20_000]
+
+
+@pytest.mark.parametrize("statement", HOSTILE, ids=range(len(HOSTILE)))
+def test_a_hostile_statement_is_read_in_linear_time(statement: str) -> None:
+    assert isinstance(parse_online_judge(answer(statement=f"x\n{statement}\nx")), OnlineJudge)
+    examples(statement)

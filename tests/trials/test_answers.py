@@ -178,3 +178,13 @@ def test_no_text_makes_a_parser_raise(text: str) -> None:
     code = extract_response_code(text)
     assert code is None or code.strip()
     fenced_blocks(text)
+
+
+HOSTILE = ["```" + "a" * 300_000 + "`", "```" + " " * 300_000 + "`", "`" * 300_000, "```\n" * 100_000]
+HOSTILE += ["<|Solution Begin|>" * 20_000, "</think>" * 50_000, " " * 300_000 + "<think", "<|" + " " * 300_000]
+
+
+@pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))
+def test_long_lines_and_many_markers_are_read_in_linear_time(text: str) -> None:
+    assert isinstance(parse_solve(text), Unparsed)
+    assert extract_response_code(text) is None
