@@ -6,6 +6,7 @@ import gzip
 import json
 import os
 import re
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -76,7 +77,7 @@ def load_table(
         return collect(_cells(path, column, origin, limit, storage_options), path, max_chars)
     except FileNotFoundError as error:
         raise SeedError(f"The seeds file {path} does not exist.") from error
-    except (OSError, EOFError, pl.exceptions.PolarsError) as error:
+    except (OSError, EOFError, zlib.error, pl.exceptions.PolarsError) as error:
         raise SeedError(f"The seeds in {path} cannot be read: {_first_line(error)}") from error
 
 

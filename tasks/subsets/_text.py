@@ -5,6 +5,7 @@ Every function takes text and gives text (or a finding); all patterns run in tim
 
 from __future__ import annotations
 
+import json
 import re
 
 # Tokens of chat templates that reach the text where a server does not strip them.
@@ -28,7 +29,7 @@ _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ufeff]")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 _FENCE_LINE = re.compile(r"[ \t]{0,3}(`{3,}|~{3,})[ \t]*([\w+-]*)[ \t]*\Z")
-_PROSE_LANGUAGES = {"", "markdown", "md", "text", "txt", "plaintext", "plain"}
+_PROSE_LANGUAGES = {"", "json", "markdown", "md", "text", "txt", "plaintext", "plain"}
 
 # Nobody wraps a question into more; without a bound, a text of nothing but chatter would take quadratic time.
 _MOST_LAYERS = 24
@@ -51,7 +52,8 @@ _REFUSAL = re.compile(
 # "Sure!", "Certainly, ..." at the very beginning.
 _INTERJECTION = re.compile(
     r"(?:Sure(?: thing)?|Certainly|Of course|Absolutely|Definitely|Okay|OK|Alright|All right|Great|Got it|Understood"
-    r"|No problem|With pleasure|Gladly|好的|当然)(?:[!.,:，。！]+[ \t\n]*|[ \t]+[-–—][ \t]+|\n+)",
+    r"|No problem|With pleasure|Gladly|¡?Claro(?: que sí)?|Bien sûr|Natürlich|Gerne|Certo|好的|当然)"
+    r"(?:[!.,:，。！]+[ \t\n]*|[ \t]+[-–—][ \t]+|\n+)",
     re.IGNORECASE,
 )
 _KIND = r"(?:question|problem|challenge|exercise|task|prompt|instruction|message|one|Aufgabe|pregunta|问题|题目)s?"
@@ -67,7 +69,12 @@ _ANNOUNCING_LINE = re.compile(
     rf"|I['’]ll (?:create|write|propose)|Let me (?:create|write|propose|craft)|As (?:requested|you asked)"
     r"|(?:Inspired by|Based on|Drawing (?:on|from)|Following|After (?:analy[sz]ing|studying))"
     r"(?=[^\n]*\b(?:here|new|original|I)\b)"
-    rf"|Voici|Aquí|Hier ist|这是|以下是|下面是)[^\n]{{0,240}}{_KIND}[^\n]{{0,120}}[:：.!][*_]*[ \t]*(?=\n)",
+    r"|(?:A|The|My|Another|One)(?: possible)? (?:new|original)"
+    r"(?= (?:[\w-]+ ){0,4}(?:question|problem|challenge|exercise)\b[^\n]*[:：][*_]*[ \t]*\n)"
+    rf"|Voici|Aquí|Hier ist|这是|以下是|下面是)[^\n]{{0,240}}{_KIND}[^\n]{{0,120}}[:：.!][*_]*[ \t]*(?=\n)"
+    r"|Here you go[^\n]{0,40}(?=\n)"
+    r"|Here(?:['’]s| is) (?:a |an |my |another |one )?(?:fresh|brand[- ]new|new|original|unique)[^\n]{0,80}"
+    r"[:：][ \t]*(?=\n)",
     re.IGNORECASE,
 )
 
@@ -80,9 +87,9 @@ _LABEL_NOUNS = (
     r"|prompt|statement|description|message)"
 )
 _LABEL = re.compile(
-    rf"(?P<open>#{{1,6}}[ \t]*)?(?P<bold>\*\*|__)?[ \t]*\[?(?:{_LABEL_WORDS}[ \t]+){{0,4}}{_LABEL_NOUNS}"
-    r"(?:[ \t]+#?\d{1,3}|[ \t]+[A-Z](?=[\]:.)*\n]|\Z))?[ \t]*\]?[ \t]*(?P<colon>[:：.)-]?)[ \t]*(?P<close>\*\*|__)?"
-    r"[ \t]*(?P<late>[:：]?)[ \t]*",
+    rf"(?P<open>#{{1,6}}[ \t]*)?(?P<bold>\*\*|__|\*|_)?[ \t]*\[?(?:{_LABEL_WORDS}[ \t]+){{0,4}}{_LABEL_NOUNS}"
+    r"(?:[ \t]+#?\d{1,3}|[ \t]+[A-Z](?=[\]:.)*\n]|\Z))?[ \t]*\]?[ \t]*(?P<colon>[:：.)-]?)[ \t]*"
+    r"(?P<close>\*\*|__|\*|_)?[ \t]*(?P<late>[:：]?)[ \t]*",
     re.IGNORECASE,
 )
 _NUMBERED = re.compile(
@@ -90,12 +97,19 @@ _NUMBERED = re.compile(
     r"[ \t]+#?(?P<number>\d{1,3})\b[^\n]{0,120}",
     re.IGNORECASE | re.MULTILINE,
 )
+_ANNOUNCES_SEVERAL = re.compile(
+    r"(?:Sure|Certainly|Of course|Okay)?[!,.]?[ \t]*(?:Here|Below|The following|I have|I['’]ve)[^\n]{0,80}"
+    r"\b(?:questions|problems|challenges)\b[^\n]{0,60}:[ \t]*\n",
+    re.IGNORECASE,
+)
+_ITEM = re.compile(r"^(?:\*\*)?(?P<number>\d{1,2})[.)][ \t]", re.MULTILINE)
 _QUESTION_NUMBER = re.compile(r"(?:Q[ \t]?\d{0,3}[:.)][ \t]+|\*\*Q\d{0,3}[:.)]?\*\*[:.)]?[ \t]*)")
 _FIRST_ITEM = re.compile(r"1[.)][ \t]+(?=\S)")
 _SECOND_ITEM = re.compile(r"^2[.)][ \t]", re.MULTILINE)
 
 _CLOSING = re.compile(
-    r"[*_(]*(?:Let me know|Please let me know|I hope|Hope (?:this|that|it)|Would you like|Do you want|Good luck|Enjoy"
+    r"[*_(]*(?:Let me know|Please let me know|Please note that this (?:question|problem)|I hope"
+    r"|Hope (?:this|that|it)|Would you like|Do you want|Good luck|Enjoy"
     r"|Feel free to (?:ask|modify|adjust|change|let|reach|tweak|adapt|use this|customi)|Is there anything|Have fun"
     r"|Happy coding|Best of luck|Note to the|希望|If you(?:['’]d| would) like"
     r"|If you (?:need|want|have)[^\n]{0,40}(?:me|solution|help|questions|another|further)"
@@ -182,6 +196,19 @@ def refuses(text: str, user_turn: bool = False) -> bool:
     return len(text) < 1_000 and pattern.match(text.lstrip(" \t\n*_>\"'")) is not None
 
 
+def from_json(text: str) -> str:
+    """The question of an answer that is one JSON object with it, else the text itself."""
+    stripped = without_fence(text).strip()
+    if not stripped.startswith("{") or not stripped.endswith("}"):
+        return text
+    try:
+        value = json.loads(stripped)
+    except (ValueError, RecursionError):
+        return text
+    found = (value.get(name) for name in ("question", "problem", "instruction", "text"))
+    return next((clean(part) for part in found if isinstance(part, str) and part.strip()), text)
+
+
 def closes(text: str) -> bool:
     """Whether a text is a closing remark, such as an offer of help."""
     return _CLOSING.match(text.strip()) is not None
@@ -199,22 +226,36 @@ def without_chatter(text: str) -> str:
 
 
 def _shed(text: str) -> str:
-    unfenced = without_fence(text)
-    if unfenced != text:
-        return unfenced
+    """The text without one outer layer, or unchanged where there is none."""
+    for peel in (without_fence, _without_head, _without_tail, _without_quotes):
+        peeled = peel(text)
+        if peeled != text:
+            return peeled
+    return text
+
+
+def _without_head(text: str) -> str:
     first, _, rest = text.partition("\n")
     if _RULE.match(first.strip()) and rest.strip():
         return rest
-    lead = _lead(text)
-    if lead:
-        return text[lead:]
+    return text[_lead(text) :]
+
+
+def _without_tail(text: str) -> str:
     head, _, last = text.rpartition("\n")
     if _RULE.match(last.strip()) and head.strip():
         return head
-    head, gap, paragraph = text.rpartition("\n\n")
-    if gap and len(paragraph) <= 600 and _CLOSING.match(paragraph.strip()) and "```" not in paragraph:
-        return head
-    return text
+    head, _, paragraph = text.rpartition("\n\n")
+    first, _, below = paragraph.partition("\n")
+    remark = below if _RULE.match(first.strip()) else paragraph
+    return head if head and len(remark) <= 600 and closes(remark) and "```" not in remark else text
+
+
+def _without_quotes(text: str) -> str:
+    lines = text.split("\n")
+    if any(line.strip() and not line.startswith(">") for line in lines):
+        return text
+    return "\n".join(line.removeprefix(">").removeprefix(" ") for line in lines)
 
 
 def _lead(text: str) -> int:
@@ -259,6 +300,8 @@ def titled_label(text: str) -> str:
 def split_numbered(text: str) -> list[str]:
     """The questions of a text that numbers several ("Problem 1: ...", "Problem 2: ..."); else the text alone."""
     found = list(_NUMBERED.finditer(text))
+    if _ANNOUNCES_SEVERAL.match(text):
+        found = list(_ITEM.finditer(text)) or found
     if len({int(match["number"]) for match in found}) < 2:
         return [text]
     starts = [match.start() for match in found]

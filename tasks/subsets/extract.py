@@ -11,16 +11,17 @@ from enum import StrEnum
 from tasks.subsets import _text
 from tasks.subsets.registry import Subset
 
+# Markers as models vary them: other case, missing pipes or brackets, doubled or escaped brackets, bold, a heading.
+_LEFT = r"(?:^[ \t]*#{1,6}[ \t]*)?(?:\*\*|`)?(?:(?:&lt;|<){1,2}[ \t]?\|?|\[)[ \t]*"
+_RIGHT = r"[ \t]*(?:\|[ \t]?(?:&gt;|>){0,2}|(?:&gt;|>){1,2}|\]|(?=\n|\Z))(?:\*\*|`)?"
 _BEGIN = re.compile(
-    r"(?:\*\*|`)?(?:<\|?|\[)[ \t]*(?:(?:new[ \t_]+)?question[ \t_]*(?:begin|start)|begin[ \t_]*(?:of[ \t_]*)?question)"
-    r"[ \t]*(?:\|?>|\])(?:\*\*|`)?:?",
-    re.IGNORECASE,
+    rf"{_LEFT}(?:(?:new[ \t_]+)?question[ \t_]*(?:begin|start)|begin[ \t_]*(?:of[ \t_]*)?question){_RIGHT}:?"
+    r"|<\|?[ \t]*question[ \t]*\|?>",
+    re.IGNORECASE | re.MULTILINE,
 )
 _END = re.compile(
-    r"(?:\*\*|`)?(?:<\|?|\[)[ \t]*"
-    r"(?:/[ \t]*question|(?:new[ \t_]+)?question[ \t_]*end|end[ \t_]*(?:of[ \t_]*)?question)"
-    r"[ \t]*(?:\|?>|\])(?:\*\*|`)?",
-    re.IGNORECASE,
+    rf"{_LEFT}(?:/[ \t]*question|(?:new[ \t_]+)?question[ \t_]*end|end[ \t_]*(?:of[ \t_]*)?question){_RIGHT}",
+    re.IGNORECASE | re.MULTILINE,
 )
 _BAD_DOCUMENT = re.compile(r"\bBAD[ _-]DOCUMENT\b", re.IGNORECASE)
 _HEADED = re.compile(
@@ -123,6 +124,7 @@ def _unmarked(spec: Subset, text: str, cut_short: bool) -> Extraction:
         return Extraction(None, Reason.EMPTY, "the answer is empty")
     if _abstains(spec, text):
         return Extraction(None, Reason.ABSTAINED, _NOTHING)
+    text = _text.from_json(text)
     if _text.refuses(text, raw):
         return Extraction(None, Reason.REFUSED, text.strip()[:200])
     if spec.needs_markers:

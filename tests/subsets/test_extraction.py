@@ -27,7 +27,7 @@ def _filled(text: str) -> str:
 
 def test_corpus_is_large_and_its_names_are_unique() -> None:
     names = [case["name"] for case in CORPUS["case"]]
-    assert len(names) >= 60
+    assert len(names) >= 150
     assert len(set(names)) == len(names)
 
 
