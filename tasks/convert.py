@@ -127,7 +127,11 @@ async def _checked(run: Run, row: Conversion, answer: Answer) -> Converted | Rej
         code = parse_complete(answer.text, answer.finish_reason)
         return code if isinstance(code, Rejection) else await check_complete(code, row.solution, row.test, run.judge)
     parsed = parse_online_judge(answer.text, answer.finish_reason)
-    return parsed if isinstance(parsed, Rejection) else await check_online_judge(parsed, row.solution, run.judge)
+    return (
+        parsed
+        if isinstance(parsed, Rejection)
+        else await check_online_judge(parsed, row.solution, run.judge, test=row.test)
+    )
 
 
 def _load(engine: Engine, triplet_ids: Sequence[str]) -> list[Conversion]:

@@ -36,13 +36,20 @@ from tasks.work import Ending, drain
 STAGE = "propose"
 
 
-def store_seeds(engine: Engine, subset: Subset, source: str | None) -> tuple[list[str], SeedReport]:
-    """Store the seeds of `source` (a path or URL; None: the built-in ones) and return the pool that prompts draw from.
+async def read_seeds(subset: Subset, source: str | None) -> SeedReport:
+    """The seeds of `source`, a path or URL, or the built-in ones. Raises SeedError, NoSeeds."""
+    if source is None:
+        # On this thread: built-in seeds are parsed, and Prefect parses signatures here (see tasks.syntax).
+        return load_seeds(subset)
+    return await asyncio.to_thread(load_seeds, subset, source)
 
-    The pool is what was loaded now, or, where no source is named, every seed that a user ever stored for this subset,
-    or the built-in ones where there is none. Raises NoSeeds.
+
+def store_seeds(engine: Engine, subset: Subset, report: SeedReport, named: bool) -> list[str]:
+    """Store these seeds and return the ids of the pool that prompts draw from.
+
+    The pool is what was loaded now, where the user `named` its source; else every seed that a user ever stored for
+    this subset, or the built-in ones where there is none.
     """
-    report = load_seeds(subset, *([source] if source else []))
     rows = [
         {
             "seed_id": seed_id(subset.name, seed.text),
@@ -59,12 +66,12 @@ def store_seeds(engine: Engine, subset: Subset, source: str | None) -> tuple[lis
         copy_rows(connection, Seed, rows)
         stored = (
             None
-            if source
+            if named
             else connection.scalars(
                 select(Seed.seed_id).where(Seed.subset == subset.name, Seed.source != BUILTIN_SOURCE)
             ).all()
         )
-    return sorted(stored or {str(row["seed_id"]) for row in rows}), report
+    return sorted(stored or {str(row["seed_id"]) for row in rows})
 
 
 def series_model(subset: Subset, models: Models) -> str:
@@ -139,9 +146,7 @@ async def propose_shard(subset_name: str, question_ids: list[str], models: Model
     places = await asyncio.to_thread(_load, run.engine, question_ids)
 
     async def propose(place: Place) -> Ending:
-        request, version = propose_request(
-            subset, place.seeds, place.prompt_index, models.provider, place.model, raw
-        )
+        request, version = propose_request(subset, place.seeds, place.prompt_index, models.provider, place.model, raw)
         answer = await gateway.ask(request)
         extraction = extract_question(subset, answer.text, answer.finish_reason)
         ending, annotation = await _annotated(gateway, subset, extraction, models, place.prompt_index)

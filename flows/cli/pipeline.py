@@ -68,6 +68,8 @@ def demo(
             f"The canned teacher knows {min(known.values())} questions a subset, not {questions_per_subset}. For "
             "more, use a real one: OPENAI_API_KEY=... kodcode run --subset leetcode --questions 100."
         )
+    # The canned endless loops need not run for long; five attempts let some questions turn out hard.
+    os.environ.setdefault("KODCODE_TRIAL_TIMEOUT_S", "5")
     settings = settings_for(data_dir, demo=True, provider="offline")
     if not as_json:
         console.print(
@@ -82,6 +84,7 @@ def demo(
         list(SUBSETS),
         "nightly",
         questions=questions_per_subset,
+        attempts=5,
         teacher=Teacher(provider="offline"),
         benchmarks=[str(DEMO_BENCHMARK)],
     )
