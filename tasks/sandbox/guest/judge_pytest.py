@@ -77,6 +77,7 @@ class PytestJudge:
         Path(self.solution_path).write_bytes(solution)
         Path(self.test_path).write_bytes(test)
         emit("expected", *_parsed(statics.expected_tests, test))
+        doubt = "".join(_parsed(statics.suspicious, solution))
         if job["coverage"]:
             emit("coverable", *_parsed(self.scope.coverable, self.solution_path))
             self.scope.arm()
@@ -97,6 +98,8 @@ class PytestJudge:
         liar = always_equal(self.solution_path)
         if liar:
             emit("altered", f"class {liar} of the solution equals everything")
+        if doubt:
+            emit("altered", f"the solution uses {doubt}")
         if job["coverage"]:
             emit("executed", *self.scope.executed())
         _flush()

@@ -15,7 +15,7 @@ import types
 from pathlib import Path
 from typing import Any
 
-from . import statics
+from . import report, statics
 from .report import Emit
 
 
@@ -27,6 +27,7 @@ class StdioJudge:
 
     def run(self, job: dict[str, Any], emit: Emit) -> None:
         """Leaves by Finished with the program's own exit status."""
+        os.close(report.FD)  # nothing more to say: the exit status and the output are the program's own
         source = job["solution"].encode("utf-8", "surrogatepass")
         Path(self.path).write_bytes(source)
         sys.stdin = open(0, encoding="utf-8", closefd=False)  # noqa: SIM115 - lives as long as the process

@@ -29,6 +29,21 @@ def _decorator_names(node: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
     return names
 
 
+def suspicious(source: bytes) -> str:
+    """What a solution mentions that no honest one needs; empty if nothing. Raises what the parser raises."""
+    mock = False
+    any_of_mock = False
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            mock = mock or any("mock" in alias.name.split(".") for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            mock = mock or "mock" in (node.module or "").split(".") or any(a.name == "mock" for a in node.names)
+            any_of_mock = any_of_mock or any(alias.name == "ANY" for alias in node.names)
+        elif isinstance(node, ast.Attribute) and node.attr == "ANY":
+            any_of_mock = True
+    return "mock.ANY" if mock and any_of_mock else ""
+
+
 def _is_plain(node: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
     """Undecorated but for marks: what is called must then be the very code of the file."""
     marks = ("pytest.mark.", "mark.")
