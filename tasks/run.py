@@ -142,6 +142,7 @@ async def recorded_run(flow: str, parameters: Mapping[str, Any], flow_run_id: st
     finally:
         _current.reset(token)
         await run.close()
+        await asyncio.to_thread(backends.artifacts.pack, run.engine)
         await asyncio.to_thread(_end, run, status, error)
         await asyncio.to_thread(backends.close)
 

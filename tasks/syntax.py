@@ -1,8 +1,9 @@
 """Python source to syntax tree, from any thread.
 
-CPython up to 3.12 keeps the depth of the tree under construction per interpreter, not per thread: when two threads build
-trees at once, one of them can fail with SystemError "AST constructor recursion depth mismatch" (python/cpython#106905).
-A lock keeps our own threads apart; libraries that parse on theirs (inspect.signature does) are met by trying again.
+CPython up to 3.12 keeps the depth of the tree under construction per interpreter, not per thread: when two threads
+build trees at once, one can fail with SystemError "AST constructor recursion depth mismatch"
+(python/cpython#106905). A lock keeps our own threads apart; libraries that parse on theirs (inspect.signature does)
+are met by trying again.
 """
 
 from __future__ import annotations

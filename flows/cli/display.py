@@ -107,7 +107,7 @@ _FUNNEL_HEADS = {
     "failed": "fail",
     "complete": "com-\nplete",
     "online_judge": "onl.\njudge",
-    "responses_kept": "resp.\nkept",
+    "responses_kept": "resp\nkept",
 }
 
 

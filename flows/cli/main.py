@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import warnings
 
 import typer
 
@@ -37,6 +38,8 @@ def main() -> None:
 
     Exit status: 0 done, 1 failed, 2 wrong usage or settings, 3 rows left for a next run, 130 stopped.
     """
+    # Where no session manager set it, a library says so on standard error at every start; nothing of ours uses it.
+    warnings.filterwarnings("ignore", message="XDG_RUNTIME_DIR is not set")
     try:
         app()
     except KeyboardInterrupt:

@@ -31,9 +31,9 @@ class Sampling:
 class Request:
     """One paid question to a model.
 
-    `messages` go to the chat endpoint; a request with `prompt` instead goes to the raw completions endpoint (Prefill,
-    Filter). `attempt` tells independent samples of one prompt apart. `stage` and `subset` are for accounting and do not
-    shape the answer, so they are not part of its identity.
+    `messages` go to the chat endpoint; a request with `prompt` instead goes to the raw completions endpoint
+    (Prefill, Filter). `attempt` tells independent samples of one prompt apart. `stage` and `subset` are for accounting
+    and do not shape the answer, so they are not part of its identity.
     """
 
     provider: str
