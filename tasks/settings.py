@@ -53,7 +53,7 @@ class Settings(BaseSettings):
     sandbox_python: Path | None = None
     sandbox_jobs: int = Field(0, ge=0, description="Executions at once; 0: one a core.")
     trial_timeout_s: float = Field(30.0, gt=0, le=3600)
-    trial_memory_mb: int = Field(1024, ge=64)
+    trial_memory_mb: int = Field(4096, ge=64)
     allow_weak_sandbox: bool = False
 
     shard_size: int = Field(500, ge=1, le=100_000, description="Rows a Prefect task carries.")

@@ -23,7 +23,7 @@ def check(
     ] = None,
     jobs: Annotated[int, typer.Option(min=0, help="Trials at once; 0: one a core.")] = 0,
     timeout: Annotated[float | None, typer.Option(min=0.1, help="Seconds a trial may run.", show_default="30")] = None,
-    memory_mb: Annotated[int | None, typer.Option(min=64, help="Memory of a trial.", show_default="1024")] = None,
+    memory_mb: Annotated[int | None, typer.Option(min=64, help="Memory of a trial.", show_default="4096")] = None,
     coverage: Annotated[bool, typer.Option(help="Measure line coverage of the solution.")] = True,
     resume: Annotated[
         bool, typer.Option("--resume", help="Keep the results that --out holds, judge the rest.")

@@ -38,7 +38,7 @@ class Policy:
 
     python: Path | None = None  # interpreter of judged programs; None: the one that ./kodcode set up, else this one
     timeout_s: float = 30.0  # wall clock
-    memory_mb: int = 1024
+    memory_mb: int = 4096
     output_kb: int = 1024
     disk_mb: int = 64
     jobs: int = 0  # trials at once; 0: one a core
