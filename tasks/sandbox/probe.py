@@ -78,12 +78,13 @@ def _examine(python: Path, policy: Policy) -> Probe:
     guest = launch.start(python, "probe")
     try:
         guest.control.settimeout(60)
-        guest.control.send(json.dumps(base_config(policy)).encode())
         try:
+            guest.control.send(json.dumps(base_config(policy)).encode())
             data = guest.control.recv(launch.MESSAGE_BYTES)
         except OSError:
             data = b""
         if not data:
+            guest.process.wait()  # its last words are complete then
             raise SandboxError(f"{python} could not examine this machine: {guest.log().strip()[-500:] or 'no answer'}")
         answer = json.loads(data)
     finally:

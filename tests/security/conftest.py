@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import secrets
 import socket
-import textwrap
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -30,21 +30,6 @@ RIGHT = "def add(a, b):\n    return a + b\n"
 SECRET = "canary-" + secrets.token_hex(16)
 _PLACES = ("/", "/tmp", "/var/tmp", "/dev/shm", "/dev", "/root", "/etc", "/usr/lib", "/home", "/run")
 POLICY = Policy(timeout_s=2, memory_mb=256, output_kb=256, disk_mb=16, jobs=1)
-
-
-def succeeds_if(body: str) -> str:
-    """A program that solves its task only if `body`, a function's, returns something true: then the attack worked."""
-    return (
-        "def attack():\n"
-        + textwrap.indent(textwrap.dedent(body).strip("\n"), "    ")
-        + "\ntry:\n    WORKED = attack()\nexcept BaseException as error:\n    WORKED = False\n    print(repr(error))\n"
-        + "def add(a, b):\n    return a + b if WORKED else None\n"
-    )
-
-
-def wrong(trick: str) -> str:
-    """A program that does not solve its task, and a trick to pass nevertheless."""
-    return textwrap.dedent(trick).strip("\n") + "\n\nif 'add' not in globals():\n    def add(a, b):\n        return 42\n"
 
 
 @dataclass
@@ -144,18 +129,6 @@ def canaries(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Canaries]:
     del os.environ["KODCODE_CANARY_SECRET"]
 
 
-@pytest.fixture(scope="session")
-def strict(canaries: Canaries) -> Iterator[Sandbox]:
-    with Sandbox(POLICY) as sandbox:
-        yield sandbox
-
-
-@pytest.fixture(scope="session")
-def with_processes(canaries: Canaries) -> Iterator[Sandbox]:
-    with Sandbox(Policy(**{**{n: getattr(POLICY, n) for n in POLICY.__slots__}, "allow_processes": True})) as sandbox:
-        yield sandbox
-
-
 def _right(sandbox: Sandbox) -> None:
     (verdict,) = sandbox.run([Job("right", RIGHT, test=ADD_TEST)])
     assert verdict.passed and verdict.coverage == 100.0, f"the trial after the hostile one: {verdict}"
@@ -164,16 +137,31 @@ def _right(sandbox: Sandbox) -> None:
 Attack = Callable[..., Verdict]
 
 
+@pytest.fixture(scope="session")
+def strict(canaries: Canaries) -> Iterator[Sandbox]:
+    with Sandbox(POLICY) as sandbox:
+        _right(sandbox)
+        yield sandbox
+
+
+@pytest.fixture(scope="session")
+def with_processes(canaries: Canaries) -> Iterator[Sandbox]:
+    with Sandbox(dataclasses.replace(POLICY, allow_processes=True)) as sandbox:
+        _right(sandbox)
+        yield sandbox
+
+
 @pytest.fixture
 def attack(strict: Sandbox, with_processes: Sandbox, canaries: Canaries) -> Attack:
     """Judges a hostile program: it must not pass, the host must be unchanged, the next trial must be right."""
 
-    def run(solution: str, test: str = ADD_TEST, *, processes: bool = False) -> Verdict:
+    def run(
+        solution: str, test: str = ADD_TEST, *, processes: bool = False, timeout_s: float | None = None
+    ) -> Verdict:
         sandbox = with_processes if processes else strict
-        _right(sandbox)
         values = "".join(f"{name} = {value!r}\n" for name, value in canaries.values().items() if name != "SECRET")
         before = _host_state(canaries)
-        (verdict,) = sandbox.run([Job("hostile", values + solution, test=test)])
+        (verdict,) = sandbox.run([Job("hostile", values + solution, test=test, timeout_s=timeout_s)])
         after = _host_state(canaries)
         assert not verdict.passed, verdict
         assert SECRET not in verdict.message

@@ -1,4 +1,6 @@
-"""Programs that solve their task only if they get out: to files, networks, processes, secrets or the kernel's doors."""
+"""Programs that solve their task only if they get out: to files, networks, processes or the kernel's doors."""
+
+# ruff: noqa: E501 - one hostile program a line reads best
 
 from __future__ import annotations
 

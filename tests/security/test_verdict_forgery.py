@@ -1,5 +1,7 @@
 """Wrong programs that try to be called right: by leaving early, skipping, patching the judge or forging its report."""
 
+# ruff: noqa: E501 - one hostile program a line reads best
+
 from __future__ import annotations
 
 import textwrap

@@ -68,8 +68,7 @@ def limits(config: dict[str, Any], memory_mb: int, cpu_s: int, mapped_bytes: int
 
 def lock(config: dict[str, Any], visible: list[str]) -> None:
     """Capabilities, no_new_privs, Landlock, seccomp."""
-    if config["level"] == "full":
-        kernel.drop_capabilities()
+    kernel.drop_capabilities()
     kernel.no_new_privileges()
     work = config["work"]
     if config["landlock_abi"]:
