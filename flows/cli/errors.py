@@ -12,7 +12,7 @@ from tasks.llm.types import ProviderError
 from tasks.sandbox import SandboxError
 from tasks.screening import BenchmarkError, EmbedderError, ScreeningError
 from tasks.settings import ConfigurationError
-from tasks.store import StoreError
+from tasks.store import ServiceError, StoreError
 from tasks.subsets import SubsetError
 from tasks.work import InfrastructureFailed, ProviderDown
 
@@ -39,6 +39,7 @@ STATUSES: tuple[tuple[type[Exception], int], ...] = (
     (BankError, 1),
     (FormatError, 1),
     (StoreError, 1),
+    (ServiceError, 1),
     (ProviderError, 1),
     (ProviderDown, 1),
     (SandboxError, 1),

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
-import os
 import socket
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 from sqlalchemy import text
 
+from tests.conftest import S3Server
 from tests.pipeline.conftest import Workplace
 
 RUN = ("run", "--subset", "leetcode", "--questions", "12", "--attempts", "1", "--concurrency", "4")
@@ -122,21 +123,26 @@ def test_unreachable_database_is_told_without_its_password(workplace: Workplace)
     assert "hunter2" not in said
 
 
-def test_missing_bucket_is_told(workplace: Workplace, s3_server: dict[str, str]) -> None:
+def test_missing_bucket_is_told(workplace: Workplace, s3: S3Server) -> None:
     said = complaint(
-        workplace, *RUN, status=1, KODCODE_ARTIFACTS_URL="s3://no-such-bucket", OPENAI_API_KEY="k", **s3_server
+        workplace,
+        *RUN,
+        status=1,
+        OPENAI_API_KEY="k",
+        KODCODE_ARTIFACTS_URL="s3://no-such-bucket",
+        KODCODE_S3_ENDPOINT_URL=s3.endpoint_url,
+        AWS_ACCESS_KEY_ID=s3.access_key,
+        AWS_SECRET_ACCESS_KEY=s3.secret_key,
     )
     assert "no-such-bucket" in said
 
 
-def test_read_only_data_folder_is_told(workplace: Workplace) -> None:
-    folder = workplace.folder / "frozen"
-    folder.mkdir()
-    folder.chmod(0o500)
-    if os.geteuid() == 0:
-        pytest.skip("root may write everywhere; the suite is also run as an ordinary user")
-    said = complaint(workplace, "up", "--data-dir", str(folder / "data"), status=1, KODCODE_DATABASE_URL="")
-    assert str(folder) in said
+def test_data_folder_that_cannot_be_written_is_told(workplace: Workplace) -> None:
+    folder = "/sys/kodcode"  # where not even root may make a folder
+    environment = {name: value for name, value in workplace.environment.items() if not name.startswith("PREFECT")}
+    del environment["KODCODE_DATABASE_URL"]
+    bare = replace(workplace, environment=environment)
+    assert folder in complaint(bare, "up", "--data-dir", folder, status=1)
 
 
 def test_a_wrong_setting_is_named_without_its_value(workplace: Workplace) -> None:
@@ -155,5 +161,5 @@ def test_missing_benchmark_file_is_told_before_anything_is_asked(workplace: Work
 
 
 def test_prefect_server_that_is_not_there_is_told(workplace: Workplace) -> None:
-    said = complaint(workplace, *RUN, status=1, PREFECT_API_URL="http://127.0.0.1:1/api", OPENAI_API_KEY="k")
+    said = complaint(workplace, *RUN, status=2, PREFECT_API_URL="http://127.0.0.1:1/api", OPENAI_API_KEY="k")
     assert "http://127.0.0.1:1/api" in said
