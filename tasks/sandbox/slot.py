@@ -66,6 +66,11 @@ def _memory_file(content: bytes) -> int:
     return fd
 
 
+def _socket_pair() -> tuple[int, int]:
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+    return ours.detach(), theirs.detach()
+
+
 def hard_timeout_s(timeout_s: float, processes: bool) -> float:
     """Wall clock after which a trial ends even if the host gave it no time to run. Where it may start processes of its
     own it can itself be what keeps its main thread waiting, so it gets less."""
@@ -153,8 +158,8 @@ class Slot:
         ours: list[int] = []
         theirs: list[int] = [_memory_file(json.dumps(trial.job).encode())]
         try:
-            for _ in range(3):
-                read_end, write_end = os.pipe()
+            # The report goes through a socket: a pipe could be opened again for reading through /proc/self/fd.
+            for read_end, write_end in (_socket_pair(), os.pipe(), os.pipe()):
                 ours.append(read_end)
                 theirs.append(write_end)
             if trial.stdin is not None:

@@ -335,3 +335,48 @@ def add(a, b):
 """
     test = "import pytest\ndef test_one():\n    with pytest.raises(TypeError):\n        add(1, 'a')\n"
     assert attack(solution, test).kind is VerdictKind.TAMPERED
+
+
+def test_the_report_cannot_be_read_back_and_completed(attack: Attack) -> None:
+    """Stealing the records already sent would show what a forged one must look like."""
+    solution = """
+import os
+stolen = b""
+for name in ("/proc/self/fd/3", "/dev/fd/3"):
+    try:
+        stolen += os.read(os.open(name, os.O_RDONLY | os.O_NONBLOCK), 65536)
+    except OSError:
+        pass
+try:
+    stolen += os.read(3, 65536) if os.set_blocking(3, False) is None else b""
+except OSError:
+    pass
+if stolen:
+    nonce, last = stolen.split()[0], stolen.strip().split(b"\\n")[-1].split()[1]
+    number = int(last) + 1
+    records = [b'["collected","test_solution.py::test_one","test_solution.py::test_two","test_solution.py::test_three"]']
+    records += [b'["test","%d","passed","returned","0.1",""]' % n for n in range(3)] + [b'["end"]']
+    os.write(3, stolen + b"".join(b"%s %d %s\\n" % (nonce, number + n, r) for n, r in enumerate(records)))
+    os._exit(77)
+def add(a, b):
+    return 42
+"""
+    assert attack(solution).kind is VerdictKind.FAILED
+
+
+def test_nothing_up_the_stack_or_among_the_modules_tells_of_the_judge(attack: Attack) -> None:
+    solution = """
+import sys
+def find():
+    frame = sys._getframe()
+    while frame:
+        for value in frame.f_locals.values():
+            if "def test" + "_one" in repr(value) or "non" + "ce" in repr(value):
+                return True
+        frame = frame.f_back
+    return any("kodcode" in name for name in sys.modules)
+FOUND = find()
+def add(a, b):
+    return a + b if FOUND else None
+"""
+    assert attack(solution).kind is VerdictKind.FAILED

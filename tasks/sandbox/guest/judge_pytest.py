@@ -70,14 +70,15 @@ class PytestJudge:
 
     def run(self, job: dict[str, Any], emit: Emit) -> None:
         """Emits: expected tests, coverable lines, collected tests, one record a test, executed lines, end."""
-        solution = job["solution"].encode("utf-8", "surrogatepass")
-        test = job["test"].encode("utf-8", "surrogatepass")
+        solution = job.pop("solution").encode("utf-8", "surrogatepass")
+        test = job.pop("test").encode("utf-8", "surrogatepass")
         if job["star_import"]:
             test = b"from solution import *\n\n" + test
         Path(self.solution_path).write_bytes(solution)
         Path(self.test_path).write_bytes(test)
         emit("expected", *_parsed(statics.expected_tests, test))
         doubt = "".join(_parsed(statics.suspicious, solution))
+        del solution, test
         if job["coverage"]:
             emit("coverable", *_parsed(self.scope.coverable, self.solution_path))
             self.scope.arm()

@@ -1,4 +1,4 @@
-"""The trial's voice: numbered records on a pipe that only the supervisor reads.
+"""The trial's voice: numbered records on a socket that only the supervisor reads.
 
 A record is one line: nonce, sequence number, JSON list of strings. It is put together from C functions taken before
 any judged code ran, so that patching json, os or the builtins changes nothing. A forked copy stays silent.
@@ -11,7 +11,7 @@ from collections.abc import Callable
 from json.encoder import encode_basestring_ascii
 
 Emit = Callable[..., None]
-FD = 3  # where every trial finds the pipe
+FD = 3  # where every trial finds the socket
 
 
 def emitter(fd: int, nonce: str) -> Emit:
