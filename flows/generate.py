@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from prefect import flow, runtime
 from pydantic import Field
 
-from tasks.generate import STAGE, open_questions, plan_questions, propose_shard, read_seeds, store_seeds
+from tasks.generate import STAGE, has_room, open_questions, plan_questions, propose_shard, read_seeds, store_seeds
 from tasks.options import Teacher
 from tasks.run import recorded_run
 from tasks.screen import screen, store_benchmarks
@@ -36,11 +36,12 @@ async def generate(
     async with recorded_run(f"generate-{subset.slug}", parameters, runtime.flow_run.id) as run:
         models = teacher.resolved(run.settings)
         await asyncio.to_thread(store_benchmarks, run.engine, benchmarks)
-        report = await read_seeds(subset, seeds)
-        for problem in report.problems:
-            run.progress.say(str(problem))
-        pool = await asyncio.to_thread(store_seeds, run.engine, subset, report, named=seeds is not None)
-        await asyncio.to_thread(plan_questions, run.engine, subset, models, questions, pool)
+        if await asyncio.to_thread(has_room, run.engine, subset, models, questions):
+            report = await read_seeds(subset, seeds)
+            for problem in report.problems:
+                run.progress.say(str(problem))
+            pool = await asyncio.to_thread(store_seeds, run.engine, subset, report, named=seeds is not None)
+            await asyncio.to_thread(plan_questions, run.engine, subset, models, questions, pool)
         open_ids = await asyncio.to_thread(open_questions, run.engine, subset, models, questions)
         run.progress.begin(STAGE, len(open_ids))
         for shard in shards(open_ids, run.settings.shard_size):

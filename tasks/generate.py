@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
-from sqlalchemy import Engine, func, select, text, update
+from sqlalchemy import ColumnElement, Engine, func, select, text, update
 
 from tasks.llm import Answer, Gateway
 from tasks.options import Models
@@ -79,6 +79,23 @@ def series_model(subset: Subset, models: Models) -> str:
     return models.base_model or models.teacher if subset.endpoint == "completions" else models.teacher
 
 
+def has_room(engine: Engine, subset: Subset, models: Models, count: int) -> bool:
+    """Whether fewer than `count` prompts of this subset and model are planned."""
+    with engine.connect() as connection:
+        planned = connection.scalar(
+            select(func.count()).where(*_series(subset, models), Question.prompt_index < count)
+        )
+    return (planned or 0) < count
+
+
+def _series(subset: Subset, models: Models) -> tuple[ColumnElement[bool], ...]:
+    return (
+        Question.subset == subset.name,
+        Question.provider == models.provider,
+        Question.model == series_model(subset, models),
+    )
+
+
 def plan_questions(engine: Engine, subset: Subset, models: Models, count: int, pool: Sequence[str]) -> int:
     """Make places for prompts 0..count-1 of this subset and model; returns how many are new.
 
@@ -87,8 +104,7 @@ def plan_questions(engine: Engine, subset: Subset, models: Models, count: int, p
     model = series_model(subset, models)
     with engine.begin() as connection:
         connection.execute(text("select pg_advisory_xact_lock(hashtext(:name))"), {"name": f"plan {subset.name}"})
-        series = (Question.subset == subset.name, Question.provider == models.provider, Question.model == model)
-        planned = set(connection.scalars(select(Question.prompt_index).where(*series)))
+        planned = set(connection.scalars(select(Question.prompt_index).where(*_series(subset, models))))
         highest = connection.scalar(select(func.max(Question.number)).where(Question.subset == subset.name))
         number = 0 if highest is None else highest + 1
         rows = [
@@ -114,9 +130,7 @@ def open_questions(engine: Engine, subset: Subset, models: Models, count: int) -
             connection.scalars(
                 select(Question.question_id)
                 .where(
-                    Question.subset == subset.name,
-                    Question.provider == models.provider,
-                    Question.model == series_model(subset, models),
+                    *_series(subset, models),
                     Question.prompt_index < count,
                     Question.status.in_(("pending", "failed")),
                     Question.text.is_(None),

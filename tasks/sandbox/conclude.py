@@ -111,7 +111,7 @@ def early_end(run: Run, memory_mb: int) -> Conclusion | None:  # noqa: PLR0911 -
     if run.output_exceeded:
         return Conclusion(VerdictKind.OUTPUT_EXCEEDED, "the program wrote more than the output limit allows")
     if run.ended == "timeout":
-        return Conclusion(VerdictKind.TIMED_OUT, f"the program did not end in time (it ran {run.duration_s:.1f} s)")
+        return Conclusion(VerdictKind.TIMED_OUT, "the program did not end in time")
     if run.ended == "disk":
         return Conclusion(VerdictKind.OUTPUT_EXCEEDED, "the program wrote more files than the disk limit allows")
     if run.ended != "exit":
