@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
+from urllib.parse import urlsplit
 
 from tasks.store.database import StoreError
 
@@ -288,6 +289,7 @@ class S3Blobs(Blobs):
         from botocore.exceptions import BotoCoreError  # noqa: PLC0415
 
         try:
+            host = urlsplit(self._endpoint_url or "").hostname
             session = boto3.session.Session(
                 aws_access_key_id=self._keys[0], aws_secret_access_key=self._keys[1], region_name=self._region
             )
@@ -300,6 +302,8 @@ class S3Blobs(Blobs):
                     # Newer checksums are unknown to many servers, and hashes are verified here anyway.
                     request_checksum_calculation="when_required", response_checksum_validation="when_required",
                     s3={"addressing_style": "path"} if self._endpoint_url else {},
+                    # No proxy for a server on this machine.
+                    **({"proxies": {}} if host in ("127.0.0.1", "::1", "localhost") else {}),
                 ),
             )
         except (BotoCoreError, ValueError) as error:  # ValueError: an endpoint that is no URL

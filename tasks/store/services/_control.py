@@ -14,7 +14,7 @@ import psycopg
 from tasks.store.services import _s3
 from tasks.store.services._postgres import Postgres
 from tasks.store.services._prefect import SILENCE, Prefect
-from tasks.store.services._process import ProcessIdentity, ServiceError, alive
+from tasks.store.services._process import LOOPBACK, ProcessIdentity, ServiceError, alive
 from tasks.store.services._s3 import S3
 from tasks.store.services._state import NAMES, State, exclusive
 
@@ -46,7 +46,7 @@ class Services:
 
     def environment(self) -> dict[str, str]:
         """Variables that every process needs which runs flows here, whoever's the Prefect server is."""
-        variables = {**SILENCE, "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": str(HEARTBEAT_S)}
+        variables = {**SILENCE, "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": str(HEARTBEAT_S), **_past_proxies()}
         if self.prefect_api_url is not None and self.prefect_ui_url is not None:
             variables |= {
                 "PREFECT_API_URL": self.prefect_api_url,
@@ -149,6 +149,13 @@ def status(data_dir: Path) -> list[ServiceStatus]:
     return found
 
 
+def _past_proxies() -> dict[str, str]:
+    """NO_PROXY with this machine in it: a company's proxy must not be asked for servers on loopback."""
+    listed = [host.strip() for host in os.environ.get("no_proxy", os.environ.get("NO_PROXY", "")).split(",")]
+    wanted = ",".join(dict.fromkeys([*filter(None, listed), LOOPBACK, "localhost"]))
+    return {"NO_PROXY": wanted, "no_proxy": wanted}
+
+
 def _plain_url(server: object) -> str:
     assert isinstance(server, Postgres)
     return server.url(_DATABASE, driver="postgresql", with_password=False)
@@ -171,7 +178,8 @@ def _up(data_dir: Path, wanted: frozenset[str], state: State, progress: Callable
         postgres.ensure()
         try:
             postgres.create_database(_DATABASE)
-            found["database_url"] = postgres.url(_DATABASE, driver="postgresql")
+            # The caller may have PGSSLMODE set for another server; this one has no TLS and needs none on loopback.
+            found["database_url"] = postgres.url(_DATABASE, driver="postgresql") + "?sslmode=disable"
             if "prefect" in wanted:
                 postgres.create_database(_PREFECT_DATABASE)
                 found |= _launch_prefect(data_dir, state, postgres, progress)

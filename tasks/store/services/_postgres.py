@@ -152,7 +152,9 @@ class Postgres:
     def connect(self, database: str = "postgres") -> psycopg.Connection[tuple[object, ...]]:
         return psycopg.connect(
             host=LOOPBACK, port=self.port, user=ROLE, password=self.password(), dbname=database, autocommit=True,
-            connect_timeout=5, application_name="kodcode-services", sslmode="disable", gssencmode="disable",
+            connect_timeout=5, application_name="kodcode-services",
+            # Named, so that PGSSLMODE and PGOPTIONS of the caller, which are about another server, do not apply.
+            sslmode="disable", gssencmode="disable", options="",
         )
 
     def ensure(self) -> None:

@@ -114,7 +114,7 @@ class S3:
             "s3", endpoint_url=self.endpoint_url, aws_access_key_id=access, aws_secret_access_key=secret,
             region_name=REGION,
             config=Config(
-                s3={"addressing_style": "path"}, connect_timeout=2, read_timeout=10, retries={"total_max_attempts": 1},
+                s3={"addressing_style": "path"}, connect_timeout=2, read_timeout=3, retries={"total_max_attempts": 1},
                 proxies={},
             ),
         )
