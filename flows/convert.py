@@ -9,7 +9,7 @@ from prefect import flow, runtime
 from pydantic import Field
 
 from tasks.convert import STAGE, convert_shard, open_conversions, plan_conversions
-from tasks.options import Style, Teacher, chosen_subsets
+from tasks.options import Style, SubsetName, Teacher, chosen_subsets
 from tasks.run import recorded_run
 from tasks.summary import publish_funnel
 from tasks.work import shards
@@ -19,7 +19,7 @@ Tries = Annotated[int, Field(ge=1, le=10)]
 
 @flow(name="convert", flow_run_name="convert")
 async def convert(
-    subsets: list[str] = [],
+    subsets: list[SubsetName] = [],
     styles: list[Style] = ["complete", "online_judge"],
     tries: Tries = 3,
     teacher: Teacher = Teacher(),

@@ -5,20 +5,20 @@ from __future__ import annotations
 import asyncio
 
 from prefect import flow, runtime
-from tasks.release import Released
 
 from flows.convert import Tries, convert
 from flows.generate import SUBSET_FLOWS, Count
 from flows.release import release
 from flows.respond import AnyStyle, Responses, respond
 from flows.verify import Attempts, verify
-from tasks.options import Style, Teacher, chosen_subsets
+from tasks.options import Style, SubsetName, Teacher, chosen_subsets
+from tasks.release import Released
 from tasks.run import recorded_run
 
 
 @flow(name="nightly", flow_run_name="nightly")
 async def nightly(
-    subsets: list[str] = [],
+    subsets: list[SubsetName] = [],
     questions: Count = 100,
     attempts: Attempts = 3,
     styles: list[Style] = ["complete", "online_judge"],

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from prefect import flow, runtime
-from tasks.release import Released, make_release
 
-from tasks.options import chosen_subsets
+from tasks.options import SubsetName, chosen_subsets
+from tasks.release import Released, make_release
 from tasks.run import recorded_run
 
 
 @flow(name="release", flow_run_name="release")
-async def release(subsets: list[str] = [], canned: bool = False) -> Released:
+async def release(subsets: list[SubsetName] = [], canned: bool = False) -> Released:
     """Write the dataset as Parquet (KodCode-V1 and SFT layouts) with a manifest. Nothing new makes no new number.
 
     Args:

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from prefect import flow, runtime
 from pydantic import Field
 
-from tasks.options import Teacher, chosen_subsets
+from tasks.options import SubsetName, Teacher, chosen_subsets
 from tasks.respond import STAGE, open_responses, plan_responses, respond_shard
 from tasks.run import recorded_run
 from tasks.summary import publish_funnel
@@ -20,7 +20,7 @@ Responses = Annotated[int, Field(ge=1, le=100)]
 
 @flow(name="respond", flow_run_name="respond")
 async def respond(
-    subsets: list[str] = [],
+    subsets: list[SubsetName] = [],
     styles: list[AnyStyle] = ["instruct", "complete", "online_judge"],
     responses: Responses = 3,
     teacher: Teacher = Teacher(),

@@ -9,7 +9,7 @@ from prefect import flow, runtime
 from pydantic import Field
 
 from tasks.label import label
-from tasks.options import Teacher, chosen_subsets
+from tasks.options import SubsetName, Teacher, chosen_subsets
 from tasks.run import recorded_run
 from tasks.solve import STAGE, open_trials, plan_trials, verify_shard
 from tasks.summary import publish_funnel
@@ -19,7 +19,7 @@ Attempts = Annotated[int, Field(ge=1, le=10)]
 
 
 @flow(name="verify", flow_run_name="verify")
-async def verify(subsets: list[str] = [], attempts: Attempts = 3, teacher: Teacher = Teacher()) -> int:
+async def verify(subsets: list[SubsetName] = [], attempts: Attempts = 3, teacher: Teacher = Teacher()) -> int:
     """Ask for solutions and tests of every accepted question, run them, and give each question its difficulty.
 
     Args:

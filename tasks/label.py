@@ -40,7 +40,7 @@ def unlabelled_questions(engine: Engine, subsets: Sequence[str], models: Models)
 
 
 @task(name="label", cache_policy=NO_CACHE)
-async def label(subsets: list[str], models: Models) -> int:
+async def label(subsets: Sequence[str], models: Models) -> int:
     """Label what can be labelled; returns how many questions."""
     run = current_run()
     ids = await asyncio.to_thread(unlabelled_questions, run.engine, subsets, models)

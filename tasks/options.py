@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Sequence
+from typing import Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -11,6 +12,11 @@ from tasks.subsets.registry import SUBSETS, get_subset
 
 ProviderName = Literal["openai", "anthropic", "offline"]
 Style = Literal["complete", "online_judge"]
+# Spelled out, so that Prefect's forms offer them; a test holds it against the registry.
+SubsetName = Literal[
+    "Prefill", "Leetcode", "Codeforces", "Apps", "Taco", "Code_Contests", "Algorithm", "Data_Structure", "Docs",
+    "Filter", "Package", "Evol",
+]  # fmt: skip
 
 
 class Teacher(BaseModel):
@@ -77,7 +83,7 @@ class Models(BaseModel):
     max_concurrency: int
 
 
-def chosen_subsets(names: list[str]) -> list[str]:
+def chosen_subsets(names: Sequence[str]) -> list[SubsetName]:
     """Canonical names, in the registry's order; all 12 for an empty list. Raises UnknownSubset."""
     wanted = {get_subset(name).name for name in names} or set(SUBSETS)
-    return [name for name in SUBSETS if name in wanted]
+    return [name for name in get_args(SubsetName) if name in wanted]

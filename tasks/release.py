@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -35,12 +35,12 @@ class Released:
 
 
 @task(name="release", cache_policy=NO_CACHE)
-async def make_release(subsets: list[str], canned: bool) -> Released:
+async def make_release(subsets: Sequence[str], canned: bool) -> Released:
     """Release what is verified now; the newest release itself where its content is the same."""
     return await asyncio.to_thread(_make_release, current_run(), subsets, canned)
 
 
-def _make_release(run: Run, subsets: list[str], canned: bool) -> Released:
+def _make_release(run: Run, subsets: Sequence[str], canned: bool) -> Released:
     with (
         tempfile.TemporaryDirectory(prefix="kodcode-release-") as name,
         _one_at_a_time(run.engine),
@@ -89,7 +89,7 @@ def _one_at_a_time(engine: Engine) -> Iterator[None]:
 
 
 def _write(
-    run: Run, connection: Connection, folder: Path, subsets: list[str], canned: bool
+    run: Run, connection: Connection, folder: Path, subsets: Sequence[str], canned: bool
 ) -> tuple[Manifest, list[dict[str, Any]]]:
     items = []
     with ExitStack() as stack:
@@ -127,7 +127,7 @@ def _item(layout: str, triplet_id: str, split: str) -> dict[str, Any]:
     return {"format": layout, "triplet_id": triplet_id, "split": split}
 
 
-def _prompt_versions(connection: Connection, subsets: list[str], canned: bool) -> dict[str, str]:
+def _prompt_versions(connection: Connection, subsets: Sequence[str], canned: bool) -> dict[str, str]:
     """Which versions of which stage's prompts the released rows were made with."""
     released = (
         select(Question.question_id)

@@ -6,7 +6,7 @@ import asyncio
 import json
 import os
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -190,7 +190,7 @@ def release(
         console.print(f"{outcome.release['rows']} rows in {outcome.release['path']}", soft_wrap=True)
 
 
-def _pipeline(settings: Settings, names: list[str], flow: str, **parameters: Any) -> tuple[Outcome, int]:
+def _pipeline(settings: Settings, names: Sequence[str], flow: str, **parameters: Any) -> tuple[Outcome, int]:
     """Start what is needed, run the flow with live progress, gather what it left; and how many rows failed."""
     # Prefect reports a failed flow with its traceback; here the error is told by main().
     os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")

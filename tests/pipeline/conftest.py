@@ -27,8 +27,8 @@ RECORDED = SHARED / "recorded" / "leetcode"
 REPLAY_SERVER = SHARED / "tools" / "replay_server.py"
 # What differs between two runs that did the same; messages of failing programs hold addresses of objects.
 VOLATILE = {
-    "created_at", "updated_at", "added_at", "run_id", "duration_s", "peak_memory_mb", "latency_s", "path", "object_key",
-    "pack_offset", "pack_length", "data", "message",
+    "created_at", "updated_at", "added_at", "run_id", "duration_s", "peak_memory_mb", "latency_s", "path",
+    "object_key", "pack_offset", "pack_length", "data", "message",
 }  # fmt: skip
 TABLES = (
     "seeds",
