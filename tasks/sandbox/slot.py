@@ -1,4 +1,4 @@
-"""One slot: a zygote and the conversation with it. Sends a trial, reads what comes back, decides nothing."""
+"""One slot: a zygote a judge and the conversation with it. Sends a trial, reads what comes back, decides nothing."""
 
 from __future__ import annotations
 
@@ -25,6 +25,9 @@ _GRACE_S = 30.0  # beyond the hard limit before a silent zygote is given up
 _START_TIMEOUT_S = 120.0
 
 
+JudgeKind = Literal["pytest", "stdio"]
+
+
 class ZygoteError(Exception):
     """The machinery failed, not the judged program; a fresh zygote may do better."""
 
@@ -33,7 +36,7 @@ class ZygoteError(Exception):
 class Trial:
     """One process to run: a judge, its input, its limits."""
 
-    judge: Literal["pytest", "stdio"]
+    judge: JudgeKind
     job: dict[str, Any]
     timeout_s: float
     memory_mb: int
@@ -84,11 +87,11 @@ class Slot:
         self.policy = policy
         self.probe = probe
         self.number = number
-        self._guest: launch.Guest | None = None
+        self._guests: dict[JudgeKind, launch.Guest] = {}
         self._folder: str | None = None
 
-    def _config(self) -> dict[str, Any]:
-        config = base_config(self.policy)
+    def _config(self, judge: JudgeKind) -> dict[str, Any]:
+        config = {**base_config(self.policy), "judge": judge}
         config["landlock_abi"] = self.probe.landlock_abi
         if self.probe.level is Level.FULL:
             config["uid"] = config["uid"] + self.number if self.probe.own_user_id else None
@@ -97,19 +100,20 @@ class Slot:
             self._folder = tempfile.mkdtemp(prefix="kodcode-slot-")
         seccomp = filters(self.policy.allow_processes)["container"] if self.probe.tried["seccomp"] == "ok" else ""
         # Tasks are counted for the user as a whole here, so a limit would hit the user's other processes.
-        return {**config, "level": self.probe.level.value, "work": self._folder, "seccomp": seccomp, "max_tasks": 0}
+        work = f"{self._folder}/{judge}"
+        return {**config, "level": self.probe.level.value, "work": work, "seccomp": seccomp, "max_tasks": 0}
 
-    def start(self) -> launch.Guest:
-        """The running zygote, started where there is none.
+    def start(self, judge: JudgeKind = "pytest") -> launch.Guest:
+        """The running zygote of a judge, started where there is none.
 
         Raises ZygoteError.
         """
-        if self._guest is not None:
-            return self._guest
+        if judge in self._guests:
+            return self._guests[judge]
         guest = launch.start(self.probe.python, "zygote")
         try:
             guest.control.settimeout(_START_TIMEOUT_S)
-            guest.control.send(json.dumps(self._config()).encode())
+            guest.control.send(json.dumps(self._config(judge)).encode())
             data = guest.control.recv(launch.MESSAGE_BYTES)
             answer = json.loads(data) if data else {}
             if not answer.get("ready"):
@@ -122,14 +126,13 @@ class Slot:
         except ZygoteError:
             guest.end()
             raise
-        self._guest = guest
+        self._guests[judge] = guest
         return guest
 
     def stop(self) -> None:
-        """Ends the zygote and everything in its room."""
-        if self._guest is not None:
-            self._guest.end()
-            self._guest = None
+        """Ends the zygotes and everything in their rooms."""
+        while self._guests:
+            self._guests.popitem()[1].end()
 
     def close(self) -> None:
         self.stop()
@@ -142,12 +145,11 @@ class Slot:
 
         Raises ZygoteError; the zygote is gone then, and the next call starts another.
         """
-        guest = self.start()
+        guest = self.start(trial.judge)
         nonce = secrets.token_hex(8)
         hard = hard_timeout_s(trial.timeout_s, self.policy.allow_processes)
         order = {
             "run": {
-                "judge": trial.judge,
                 "nonce": nonce,
                 "timeout_s": trial.timeout_s,
                 "hard_timeout_s": hard,

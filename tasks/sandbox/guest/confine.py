@@ -45,12 +45,16 @@ def namespaces(config: dict[str, Any], has_proc: bool) -> None:
         os.close(fd)
 
 
-def limits(config: dict[str, Any], memory_mb: int, cpu_s: int, mapped_bytes: int) -> None:
-    """rlimits. Address space counts from what the zygote had mapped already; CPU time is a backstop only."""
-    address_space = mapped_bytes + (memory_mb << 20)
+def _limit(kind: int, soft: int, hard: int) -> None:
+    ceiling = resource.getrlimit(kind)[1]
+    if ceiling != resource.RLIM_INFINITY and ceiling < hard:
+        soft, hard = min(soft, ceiling), ceiling
+    resource.setrlimit(kind, (soft, hard))
+
+
+def common_limits(config: dict[str, Any]) -> None:
+    """rlimits that are the same for every trial: set once in the zygote, inherited."""
     for kind, soft, hard in (
-        (resource.RLIMIT_AS, address_space, address_space),
-        (resource.RLIMIT_CPU, cpu_s, cpu_s + 2),
         (resource.RLIMIT_FSIZE, config["disk_mb"] << 20, config["disk_mb"] << 20),
         (resource.RLIMIT_NOFILE, 256, 256),
         (resource.RLIMIT_CORE, 0, 0),
@@ -59,11 +63,14 @@ def limits(config: dict[str, Any], memory_mb: int, cpu_s: int, mapped_bytes: int
         (resource.RLIMIT_SIGPENDING, 256, 256),
         *([(resource.RLIMIT_NPROC, config["max_tasks"], config["max_tasks"])] if config["max_tasks"] else []),
     ):
-        ceiling = resource.getrlimit(kind)[1]
-        if ceiling != resource.RLIM_INFINITY and ceiling < hard:
-            resource.setrlimit(kind, (min(soft, ceiling), ceiling))
-        else:
-            resource.setrlimit(kind, (soft, hard))
+        _limit(kind, soft, hard)
+
+
+def limits(memory_mb: int, cpu_s: int, mapped_bytes: int) -> None:
+    """rlimits of one trial. Address space counts from what the zygote had mapped; CPU time is a backstop only."""
+    address_space = mapped_bytes + (memory_mb << 20)
+    _limit(resource.RLIMIT_AS, address_space, address_space)
+    _limit(resource.RLIMIT_CPU, cpu_s, cpu_s + 2)
 
 
 def lock(config: dict[str, Any], visible: list[str]) -> None:
@@ -73,7 +80,7 @@ def lock(config: dict[str, Any], visible: list[str]) -> None:
     work = config["work"]
     if config["landlock_abi"]:
         if config["level"] == "full":
-            kernel.landlock(["/"], [work, "/dev/null", "/dev/zero", "/dev/full"], config["landlock_abi"])
+            kernel.landlock(["/"], [work, "/dev/null"], config["landlock_abi"])
         else:
             readable = [*visible, "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom"]
             kernel.landlock(readable, [work, "/dev/null"], config["landlock_abi"])

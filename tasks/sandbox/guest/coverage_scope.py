@@ -6,6 +6,7 @@ lines are counted is coverage.py's: its CTracer collects, its PythonParser says 
 
 from __future__ import annotations
 
+import atexit
 import sys
 import threading
 from typing import Any
@@ -25,6 +26,7 @@ class CoverageScope:
         self._coverage.set_option("run:core", "ctrace") if sys.version_info >= (3, 12) else None
         self._coverage._warn_no_data = False
         self._coverage.start()
+        atexit.unregister(self._coverage._atexit)
         collector: Any = self._coverage._collector
         collector.pause()
         self._collector = collector
@@ -56,6 +58,12 @@ class CoverageScope:
         known = parser.statements
         several = parser.multiline_map.items()
         return lines + [f"{line}={first}" for line, first in several if line != first and first in known]
+
+    def close(self) -> None:
+        """Ends measuring in this process for good."""
+        self.stop()
+        threading.settrace(None)
+        self._coverage.stop()
 
     def arm(self) -> None:
         """From here on `start` traces; threads that judged code starts are traced as well."""

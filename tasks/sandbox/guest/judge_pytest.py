@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+import linecache
 import os
 import sys
 import types
@@ -33,6 +34,7 @@ from .report import Emit
 
 TEST_FILE = "test_solution.py"
 SOLUTION_FILE = "solution.py"
+_ORIGINAL_REWRITE = rewrite._rewrite_test
 _MESSAGE_CHARACTERS = 2000
 _ID_CHARACTERS = 500
 # Left out: plugins that print, write reports, keep caches or call the garbage collector after each test. None of them
@@ -66,7 +68,17 @@ class PytestJudge:
         self.session = Session.from_config(self.config)
         self.config.hook.pytest_sessionstart(session=self.session)
         del os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"]
-        _warm_up()
+
+    def dismantle(self) -> None:
+        """Takes back what building and running left in this process; for a judge that has served as a rehearsal."""
+        self.config._ensure_unconfigure()
+        self.scope.close()
+        rewrite._rewrite_test = _ORIGINAL_REWRITE
+        for name in (Path(TEST_FILE).stem, Path(SOLUTION_FILE).stem):
+            sys.modules.pop(name, None)
+        sys.path[:] = [entry for entry in sys.path if entry != self.folder]
+        sys.path_importer_cache.pop(self.folder, None)
+        linecache.clearcache()
 
     def run(self, job: dict[str, Any], emit: Emit) -> None:
         """Emits: expected tests, coverable lines, collected tests, one record a test, executed lines, end."""
@@ -77,7 +89,7 @@ class PytestJudge:
         Path(self.solution_path).write_bytes(solution)
         Path(self.test_path).write_bytes(test)
         emit("expected", *_parsed(statics.expected_tests, test))
-        doubt = "".join(_parsed(statics.suspicious, solution))
+        doubt = "".join(_parsed(statics.suspicious, solution)) if b"mock" in solution else ""
         del solution, test
         if job["coverage"]:
             emit("coverable", *_parsed(self.scope.coverable, self.solution_path))
@@ -149,16 +161,6 @@ def _flush() -> None:
             continue
 
 
-def _warm_up() -> None:
-    """Rewrites and compiles a small test, so that what pytest builds on first use is there before a fork."""
-    import ast  # noqa: PLC0415
-
-    source = b"import pytest\n@pytest.mark.parametrize('a', [1])\ndef test_a(a):\n    assert a == 1, 'm'\n"
-    tree = ast.parse(source)
-    rewrite.rewrite_asserts(tree, source)
-    compile(tree, "warm", "exec")
-
-
 def _functions_of(module: types.CodeType) -> list[types.CodeType]:
     """Code of the functions at a module's top level, in its classes, and nested in either."""
     found: list[types.CodeType] = []
@@ -188,14 +190,12 @@ class Watcher:
 
     def begin(self, emit: Emit) -> None:
         self.emit = emit
-        original = rewrite._rewrite_test
 
         def rewrite_then_trace(fn: Path, config: Any) -> tuple[Any, types.CodeType]:
-            result = original(fn, config)
+            result = _ORIGINAL_REWRITE(fn, config)
             if fn.name == TEST_FILE:
                 self.own_code.update(_functions_of(result[1]))
-                # What the tests expect is not for the solution to read.
-                fn.write_bytes(b"")
+                os.truncate(fn, 0)  # what the tests expect is not for the solution to read
             self.scope.start()  # the caller's next step is to execute the module
             return result
 

@@ -88,7 +88,8 @@ def _whole(config: dict[str, Any], uid: int | None) -> Callable[[], object]:
 
 def _confine(config: dict[str, Any], has_proc: bool) -> None:
     confine.namespaces(config, has_proc)
-    confine.limits(config, 1024, 60, 1 << 32)
+    confine.common_limits(config)
+    confine.limits(1024, 60, 1 << 32)
     confine.lock(config, [])
 
 

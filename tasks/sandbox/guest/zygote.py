@@ -5,7 +5,7 @@ JSON on a seqpacket socket, with the job, the report pipe and the output pipes a
 """
 
 # Plain os calls: little is imported, and /tmp in here is not the host's.
-# ruff: noqa: PTH103, PTH112, PTH118, PTH123, PTH208, S108
+# ruff: noqa: PTH102, PTH103, PTH112, PTH118, PTH123, PTH208, S108
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ import socket
 import sys
 import time
 import traceback
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from . import confine, kernel, report, room, statics
-from .judge_pytest import PytestJudge
 from .judge_stdio import StdioJudge
 
 DONE = 77  # exit status of a trial that ran to its end
@@ -61,11 +61,34 @@ class Zygote:
         self.null = os.open(os.devnull, os.O_RDONLY)
         for name in config["preload"]:
             __import__(name)
-        os.chdir(self.work + "/w")
-        self.judges: dict[str, Any] = {"pytest": PytestJudge(self.work + "/w"), "stdio": StdioJudge(self.work + "/w")}
+        self.judge = self._judge(config["judge"])
+        confine.common_limits(config)
         gc.collect()
         gc.freeze()
         self.mapped = int(Path("/proc/self/statm").read_text().split()[0]) * _PAGE if has_proc else 1 << 30
+
+    def _judge(self, kind: str) -> Any:
+        """The judge that this zygote is for, warm. pytest is imported only where it is needed: a program's trial is
+        the cheaper the less there is to fork."""
+        folder = self.work + "/w"
+        if kind == "stdio":
+            return StdioJudge(folder)
+        from . import judge_pytest, rehearsal  # noqa: PLC0415
+
+        self._rehearse(rehearsal.rehearse)
+        os.chdir(folder)
+        return judge_pytest.PytestJudge(folder)
+
+    def _rehearse(self, rehearse: Callable[[str], None]) -> None:
+        """Once through the motions, on a writable folder that is gone before the first trial."""
+        if self.full:
+            kernel.mount("tmpfs", self.work, "tmpfs", kernel.MS_NOSUID | kernel.MS_NODEV, "size=1m")
+            os.mkdir(self.work + "/w")
+        os.chdir(self.work + "/w")
+        rehearse(self.work + "/w")
+        if self.full:
+            os.chdir("/")
+            kernel.unmount(self.work, kernel.MNT_DETACH)
 
     def serve(self) -> None:
         while True:
@@ -147,10 +170,10 @@ class Zygote:
             for name in [name for name in sys.modules if name.startswith(__package__)]:
                 del sys.modules[name]
             os.chdir(self.work + "/w")
-            confine.limits(self.config, trial["memory_mb"], trial["cpu_s"], self.mapped)
+            confine.limits(trial["memory_mb"], trial["cpu_s"], self.mapped)
             confine.lock(self.config, self.visible)
             emit("ready")
-            self.judges[trial["judge"]].run(job, emit)
+            self.judge.run(job, emit)
             status = DONE
         except statics.Finished as finished:
             status = finished.status
@@ -269,6 +292,9 @@ def main(fd: int) -> None:
     if config is None:
         return
     try:
+        if config["judge"] == "pytest":
+            # Before the room is closed: the folder of this package is not visible in it.
+            from . import judge_pytest, rehearsal  # noqa: F401, PLC0415
         if config["level"] == "full":
             has_proc = room.enter(config)
         else:
