@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import Any
@@ -23,9 +24,9 @@ STAGES = {
 
 
 class Display:
-    """A bar a stage; where standard error is no terminal, a line when a stage is done."""
+    """A bar a stage; where standard error is no terminal, a line now and then, and one when a stage is done."""
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: Console, remark_s: float = 30) -> None:
         self._console = console
         self._live = console.is_terminal
         self._bars = Progress(
@@ -39,6 +40,9 @@ class Display:
         self._tasks: dict[str, TaskID] = {}
         self._totals: dict[str, int] = {}
         self._done: dict[str, int] = {}
+        self._current: str | None = None
+        self._remark_s = remark_s
+        self._remarked = time.monotonic()
         self._lock = threading.Lock()
 
     def __enter__(self) -> Display:
@@ -49,10 +53,14 @@ class Display:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._bars.stop()
+        self._remark()
 
     def begin(self, stage: str, total: int) -> None:
         """`total` more rows are to be worked on in this stage."""
         with self._lock:
+            if stage != self._current:
+                self._remark()
+                self._current = stage
             self._totals[stage] = self._totals.get(stage, 0) + total
             self._done.setdefault(stage, 0)
             if self._live and self._totals[stage]:
@@ -63,15 +71,21 @@ class Display:
     def advance(self, stage: str, count: int = 1) -> None:
         """`count` rows have ended."""
         with self._lock:
-            self._done[stage] = self._done.get(stage, 0) + count
+            self._done[stage] += count
             if self._live:
                 self._bars.advance(self._tasks[stage], count)
-            elif self._done[stage] == self._totals[stage]:
-                self._console.print(f"{self._done[stage]:6} {STAGES.get(stage, stage)}")
+            elif time.monotonic() - self._remarked > self._remark_s:
+                self._remark()
 
     def say(self, message: str) -> None:
         """A remark that stays above the bars."""
         self._bars.console.print(Text(printable(message)), soft_wrap=True)
+
+    def _remark(self) -> None:
+        stage = self._current
+        if not self._live and stage is not None and self._totals[stage]:
+            self._console.print(f"{self._done[stage]:6} of {self._totals[stage]} {STAGES.get(stage, stage)}")
+        self._remarked = time.monotonic()
 
 
 def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Table:
