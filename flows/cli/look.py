@@ -15,7 +15,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 from rich.tree import Tree
-from sqlalchemy import text
+from sqlalchemy import URL, text
 from sqlalchemy.exc import DBAPIError
 
 from flows.cli.context import AsJson, DataDir, backends_to_look
@@ -65,7 +65,9 @@ def psql(context: typer.Context, data_dir: DataDir = None) -> None:
     os.environ |= {"PGOPTIONS": "-c search_path=kodcode,public"}
     if url.password:
         os.environ["PGPASSWORD"] = str(url.password)  # never on the command line, which every user can read
-    target = url.set(drivername="postgresql", password=None).render_as_string()
+    target = URL.create(
+        "postgresql", username=url.username, host=url.host, port=url.port, database=url.database, query=url.query
+    ).render_as_string()
     program = str(services.binaries() / "psql")
     os.execv(program, [program, target, *context.args])  # noqa: S606 (psql of the wheel, no shell)
 
@@ -81,7 +83,7 @@ def why(
     if as_json:
         print(json.dumps(story, default=_plain))
         return
-    out.print(_tree(story), soft_wrap=True)
+    out.print(_tree(story))
 
 
 def audit(as_json: AsJson = False, data_dir: DataDir = None) -> None:

@@ -196,6 +196,7 @@ def _pipeline(settings: Settings, names: Sequence[str], flow: str, **parameters:
     os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
     backends = Backends.open(settings, note=note)
     try:
+        _keep_apart(backends, canned=settings.provider == "offline" or parameters.get("canned", False))
         flows = _flows(backends)
         with Display(console) as display:
             token = progress_display.set(display)
@@ -213,6 +214,25 @@ def _pipeline(settings: Settings, names: Sequence[str], flow: str, **parameters:
         return outcome, int(left or 0)
     finally:
         backends.close()
+
+
+def _keep_apart(backends: Backends, canned: bool) -> None:
+    """Canned questions do not go where real ones are; the other way round they are only pointed out."""
+    other = "<>" if canned else "="
+    with backends.engine.connect() as connection:
+        mixed = connection.scalar(
+            text(f"select exists (select from kodcode.questions where provider {other} 'offline')")
+        )
+    if mixed and canned:
+        raise UsageError(
+            "This database holds questions of a real teacher, and the demo's canned ones would be screened against "
+            "them. Give the demo a place of its own: --data-dir FOLDER, without KODCODE_DATABASE_URL."
+        )
+    if mixed:
+        note(
+            "This database holds the demo's canned questions. They are never released with yours, but yours are "
+            "screened against them; another --data-dir keeps them apart."
+        )
 
 
 def _flows(backends: Backends) -> dict[str, Callable[..., Coroutine[Any, Any, Any]]]:

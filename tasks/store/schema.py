@@ -370,7 +370,7 @@ class Release(Base):
     __tablename__ = "releases"
 
     release_id: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
-    content_hash: Mapped[str] = mapped_column(unique=True)
+    content_hash: Mapped[str]
     parent_id: Mapped[int | None] = mapped_column(ForeignKey(f"{SCHEMA}.releases.release_id"))
     path: Mapped[str]
     manifest: Mapped[Json]

@@ -173,5 +173,9 @@ def test_sql_prints_tables_json_and_csv_and_cannot_write(newcomer: Command, demo
     assert "read-only" in refused.stderr
 
 
+def test_psql_opens_on_the_tables(newcomer: Command, demo: dict[str, Any]) -> None:
+    assert newcomer("psql", "-At", "-c", "select count(*) from questions").stdout == "36\n"
+
+
 def test_too_many_canned_questions_are_refused_with_the_way_out(newcomer: Command) -> None:
     assert "OPENAI_API_KEY" in newcomer("demo", "--questions-per-subset", "1000", status=2).stderr

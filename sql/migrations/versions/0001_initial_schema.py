@@ -56,7 +56,6 @@ def upgrade() -> None:
         sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
         sa.ForeignKeyConstraint(["parent_id"], ["kodcode.releases.release_id"], name=op.f("fk_releases_parent_id")),
         sa.PrimaryKeyConstraint("release_id", name=op.f("pk_releases")),
-        sa.UniqueConstraint("content_hash", name=op.f("uq_releases_content_hash")),
         schema="kodcode",
     )
     op.create_table(
