@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
 from pathlib import Path
 
@@ -103,6 +104,50 @@ def test_a_newer_schema_is_refused_and_left_alone(database: Engine) -> None:
     assert str(database.url.password) not in str(caught.value)
     with database.connect() as connection:
         assert connection.scalar(text("select version_num from kodcode.alembic_version")) == "9999"
+
+
+def test_an_upgrade_changes_columns_under_the_views_and_keeps_the_rows(
+    empty_database: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(module.SQL_FOLDER, tmp_path / "sql")
+    monkeypatch.setattr(module, "SQL_FOLDER", tmp_path / "sql")
+    (tmp_path / "sql" / "views" / "v_zz.sql").write_text("create view kodcode.v_zz as select host from kodcode.runs")
+    migrate(empty_database)
+    with empty_database.begin() as connection:
+        connection.execute(
+            text("insert into kodcode.runs (run_id, flow, parameters, code_version, host, pid)"
+                 " values ('r', 'f', '{}', 'c', 'here', 1)")
+        )
+    revision = tmp_path / "sql" / "migrations" / "versions" / "0002_later.py"
+    revision.write_text(
+        "from alembic import op\nrevision = '0002'\ndown_revision = '0001'\n"
+        "def upgrade():\n    op.execute('alter table kodcode.runs alter host type varchar(100)')\n"
+    )
+    migrate(empty_database)
+    with empty_database.connect() as connection:
+        assert connection.scalar(text("select host from kodcode.v_zz")) == "here"
+    # The code before the upgrade meets the database after it.
+    revision.unlink()
+    with pytest.raises(SchemaTooNew, match="schema version 0002"):
+        migrate(empty_database)
+
+
+def test_a_failing_upgrade_leaves_all_as_it_was(
+    database: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(module.SQL_FOLDER, tmp_path / "sql")
+    monkeypatch.setattr(module, "SQL_FOLDER", tmp_path / "sql")
+    (tmp_path / "sql" / "migrations" / "versions" / "0002_later.py").write_text(
+        "from alembic import op\nrevision = '0002'\ndown_revision = '0001'\n"
+        "def upgrade():\n    op.execute('drop table kodcode.seeds')\n"
+        "    op.execute('alter table kodcode.none add x int')\n"
+    )
+    with pytest.raises(MigrationFailed, match="as it was"):
+        migrate(database)
+    with database.connect() as connection:
+        assert connection.scalar(text("select version_num from kodcode.alembic_version")) == "0001"
+        assert inspect(connection).has_table("seeds", SCHEMA)
+        assert inspect(connection).get_view_names(SCHEMA)
 
 
 @pytest.mark.parametrize("scheme", ["postgresql", "postgres", "postgresql+psycopg"])
