@@ -218,6 +218,8 @@ class Slot:
                     if outcome is None:
                         with contextlib.suppress(OSError):
                             guest.control.send(b'{"kill": "output"}')
+        if outcome["ended"] == "lost":
+            raise ZygoteError("the trial's namespace was ended from outside")
         run = Run(
             ended=outcome["ended"],
             status=outcome["status"],

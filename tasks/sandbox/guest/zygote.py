@@ -118,15 +118,17 @@ class Zygote:
             ended = self._watch(pid, handle, trial, started)
         finally:
             os.close(handle)
-            self._kill(pid, init)
+            # Nothing inside can end the namespace's process 1. If it is gone, someone outside did this to the trial.
+            lost = bool(init) and os.waitpid(init, os.WNOHANG)[0] == init
+            self._kill(pid, 0 if lost else init)
         _, status, usage = os.wait4(pid, 0)
-        if init:
+        if init and not lost:
             os.waitpid(init, 0)  # returns when the kernel has killed and reaped everything in the namespace
         duration = time.monotonic() - started
         if not self.full:
             self._sweep()
         return {
-            "ended": ended,
+            "ended": "lost" if lost else ended,
             "status": os.waitstatus_to_exitcode(status),
             "duration_s": duration,
             "cpu_s": usage.ru_utime + usage.ru_stime,
