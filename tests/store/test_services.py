@@ -10,7 +10,7 @@ import socket
 import stat
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -182,20 +182,27 @@ def test_killed_servers_are_started_again_with_their_data(data: Path, victims: t
 
 
 @pytest.fixture
-def stranger() -> Iterator[ProcessIdentity]:
-    """A process that has nothing to do with the servers and must not come to harm."""
-    process = subprocess.Popen(["sleep", "600"])
-    found = identify(process.pid)
-    assert found is not None
-    yield found
-    process.kill()
-    process.wait()
+def strangers() -> Iterator[Callable[[], ProcessIdentity]]:
+    """Starts processes that have nothing to do with the servers and must not come to harm."""
+    started = []
+
+    def start() -> ProcessIdentity:
+        started.append(subprocess.Popen(["sleep", "600"]))
+        found = identify(started[-1].pid)
+        assert found is not None
+        return found
+
+    yield start
+    for process in started:
+        process.kill()
+        process.wait()
 
 
-def test_a_reused_pid_is_not_taken_for_a_server(data: Path, stranger: ProcessIdentity) -> None:
+def test_a_reused_pid_is_not_taken_for_a_server(data: Path, strangers: Callable[[], ProcessIdentity]) -> None:
     write(services.up(data, PAIR))
     for pid in pids(data).values():
         kill(pid)
+    stranger = strangers()
     pid_file = data / "postgres" / "data" / "postmaster.pid"
     pid_file.write_text(pid_file.read_text().replace(pid_file.read_text().split("\n")[0], str(stranger.pid), 1))
     content = json.loads((data / "services.json").read_text())
