@@ -59,6 +59,7 @@ def check(
 
 
 def test(context: typer.Context) -> None:
-    """Run the project's own tests; arguments go to pytest: kodcode test -m slow."""
+    """Run the project's own tests, two files at a time; arguments go to pytest instead: kodcode test -m slow."""
     os.chdir(REPOSITORY)
-    os.execv(sys.executable, [sys.executable, "-m", "pytest", *context.args])  # noqa: S606 (our own interpreter)
+    arguments = context.args or ["-n", "2", "--dist", "loadfile"]
+    os.execv(sys.executable, [sys.executable, "-m", "pytest", *arguments])  # noqa: S606 (our own interpreter)
