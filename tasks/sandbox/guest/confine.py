@@ -25,6 +25,7 @@ def namespaces(config: dict[str, Any], has_proc: bool) -> None:
     kernel.mount("tmpfs", work, "tmpfs", kernel.MS_NOSUID | kernel.MS_NODEV, quota)
     os.mkdir(work + "/w")
     os.mkdir(work + "/tmp")
+    room.link_hidden(work + "/tmp")
     if not has_proc:
         return
     flags = kernel.MS_NOSUID | kernel.MS_NODEV | kernel.MS_NOEXEC

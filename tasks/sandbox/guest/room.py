@@ -38,6 +38,7 @@ _SYSTEM = ("/lib", "/lib64", "/lib32", "/usr/lib", "/usr/lib64", "/usr/local/lib
            "/etc/ld.so.cache", "/etc/localtime")  # fmt: skip
 _PROGRAMS = ("/bin", "/usr/bin", "/usr/local/bin")
 INIT = "/init"
+HIDDEN = "/.tmp"
 
 
 def interpreter_paths() -> list[str]:
@@ -93,7 +94,7 @@ def _unshare_mapped(uid: int, gid: int) -> None:
 
 
 def _bind(fd: int, path: str, root: str) -> None:
-    target = Path(root + path)
+    target = Path(root + _place(path))
     if os.path.isdir(f"/proc/self/fd/{fd}"):
         target.mkdir(parents=True, exist_ok=True)
     else:
@@ -103,17 +104,28 @@ def _bind(fd: int, path: str, root: str) -> None:
     kernel.make_read_only(str(target), device=path.startswith("/dev/"))
 
 
+def link_hidden(tmp: str, root: str = "") -> None:
+    """Makes what the host has below /tmp (an interpreter in a checkout there, say) found below the room's own /tmp."""
+    if os.path.isdir(root + HIDDEN):
+        for name in os.listdir(root + HIDDEN):
+            os.symlink(f"{HIDDEN}/{name}", f"{root}{tmp}/{name}")
+
+
+def _place(path: str) -> str:
+    """Where a host path goes in the room. /tmp is the trial's own, so what lies below it is kept elsewhere."""
+    return HIDDEN + path.removeprefix("/tmp") if path.startswith("/tmp/") else path
+
+
 def _furnish(sources: list[tuple[str, int]], links: list[tuple[str, str]], root: str, work: str) -> None:
     for path, target in links:
-        Path(root + path).parent.mkdir(parents=True, exist_ok=True)
-        os.symlink(target, root + path)
+        place = root + _place(path)
+        Path(place).parent.mkdir(parents=True, exist_ok=True)
+        os.symlink(target, place)
     for path, fd in sources:
         _bind(fd, path, root)
-    for name in ("proc", "dev", "etc", "tmp"):
+    for name in ("proc", "dev", "etc"):
         Path(root, name).mkdir(exist_ok=True)
-    if not os.listdir(root + "/tmp"):
-        os.rmdir(root + "/tmp")
-        os.symlink(work + "/tmp", root + "/tmp")
+    os.symlink(work + "/tmp", root + "/tmp")
     os.symlink(work + "/tmp", root + "/dev/shm")
     for name, target in (("fd", "fd"), ("stdin", "fd/0"), ("stdout", "fd/1"), ("stderr", "fd/2")):
         os.symlink(f"/proc/self/{target}", f"{root}/dev/{name}")
@@ -122,7 +134,9 @@ def _furnish(sources: list[tuple[str, int]], links: list[tuple[str, str]], root:
     program = Path(root + INIT)
     program.write_bytes(kernel.tiny_init())
     program.chmod(0o555)
-    Path(root + work, "w").mkdir(parents=True)
+    for name in ("w", "tmp"):
+        Path(root + work, name).mkdir(parents=True)
+    link_hidden(work + "/tmp", root)
 
 
 def enter(config: dict[str, Any]) -> bool:

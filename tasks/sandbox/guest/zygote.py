@@ -84,6 +84,8 @@ class Zygote:
         if self.full:
             kernel.mount("tmpfs", self.work, "tmpfs", kernel.MS_NOSUID | kernel.MS_NODEV, "size=1m")
             os.mkdir(self.work + "/w")
+            os.mkdir(self.work + "/tmp")
+            room.link_hidden(self.work + "/tmp")
         os.chdir(self.work + "/w")
         rehearse(self.work + "/w")
         if self.full:
