@@ -4,7 +4,7 @@ As root the zygote lives under a user id of its own; as an ordinary user under t
 """
 
 # Plain os calls: little is imported, and /tmp in here is not the host's.
-# ruff: noqa: PTH106, PTH110, PTH112, PTH114, PTH115, PTH208, PTH211, S108
+# ruff: noqa: PTH110, PTH112, PTH114, PTH115, PTH208, PTH211, S108
 
 from __future__ import annotations
 
