@@ -82,6 +82,8 @@ def start_services(settings: Settings, note: Note = lambda _: None, *, orchestra
     """Bring up what `wanted_services` names and export where it is, for Prefect and for child processes."""
     wanted = wanted_services(settings) - (frozenset() if orchestrated else {"prefect"})
     if not wanted:
+        # Telemetry stays off with servers of others too.
+        os.environ.update(Services(settings.data_dir).environment())
         return None
     started = services.up(settings.data_dir, wanted, note, wait=False)
     os.environ.update(started.environment())

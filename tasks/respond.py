@@ -91,9 +91,11 @@ async def respond_shard(keys: list[tuple[str, int]], models: Models) -> dict[str
         if code is None:
             ending = Ending("rejected", "truncated" if answer.truncated else "no_code")
         else:
-            verdict = await run.judge(_job(row, code))
+            job = _job(row, code)
+            verdict = await run.judge(job)
             ending = ending_of(verdict)
-            values |= {"code": code} | verdict_columns(verdict)
+            # What was judged, alias and all: whoever runs the stored code against the test sees the same verdict.
+            values |= {"code": job.solution} | verdict_columns(verdict)
         await asyncio.to_thread(_store, run, row, models, ending, values)
         return ending
 

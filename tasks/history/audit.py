@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from sqlalchemy import Engine, select, text
 
-from tasks.settings import REPOSITORY
 from tasks.store import ArtifactStore
 from tasks.store.schema import Artifact, LlmCall, Release
 
-LAWS = REPOSITORY / "sql" / "audit"
+LAWS = Path(__file__).resolve().parents[2] / "sql" / "audit"
 
 
 @dataclass(frozen=True, slots=True)
