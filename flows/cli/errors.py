@@ -25,8 +25,13 @@ class RowsLeft(Exception):
     """The run went through, but some rows failed for reasons of infrastructure."""
 
 
+class Stopped(Exception):
+    """The user stopped a run."""
+
+
 # Exit statuses by class; an error of no class here is a bug and keeps its traceback.
 STATUSES: tuple[tuple[type[Exception], int], ...] = (
+    (Stopped, 130),
     (RowsLeft, 3),
     (UsageError, 2),
     (ConfigurationError, 2),

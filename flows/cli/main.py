@@ -42,9 +42,6 @@ def main() -> None:
     warnings.filterwarnings("ignore", message="XDG_RUNTIME_DIR is not set")
     try:
         app()
-    except KeyboardInterrupt:
-        print("kodcode: stopped. What was answered is stored; the same command continues.", file=sys.stderr)
-        sys.exit(130)
     except BrokenPipeError:
         sys.exit(0)  # the reader of our output, `head` say, has seen enough
     except Exception as error:

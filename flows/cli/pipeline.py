@@ -17,7 +17,7 @@ from sqlalchemy import text
 
 from flows.cli.context import AsJson, DataDir, console, note, settings_for
 from flows.cli.display import Display, funnel_table
-from flows.cli.errors import RowsLeft, UsageError
+from flows.cli.errors import RowsLeft, Stopped, UsageError
 from tasks.backends import Backends, check_prefect
 from tasks.history import funnel
 from tasks.llm.offline import bank_size
@@ -250,7 +250,10 @@ def _run(flow: Coroutine[Any, Any, Result]) -> Result:
     async def main() -> Result:
         return await flow
 
-    return asyncio.run(main())
+    try:
+        return asyncio.run(main())
+    except KeyboardInterrupt:
+        raise Stopped("stopped. What was answered is stored; the same command continues.") from None
 
 
 def prefect_ui(backends: Backends) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import signal
 from collections.abc import Callable
 
 from sqlalchemy import text
@@ -78,3 +79,14 @@ def test_a_stored_answer_is_not_asked_again_after_kills(workplace: Workplace, re
     lost = server.served() - answers(workplace)
     assert 0 <= lost <= IN_FLIGHT * len(moments)
     workplace.kodcode("audit")
+
+
+def test_a_run_stopped_by_the_keyboard_says_how_to_continue(workplace: Workplace) -> None:
+    process = workplace.start("demo", "--questions-per-subset", "1")
+    wait_until(lambda: answers(workplace) > 0 or process.poll() is not None, "a first answer", seconds=240)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=120)
+    assert process.returncode == 130
+    assert "Traceback" not in said
+    assert "continues" in said
+    assert [row.status for row in workplace.rows("select status from kodcode.runs")] == ["interrupted"]
