@@ -196,7 +196,8 @@ def _pipeline(settings: Settings, names: Sequence[str], flow: str, **parameters:
     os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
     backends = Backends.open(settings, note=note)
     try:
-        _keep_apart(backends, canned=settings.provider == "offline" or parameters.get("canned", False))
+        teacher = parameters.get("teacher", Teacher()).resolved(settings)
+        _keep_apart(backends, canned=parameters.get("canned", teacher.provider == "offline"))
         flows = _flows(backends)
         with Display(console) as display:
             token = progress_display.set(display)
