@@ -43,6 +43,7 @@ class Display:
         self._current: str | None = None
         self._remark_s = remark_s
         self._remarked = time.monotonic()
+        self._last_line = ""
         self._lock = threading.Lock()
 
     def __enter__(self) -> Display:
@@ -82,10 +83,14 @@ class Display:
         self._bars.console.print(Text(printable(message)), soft_wrap=True)
 
     def _remark(self) -> None:
-        stage = self._current
-        if not self._live and stage is not None and self._totals[stage]:
-            self._console.print(f"{self._done[stage]:6} of {self._totals[stage]} {STAGES.get(stage, stage)}")
         self._remarked = time.monotonic()
+        stage = self._current
+        if self._live or stage is None or not self._totals[stage]:
+            return
+        line = f"{self._done[stage]:6} of {self._totals[stage]} {STAGES.get(stage, stage)}"
+        if line != self._last_line:
+            self._console.print(line)
+            self._last_line = line
 
 
 def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Table:
