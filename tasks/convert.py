@@ -9,7 +9,7 @@ from typing import Any
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
-from sqlalchemy import Engine, case, func, literal, select, update
+from sqlalchemy import Engine, case, func, literal, select
 from sqlalchemy.dialects.postgresql import insert
 
 from tasks.label import STYLE_LETTERS
@@ -156,9 +156,4 @@ def _load(engine: Engine, triplet_ids: Sequence[str]) -> list[Conversion]:
 
 
 def _store(run: Run, row: Conversion, ending: Ending, values: dict[str, Any]) -> None:
-    with run.engine.begin() as connection:
-        connection.execute(
-            update(Triplet)
-            .where(Triplet.triplet_id == row.triplet_id, Triplet.status.in_(("pending", "failed")))
-            .values(status=ending.status, reason=ending.reason, run_id=run.run_id, updated_at=func.now(), **values)
-        )
+    run.end_row(Triplet, {"triplet_id": row.triplet_id}, ending, values)

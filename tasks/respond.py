@@ -9,7 +9,7 @@ from typing import Any
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
-from sqlalchemy import Engine, Integer, func, literal, select, true, update
+from sqlalchemy import Engine, Integer, func, literal, select, true
 from sqlalchemy.dialects.postgresql import insert
 
 from tasks import syntax
@@ -136,22 +136,7 @@ def _load(engine: Engine, keys: Sequence[tuple[str, int]]) -> list[Sample]:
 
 
 def _store(run: Run, row: Sample, models: Models, ending: Ending, values: dict[str, Any]) -> None:
-    with run.engine.begin() as connection:
-        connection.execute(
-            update(Response)
-            .where(
-                Response.triplet_id == row.triplet_id,
-                Response.provider == models.provider,
-                Response.model == models.reasoner,
-                Response.attempt == row.attempt,
-                Response.status.in_(("pending", "failed")),
-            )
-            .values(
-                status=ending.status,
-                reason=ending.reason,
-                message=ending.detail,
-                run_id=run.run_id,
-                updated_at=func.now(),
-                **values,
-            )
-        )
+    key = {
+        "triplet_id": row.triplet_id, "provider": models.provider, "model": models.reasoner, "attempt": row.attempt,
+    }  # fmt: skip
+    run.end_row(Response, key, ending, values | {"message": ending.detail})

@@ -23,8 +23,9 @@ from tasks.llm import Gateway, PriceTable, make_provider
 from tasks.options import Models
 from tasks.sandbox import Job, Policy, Sandbox, Verdict
 from tasks.settings import REPOSITORY, Settings
+from tasks.store.schema import Response, Trial, Triplet
 from tasks.store.schema import Run as RunRow
-from tasks.work import Progress, Silent, judged
+from tasks.work import Ending, Progress, Silent, judged
 
 
 def code_version() -> str:
@@ -72,14 +73,24 @@ class Run:
             )
         return self._gateways[models]
 
-    @property
-    def gateways(self) -> tuple[Gateway, ...]:
-        """All that were asked through in this run."""
-        return tuple(self._gateways.values())
-
     def advance(self, stage: str) -> Callable[[], None]:
         """One row of `stage` is done."""
         return functools.partial(self.progress.advance, stage)
+
+    def end_row(
+        self,
+        table: type[Trial | Triplet | Response],
+        key: Mapping[str, Any],
+        ending: Ending,
+        values: Mapping[str, Any],
+    ) -> None:
+        """Store how a row ends, in a transaction of its own; a row that has ended already stays as it is."""
+        columns = {"status": ending.status, "reason": ending.reason, "run_id": self.run_id, "updated_at": func.now()}
+        same_row = [getattr(table, name) == value for name, value in key.items()]
+        with self.engine.begin() as connection:
+            connection.execute(
+                update(table).where(*same_row, table.status.in_(("pending", "failed"))).values(**columns, **values)
+            )
 
     async def judge(self, job: Job) -> Verdict:
         """The sandbox's verdict. Raises InfrastructureFailed where there is none."""

@@ -9,7 +9,7 @@ from typing import Any
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
-from sqlalchemy import ColumnElement, Engine, Integer, func, literal, select, true, update
+from sqlalchemy import ColumnElement, Engine, Integer, func, literal, select, true
 from sqlalchemy.dialects.postgresql import insert
 
 from tasks.options import Models
@@ -131,20 +131,5 @@ def _load(engine: Engine, keys: Sequence[tuple[str, int]]) -> list[Try]:
 
 
 def _store(run: Run, row: Try, ending: Ending, values: dict[str, Any]) -> None:
-    with run.engine.begin() as connection:
-        connection.execute(
-            update(Trial)
-            .where(
-                Trial.question_id == row.question_id,
-                Trial.attempt == row.attempt,
-                Trial.status.in_(("pending", "failed")),
-            )
-            .values(
-                status=ending.status,
-                reason=ending.reason,
-                message=ending.detail,
-                run_id=run.run_id,
-                updated_at=func.now(),
-                **values,
-            )
-        )
+    key = {"question_id": row.question_id, "attempt": row.attempt}
+    run.end_row(Trial, key, ending, values | {"message": ending.detail})

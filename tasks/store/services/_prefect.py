@@ -125,10 +125,6 @@ class Prefect:
             raise ServiceError(f"The Prefect server (pid {process.pid}) does not end. {last_lines(self.log)}")
         self.process = None
 
-    def client_environment(self) -> dict[str, str]:
-        """What a process needs that runs flows against this server."""
-        return {"PREFECT_API_URL": self.api_url, "PREFECT_UI_URL": self.ui_url, "PREFECT_HOME": str(self.home)}
-
     def _environment(self, database_url: str) -> dict[str, str]:
         inherited = {name: os.environ[name] for name in _INHERITED if name in os.environ}
         return inherited | SILENCE | {
