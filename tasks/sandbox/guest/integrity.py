@@ -41,22 +41,37 @@ class Integrity:
         for name, kind in vars(raises).items():
             if inspect.isclass(kind) and kind.__module__ == raises.__name__:
                 spaces[f"pytest.raises ({name})"] = kind
-        self._spaces: list[tuple[str, Mapping[str, Any], list[tuple[str, Any]]]] = [
-            (label, vars(space), _watched(vars(space))) for label, space in spaces.items()
-        ]
+        self._spaces = [_Namespace(label, vars(space)) for label, space in spaces.items()]
 
     def changed(self) -> str:
         """Name of the first thing that is no longer what it was; empty if all is."""
-        for label, space, before in self._spaces:
-            for name, value in before:
-                if space.get(name) is not value:
-                    return f"{label}: {name}"
+        for space in self._spaces:
+            name = space.changed()
+            if name:
+                return f"{space.label}: {name}"
         return ""
 
 
-def _watched(space: Mapping[str, Any]) -> list[tuple[str, Any]]:
-    ignored = {"__doc__", "_", "__annotations__", "__warningregistry__", "_abc_impl"}
-    return [(name, value) for name, value in space.items() if name not in ignored]
+class _Namespace:
+    """Names and the identities of what they stood for. Compared by C functions taken before any judged code ran: this
+    look is made after every test."""
+
+    def __init__(self, label: str, space: Mapping[str, Any]) -> None:
+        ignored = {"__doc__", "_", "__annotations__", "__warningregistry__", "_abc_impl"}
+        self.label = label
+        self._names = [name for name in space if name not in ignored]
+        self._values = [space[name] for name in self._names]  # held, so that no identity is used twice
+        self._get, self._id, self._map, self._list = space.get, id, map, list
+        self._identities = self._look()
+
+    def _look(self) -> list[int]:
+        return self._list(self._map(self._id, self._map(self._get, self._names)))
+
+    def changed(self) -> str:
+        now = self._look()
+        if now == self._identities:
+            return ""
+        return next(name for name, a, b in zip(self._names, now, self._identities, strict=True) if a != b)
 
 
 _PROBES: tuple[Any, ...] = (7919, "kodcode", 3.25, [7919], (7919,), {7919: 7919}, True, False, None)

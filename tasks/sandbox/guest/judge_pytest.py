@@ -9,13 +9,13 @@ with what this module saw for itself when the test function was called.
 
 from __future__ import annotations
 
+import ast
+import builtins
 import dataclasses
-import inspect
 import linecache
 import os
 import sys
 import types
-from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
@@ -27,16 +27,16 @@ from _pytest.assertion import rewrite
 from _pytest.capture import DontReadFromInput
 from _pytest.main import Session
 
-from . import statics
+from . import asserts, statics
 from .coverage_scope import CoverageScope
 from .integrity import Integrity, always_equal
 from .report import Emit
+from .watcher import ID_CHARACTERS, MESSAGE_CHARACTERS, Watcher, nested_code
 
 TEST_FILE = "test_solution.py"
 SOLUTION_FILE = "solution.py"
 _ORIGINAL_REWRITE = rewrite._rewrite_test
-_MESSAGE_CHARACTERS = 2000
-_ID_CHARACTERS = 500
+_PARSER_ERRORS = (SyntaxError, ValueError, RecursionError, MemoryError, pytest.UsageError)
 # Left out: plugins that print, write reports, keep caches or call the garbage collector after each test. None of them
 # changes an outcome.
 _WITHOUT = (
@@ -53,6 +53,7 @@ class PytestJudge:
         self.test_path = f"{folder}/{TEST_FILE}"
         self.solution_path = f"{folder}/{SOLUTION_FILE}"
         self.scope = CoverageScope(self.solution_path)
+        setattr(builtins, asserts.EXPLAIN, asserts.explain)
         self.integrity = Integrity()
         self.watcher = Watcher(self.scope, self.integrity)
         arguments = [
@@ -87,25 +88,23 @@ class PytestJudge:
         if job["star_import"]:
             test = b"from solution import *\n\n" + test
         Path(self.solution_path).write_bytes(solution)
-        Path(self.test_path).write_bytes(test)
-        emit("expected", *_parsed(statics.expected_tests, test))
+        compiled = self._compile(test, emit)
+        # What the tests expect is not for the solution to read. A file that does not compile, pytest shall see itself.
+        Path(self.test_path).write_bytes(b"" if compiled else test)
         doubt = "".join(_parsed(statics.suspicious, solution)) if b"mock" in solution else ""
-        del solution, test
         if job["coverage"]:
             emit("coverable", *_parsed(self.scope.coverable, self.solution_path))
             self.scope.arm()
-        self.watcher.begin(emit)
+        self.watcher.begin(emit, nested_code(compiled) if compiled else set(), solution, test)
+        rewrite._rewrite_test = self._rewriting(compiled)
+        del solution, test, compiled
         sys.stdin = DontReadFromInput()
         try:
             self.session.perform_collect()
-            emit("collected", *[item.nodeid[:_ID_CHARACTERS] for item in self.session.items])
-            items = self.session.items
-            for index, item in enumerate(items):
-                following = items[index + 1] if index + 1 < len(items) else None
-                self.watcher.index = index
-                item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
+            emit("collected", *[item.nodeid[:ID_CHARACTERS] for item in self.session.items])
+            self.watcher.run(self.session.items)
         except (KeyboardInterrupt, SystemExit, pytest.exit.Exception) as stop:
-            emit("stopped", f"{type(stop).__name__}: {stop}"[:_MESSAGE_CHARACTERS])
+            emit("stopped", f"{type(stop).__name__}: {stop}"[:MESSAGE_CHARACTERS])
         self.scope.stop()
         self.watcher.look()
         liar = always_equal(self.solution_path)
@@ -118,12 +117,35 @@ class PytestJudge:
         _flush()
         emit("end")
 
+    def _compile(self, test: bytes, emit: Emit) -> types.CodeType | None:
+        """The test file's code, before any judged code runs; None where it has a fault for pytest to tell."""
+        try:
+            tree = ast.parse(test, self.test_path)
+            expected = statics.expected_tests(tree)
+            compiled = asserts.compile_test(tree, test, self.test_path)
+        except _PARSER_ERRORS:
+            emit("expected")
+            return None
+        emit("expected", *expected)
+        return compiled
+
+    def _rewriting(self, compiled: types.CodeType | None) -> Any:
+        """What pytest's import hook calls to read and compile a test file."""
+        path, scope = self.test_path, self.scope
+
+        def rewrite_then_trace(fn: Path, config: Any) -> tuple[os.stat_result, types.CodeType]:
+            code = compiled if compiled is not None and str(fn) == path else _ORIGINAL_REWRITE(fn, config)[1]
+            scope.start()  # the caller's next step is to execute the module
+            return fn.stat(), code
+
+        return rewrite_then_trace
+
 
 def _parsed(function: Any, argument: Any) -> list[str]:
     """What `function` finds in a source; nothing where the source does not parse (importing it will say so)."""
     try:
         return list(function(argument))
-    except (SyntaxError, ValueError, RecursionError, MemoryError, pytest.UsageError):
+    except _PARSER_ERRORS:
         return []
 
 
@@ -159,144 +181,3 @@ def _flush() -> None:
                 stream.flush()
         except (OSError, ValueError):
             continue
-
-
-def _functions_of(module: types.CodeType) -> list[types.CodeType]:
-    """Code of the functions at a module's top level, in its classes, and nested in either."""
-    found: list[types.CodeType] = []
-    waiting = [module]
-    while waiting:
-        for constant in waiting.pop().co_consts:
-            if isinstance(constant, types.CodeType):
-                found.append(constant)
-                waiting.append(constant)
-    return found
-
-
-class Watcher:
-    """pytest plugin: reports each test, and keeps evidence of its own that the test function was really called."""
-
-    def __init__(self, scope: CoverageScope, integrity: Integrity) -> None:
-        self.scope = scope
-        self.integrity = integrity
-        self.own_code: set[types.CodeType] = set()
-        self.altered = False
-        self.index = 0
-        self.emit: Emit | None = None
-        self.outcome = ""
-        self.message = ""
-        self.duration = 0.0
-        self.seen = ""
-
-    def begin(self, emit: Emit) -> None:
-        self.emit = emit
-
-        def rewrite_then_trace(fn: Path, config: Any) -> tuple[Any, types.CodeType]:
-            result = _ORIGINAL_REWRITE(fn, config)
-            if fn.name == TEST_FILE:
-                self.own_code.update(_functions_of(result[1]))
-                os.truncate(fn, 0)  # what the tests expect is not for the solution to read
-            self.scope.start()  # the caller's next step is to execute the module
-            return result
-
-        rewrite._rewrite_test = rewrite_then_trace
-
-    @pytest.hookimpl(wrapper=True, tryfirst=True)
-    def pytest_make_collect_report(self, collector: Any) -> Generator[None, Any, Any]:
-        try:
-            return (yield)
-        finally:
-            self.scope.stop()
-
-    def pytest_collectreport(self, report: Any) -> None:
-        if report.failed and self.emit is not None:
-            text = str(report.longrepr)[-_MESSAGE_CHARACTERS:]
-            self.emit("uncollectable", report.nodeid[:_ID_CHARACTERS], text)
-
-    @pytest.hookimpl(wrapper=True)
-    def pytest_fixture_setup(self, fixturedef: Any, request: Any) -> Generator[None, Any, Any]:
-        self.scope.start()
-        try:
-            return (yield)
-        finally:
-            self.scope.stop()
-
-    @pytest.hookimpl(wrapper=True)
-    def pytest_runtest_teardown(self, item: Any) -> Generator[None, Any, Any]:
-        self.scope.start()
-        try:
-            return (yield)
-        finally:
-            self.scope.stop()
-
-    def look(self) -> None:
-        """Between tests, when what tests patch for themselves is undone again."""
-        if not self.altered and self.emit is not None:
-            changed = self.integrity.changed()
-            if changed:
-                self.altered = True
-                self.emit("altered", changed)
-
-    def _whose(self, function: Any) -> str:
-        """Whether the function is the file's own code, as compiled before anything judged ran."""
-        code = getattr(getattr(function, "__func__", function), "__code__", None)
-        return "returned" if isinstance(code, types.CodeType) and code in self.own_code else "returned, other code"
-
-    @pytest.hookimpl(tryfirst=True)
-    def pytest_pyfunc_call(self, pyfuncitem: Any) -> object:
-        """Calls the test in pytest's place, so that nothing stands between the call and its witness."""
-        function = pyfuncitem.obj
-        if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
-            return None  # pytest's own implementation fails it
-        arguments = {name: pyfuncitem.funcargs[name] for name in pyfuncitem._fixtureinfo.argnames}
-        whose = self._whose(function)
-        self.seen = "raised"
-        self.scope.start()
-        try:
-            result = function(**arguments)
-        finally:
-            self.scope.stop()
-        if inspect.isawaitable(result) or inspect.isasyncgen(result):
-            pytest.fail("the test returned something to be awaited, which nothing awaits")
-        self.seen = whose
-        return True
-
-    @pytest.hookimpl(wrapper=True, trylast=True)
-    def pytest_runtest_call(self, item: Any) -> Generator[None, Any, Any]:
-        if not isinstance(item, pytest.Function) or not hasattr(item, "_testcase"):
-            return (yield)
-        # unittest's own runner catches what a test raises; it is left on the item.
-        whose = self._whose(item.obj)
-        self.scope.start()
-        try:
-            result = yield
-        finally:
-            self.scope.stop()
-        self.seen = "raised" if getattr(item, "_excinfo", None) else whose
-        return result
-
-    def pytest_runtest_logstart(self, nodeid: str, location: Any) -> None:
-        self.outcome = self.message = self.seen = ""
-        self.duration = 0.0
-        self.look()
-
-    def pytest_runtest_logreport(self, report: Any) -> None:
-        self.duration += report.duration
-        if report.outcome != "passed" and self.outcome not in {"failed", "error"}:
-            if report.outcome == "skipped":
-                self.outcome = "skipped"
-            else:
-                self.outcome = "failed" if report.when == "call" else "error"
-            self.message = _describe(report)
-        elif report.when == "call" and not self.outcome:
-            self.outcome = "passed"
-        if report.when == "teardown" and self.emit is not None:
-            outcome = self.outcome or "error"
-            self.emit("test", str(self.index), outcome, self.seen, f"{self.duration:.6f}", self.message)
-
-
-def _describe(report: Any) -> str:
-    """File, line and message of a failure, or the reason of a skip."""
-    text = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr
-    return str(text)[:_MESSAGE_CHARACTERS]
-

@@ -92,14 +92,11 @@ def _is_test_class(node: ast.ClassDef) -> bool:
     return False
 
 
-def expected_tests(source: bytes) -> list[str]:
+def expected_tests(tree: ast.Module) -> list[str]:
     """The tests that a test file defines for certain, at its top level and in its top-level classes: their names,
-    behind `=` where the function called must be the file's own code, `~` where a decorator may have replaced it.
-
-    Raises what the parser raises (SyntaxError, ValueError, RecursionError, MemoryError).
-    """
+    behind `=` where the function called must be the file's own code, `~` where a decorator may have replaced it."""
     found: dict[str, list[str]] = {}
-    for node in ast.parse(source).body:
+    for node in tree.body:
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             if node.name.startswith("test"):
                 found[node.name] = [] if _is_fixture(node) else [_signed(node)]

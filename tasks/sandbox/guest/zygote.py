@@ -15,7 +15,6 @@ import gc
 import json
 import os
 import select
-import shutil
 import signal
 import socket
 import sys
@@ -63,6 +62,8 @@ class Zygote:
             __import__(name)
         self.judge = self._judge(config["judge"])
         confine.common_limits(config)
+        # Listed here: to look through sys.modules would cost every trial a copy of half its pages.
+        self.own_modules = [name for name in sys.modules if name.startswith(__package__)]
         gc.collect()
         gc.freeze()
         self.mapped = int(Path("/proc/self/statm").read_text().split()[0]) * _PAGE if has_proc else 1 << 30
@@ -171,8 +172,8 @@ class Zygote:
             emit = report.emitter(report.FD, trial.pop("nonce"))
             job = json.loads(text)
             del text
-            for name in [name for name in sys.modules if name.startswith(__package__)]:
-                del sys.modules[name]
+            for name in self.own_modules:
+                sys.modules.pop(name, None)
             os.chdir(self.work + "/w")
             confine.limits(trial["memory_mb"], trial["cpu_s"], self.mapped)
             confine.lock(self.config, self.visible)
@@ -256,6 +257,8 @@ class Zygote:
                     pass
             time.sleep(0.001)
         os.chdir("/")
+        import shutil  # noqa: PLC0415 - more to fork; needed only where the folder is not a mount of the trial's own
+
         for name in ("w", "tmp"):
             shutil.rmtree(f"{self.work}/{name}", ignore_errors=True)
             os.makedirs(f"{self.work}/{name}", exist_ok=True)
