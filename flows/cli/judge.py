@@ -25,6 +25,13 @@ def check(
     timeout: Annotated[float | None, typer.Option(min=0.1, help="Seconds a trial may run.", show_default="30")] = None,
     memory_mb: Annotated[int | None, typer.Option(min=64, help="Memory of a trial.", show_default="4096")] = None,
     coverage: Annotated[bool, typer.Option(help="Measure line coverage of the solution.")] = True,
+    star_import: Annotated[
+        bool, typer.Option(help="Put `from solution import *` in front of the test, as the original pipeline does.")
+    ] = True,
+    confirm: Annotated[
+        bool,
+        typer.Option("--confirm", help="Run what passed again, under another harness, hash seed and order of tests."),
+    ] = False,
     resume: Annotated[
         bool, typer.Option("--resume", help="Keep the results that --out holds, judge the rest.")
     ] = False,
@@ -48,6 +55,8 @@ def check(
         out or sys.stdout,
         policy_of(settings),
         coverage=coverage,
+        star_import=star_import,
+        confirm=confirm,
         resume=resume,
         complain=lambda line, reason: note(f"{pairs}:{line}: {reason}"),
     )

@@ -1,6 +1,7 @@
 """The engine of `kodcode check`: judges the rows of a JSONL file or stream without a database.
 
-A row is `{"id", "solution", "test"}` (pytest) or `{"id", "solution", "stdin": [...], "stdout": [...]}` (a program).
+A row is `{"id", "solution", "test"}` (pytest) or `{"id", "solution", "stdin": [...], "stdout": [...]}` (a program;
+with `"tolerance": 1e-6`, numbers may differ by that much).
 Results are written in input order, one JSON object a line, as soon as all rows before them are judged.
 """
 
@@ -55,7 +56,16 @@ def _texts(row: dict[str, Any], name: str) -> tuple[str, ...]:
     return tuple(value)
 
 
-def parse_row(line: bytes, *, coverage: bool = True, star_import: bool = True) -> Job:
+def _tolerance(row: dict[str, Any]) -> float | None:
+    value = row.get("tolerance")
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1:
+        raise BadRowError("'tolerance' is not a number from 0 to below 1")
+    return float(value)
+
+
+def parse_row(line: bytes, *, coverage: bool = True, star_import: bool = True, confirm: bool = False) -> Job:
     """The job that a line describes. Raises BadRowError."""
     try:
         row = json.loads(line.decode("utf-8"))
@@ -71,13 +81,14 @@ def parse_row(line: bytes, *, coverage: bool = True, star_import: bool = True) -
     solution = _text(row, "solution")
     if "test" in row:
         test = _text(row, "test")
-        return Job(identity, solution, test=test, coverage=coverage, star_import=star_import)
+        return Job(identity, solution, test=test, coverage=coverage, star_import=star_import, confirm=confirm)
     if "stdin" not in row:
         raise BadRowError("neither 'test' nor 'stdin' and 'stdout' are there")
     stdin, stdout = _texts(row, "stdin"), _texts(row, "stdout")
     if len(stdin) != len(stdout):
         raise BadRowError(f"{len(stdin)} entries in 'stdin' but {len(stdout)} in 'stdout'")
-    return Job(identity, solution, judge="stdio", stdin=stdin, stdout=stdout)
+    tolerance = _tolerance(row)
+    return Job(identity, solution, judge="stdio", stdin=stdin, stdout=stdout, tolerance=tolerance, confirm=confirm)
 
 
 def result_row(verdict: Verdict) -> dict[str, Any]:
@@ -129,6 +140,7 @@ def check_rows(
     *,
     coverage: bool = True,
     star_import: bool = True,
+    confirm: bool = False,
     finished: set[str] | None = None,
     complain: Callable[[int, str], None] | None = None,
     progress: Callable[[Verdict], None] | None = None,
@@ -146,7 +158,7 @@ def check_rows(
             if not line.strip():
                 continue
             try:
-                job = parse_row(line, coverage=coverage, star_import=star_import)
+                job = parse_row(line, coverage=coverage, star_import=star_import, confirm=confirm)
                 if job.id in seen:
                     raise BadRowError(f"the id {printable(job.id, 80)!r} is that of line {seen[job.id]} already")
             except BadRowError as error:
@@ -178,6 +190,7 @@ def check(
     *,
     coverage: bool = True,
     star_import: bool = True,
+    confirm: bool = False,
     resume: bool = False,
     complain: Callable[[int, str], None] | None = None,
     progress: Callable[[Verdict], None] | None = None,
@@ -204,6 +217,7 @@ def check(
             policy,
             coverage=coverage,
             star_import=star_import,
+            confirm=confirm,
             finished=finished,
             complain=complain,
             progress=progress,

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 import os
 import queue
 import threading
@@ -176,8 +177,12 @@ class Sandbox:
             slot.close()
 
     def _judge(self, slot: Slot, job: Job) -> Verdict:
+        judge = self._judge_stdio if job.judge == "stdio" else self._judge_pytest
         try:
-            return self._judge_stdio(slot, job) if job.judge == "stdio" else self._judge_pytest(slot, job)
+            verdict = judge(slot, job, False)
+            if not (job.confirm and verdict.passed):
+                return verdict
+            return _confirmed(verdict, judge(slot, dataclasses.replace(job, coverage=False), True))
         except ZygoteError as error:
             return self._verdict(job, VerdictKind.INFRASTRUCTURE, str(error))
 
@@ -196,18 +201,19 @@ class Sandbox:
     def _memory_mb(self, job: Job) -> int:
         return job.memory_mb or self.policy.memory_mb
 
-    def _trial(self, job: Job, content: dict[str, object], stdin: str | None = None) -> Trial:
+    def _trial(self, job: Job, content: dict[str, object], again: bool, stdin: str | None = None) -> Trial:
         timeout_s = job.timeout_s or self.policy.timeout_s
-        return Trial(job.judge, content, timeout_s, self._memory_mb(job), self.policy.output_kb << 10, stdin)
+        return Trial(job.judge, content, timeout_s, self._memory_mb(job), self.policy.output_kb << 10, stdin, again)
 
-    def _judge_pytest(self, slot: Slot, job: Job) -> Verdict:
+    def _judge_pytest(self, slot: Slot, job: Job, again: bool) -> Verdict:
         content: dict[str, object] = {
             "solution": job.solution,
             "test": job.test,
             "star_import": job.star_import,
             "coverage": job.coverage,
+            "again": again,
         }
-        run = self._attempt(slot, self._trial(job, content))
+        run = self._attempt(slot, self._trial(job, content, again))
         conclusion = conclude_pytest(run, self._memory_mb(job))
         return Verdict(
             id=job.id,
@@ -221,7 +227,7 @@ class Sandbox:
             environment=self.environment,
         )
 
-    def _judge_stdio(self, slot: Slot, job: Job) -> Verdict:
+    def _judge_stdio(self, slot: Slot, job: Job, again: bool) -> Verdict:
         if not job.stdin:
             return self._verdict(job, VerdictKind.NO_TESTS, "the job has no case")
         worst, message = VerdictKind.PASSED, ""
@@ -229,9 +235,8 @@ class Sandbox:
         outputs: list[str] = []
         duration, peak = 0.0, 0.0
         for number, stdin in enumerate(job.stdin):
-            run = self._attempt(slot, self._trial(job, {"solution": job.solution}, stdin))
-            expected = None if job.stdout is None else job.stdout[number]
-            kind, said, output = conclude_case(run, expected, self._memory_mb(job))
+            run = self._attempt(slot, self._trial(job, {"solution": job.solution}, again, stdin))
+            kind, said, output = conclude_case(run, job, number, self._memory_mb(job))
             passed = kind is VerdictKind.PASSED
             tests[str(number)] = "passed" if passed else "failed" if kind is VerdictKind.FAILED else "error"
             outputs.append(output[:_OUTPUT_KEPT])
@@ -241,3 +246,19 @@ class Sandbox:
         return Verdict(
             job.id, worst, tests, None, duration, peak, message, tuple(outputs), self.level, self.environment
         )
+
+
+def _confirmed(first: Verdict, second: Verdict) -> Verdict:
+    """A pass that was repeated: itself where the same tests passed again."""
+    if second.kind is VerdictKind.INFRASTRUCTURE:
+        return second
+    if second.passed and second.tests.keys() == first.tests.keys():
+        return first
+    tampered = second.kind is VerdictKind.TAMPERED
+    message = f"passed once, then under another hash seed and in reverse order: {second.kind.value}"
+    return dataclasses.replace(
+        first,
+        kind=VerdictKind.TAMPERED if tampered else VerdictKind.FLAKY,
+        tests={**first.tests, **second.tests},
+        message=f"{message}: {second.message}" if second.message else message,
+    )

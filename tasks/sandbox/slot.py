@@ -23,6 +23,7 @@ _REPORT_BYTES = 8 << 20
 _ERRORS_BYTES = 64 << 10
 _GRACE_S = 30.0  # beyond the hard limit before a silent zygote is given up
 _START_TIMEOUT_S = 120.0
+_OTHER_HASH_SEED = 1913
 
 
 JudgeKind = Literal["pytest", "stdio"]
@@ -42,6 +43,7 @@ class Trial:
     memory_mb: int
     output_bytes: int
     stdin: str | None = None
+    again: bool = False  # in the zygote that confirms: another process, with another hash seed
 
 
 @dataclass(slots=True)
@@ -87,10 +89,10 @@ class Slot:
         self.policy = policy
         self.probe = probe
         self.number = number
-        self._guests: dict[JudgeKind, launch.Guest] = {}
+        self._guests: dict[tuple[JudgeKind, bool], launch.Guest] = {}
         self._folder: str | None = None
 
-    def _config(self, judge: JudgeKind) -> dict[str, Any]:
+    def _config(self, judge: JudgeKind, again: bool) -> dict[str, Any]:
         config = {**base_config(self.policy), "judge": judge}
         config["landlock_abi"] = self.probe.landlock_abi
         if self.probe.level is Level.FULL:
@@ -100,20 +102,20 @@ class Slot:
             self._folder = tempfile.mkdtemp(prefix="kodcode-slot-")
         seccomp = filters(self.policy.allow_processes)["container"] if self.probe.tried["seccomp"] == "ok" else ""
         # Tasks are counted for the user as a whole here, so a limit would hit the user's other processes.
-        work = f"{self._folder}/{judge}"
+        work = f"{self._folder}/{judge}{'-again' if again else ''}"
         return {**config, "level": self.probe.level.value, "work": work, "seccomp": seccomp, "max_tasks": 0}
 
-    def start(self, judge: JudgeKind = "pytest") -> launch.Guest:
+    def start(self, judge: JudgeKind = "pytest", again: bool = False) -> launch.Guest:
         """The running zygote of a judge, started where there is none.
 
         Raises ZygoteError.
         """
-        if judge in self._guests:
-            return self._guests[judge]
-        guest = launch.start(self.probe.python, "zygote")
+        if (judge, again) in self._guests:
+            return self._guests[judge, again]
+        guest = launch.start(self.probe.python, "zygote", _OTHER_HASH_SEED if again else 0)
         try:
             guest.control.settimeout(_START_TIMEOUT_S)
-            guest.control.send(json.dumps(self._config(judge)).encode())
+            guest.control.send(json.dumps(self._config(judge, again)).encode())
             data = guest.control.recv(launch.MESSAGE_BYTES)
             answer = json.loads(data) if data else {}
             if not answer.get("ready"):
@@ -126,7 +128,7 @@ class Slot:
         except ZygoteError:
             guest.end()
             raise
-        self._guests[judge] = guest
+        self._guests[judge, again] = guest
         return guest
 
     def stop(self) -> None:
@@ -145,7 +147,7 @@ class Slot:
 
         Raises ZygoteError; the zygote is gone then, and the next call starts another.
         """
-        guest = self.start(trial.judge)
+        guest = self.start(trial.judge, trial.again)
         nonce = secrets.token_hex(8)
         hard = hard_timeout_s(trial.timeout_s, self.policy.allow_processes)
         order = {

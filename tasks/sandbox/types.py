@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -54,7 +55,13 @@ class Job:
     judge "pytest": `solution` becomes solution.py and `test` test_solution.py; `star_import` puts
     `from solution import *` in front of the test, as the original pipeline does. judge "stdio": `solution` is a
     program, run once a case of `stdin`; its standard output is compared with `stdout`, or, where that is None, only
-    recorded in Verdict.outputs (the verdict is then `passed` if every case ended with exit status 0).
+    recorded in Verdict.outputs (the verdict is then `passed` if every case ended with exit status 0). Trailing white
+    space does not count; with `tolerance`, words that are numbers may differ by that much, absolutely or relatively; a
+    `checker(stdin, expected, printed)` of the caller's decides instead of both.
+
+    `confirm` runs what passed a second time: in another process, with another hash seed, the tests in reverse order
+    and, under pytest, with pytest's own assertion rewriting and runner in place of ours. What does not pass again is
+    `flaky`, or `tampered` where the second harness finds it so.
     """
 
     id: str
@@ -65,6 +72,9 @@ class Job:
     stdout: tuple[str, ...] | None = None
     star_import: bool = True
     coverage: bool = True
+    tolerance: float | None = None
+    checker: Callable[[str, str, str], bool] | None = None
+    confirm: bool = False
     timeout_s: float | None = None
     memory_mb: int | None = None
 

@@ -18,6 +18,7 @@ GOOD = [
     {"id": 7, "solution": "def add(a, b):\n    return a - b\n", "test": TEST},
     {"id": "program", "solution": "print(int(input()) + 1)", "stdin": ["1", "2"], "stdout": ["2", "3"]},
 ]
+LUCKY = "def test_a():\n    SEEN.append(1)\ndef test_b():\n    assert SEEN\n"
 POLICY = Policy(timeout_s=5, jobs=2)
 
 
@@ -93,3 +94,17 @@ def test_coverage_can_be_left_out() -> None:
     out = io.StringIO()
     check(io.BytesIO(lines(GOOD[:1])), out, POLICY, coverage=False)
     assert json.loads(out.getvalue())["coverage"] is None
+
+
+def test_passes_are_confirmed_and_numbers_compared_with_tolerance_where_asked_for() -> None:
+    rows: list[object] = [
+        {"id": "luck", "solution": "SEEN = []\n", "test": LUCKY},
+        {"id": "near", "solution": "print(0.1 + 0.2)", "stdin": [""], "stdout": ["0.3"], "tolerance": 1e-9},
+        {"id": "far", "solution": "print(0.1 + 0.2)", "stdin": [""], "stdout": ["0.3"]},
+        {"id": "bad", "solution": "print(1)", "stdin": [""], "stdout": ["1"], "tolerance": "much"},
+    ]
+    out = io.StringIO()
+    summary = check(io.BytesIO(lines(rows)), out, POLICY, confirm=True)
+    verdicts = {row["id"]: row["verdict"] for row in map(json.loads, out.getvalue().splitlines())}
+    assert verdicts == {"luck": "flaky", "near": "passed", "far": "failed"}
+    assert summary.bad_rows == 1

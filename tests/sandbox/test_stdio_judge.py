@@ -84,3 +84,32 @@ def test_the_traceback_shows_the_programs_own_lines_only(sandbox: Sandbox) -> No
 
 def test_a_job_without_cases_has_no_tests(sandbox: Sandbox) -> None:
     assert judge(sandbox, DOUBLE, (), ()).kind is VerdictKind.NO_TESTS
+
+
+@pytest.mark.parametrize(
+    ("printed", "same"),
+    [
+        ("0.3000001 x\n2", True),
+        ("0.3 x\n2.0", True),
+        ("3e-1 x\n2", True),
+        ("0.31 x\n2", False),
+        ("0.3 y\n2", False),
+        ("0.3 x\n2\n2", False),
+        ("0.3\nx 2", False),
+        ("0.3 x\nnan", False),
+        ("0.3 x\n2_", False),
+    ],
+)
+def test_numbers_may_differ_by_the_tolerance_and_nothing_else_may(sandbox: Sandbox, printed: str, same: bool) -> None:
+    program = f"print({printed!r})"
+    job = Job("p", program, judge="stdio", stdin=("",), stdout=("0.3 x\n2\n",), tolerance=1e-5)
+    assert sandbox.submit(job).result().passed is same
+
+
+def test_a_checker_decides_where_many_answers_are_right(sandbox: Sandbox) -> None:
+    def is_a_divisor(stdin: str, expected: str, printed: str) -> bool:
+        return int(stdin) % int(printed) == 0 and expected == "any"
+
+    for program, kind in (("print(3)", VerdictKind.PASSED), ("print(5)", VerdictKind.FAILED)):
+        job = Job("p", program, judge="stdio", stdin=("12",), stdout=("any",), checker=is_a_divisor)
+        assert sandbox.submit(job).result().kind is kind

@@ -88,7 +88,7 @@ class PytestJudge:
         if job["star_import"]:
             test = b"from solution import *\n\n" + test
         Path(self.solution_path).write_bytes(solution)
-        compiled = self._compile(test, emit)
+        compiled = self._compile(test, job["again"], emit)
         # What the tests expect is not for the solution to read. A file that does not compile, pytest shall see itself.
         Path(self.test_path).write_bytes(b"" if compiled else test)
         doubt = "".join(_parsed(statics.suspicious, solution)) if b"mock" in solution else ""
@@ -96,11 +96,14 @@ class PytestJudge:
             emit("coverable", *_parsed(self.scope.coverable, self.solution_path))
             self.scope.arm()
         self.watcher.begin(emit, nested_code(compiled) if compiled else set(), solution, test)
+        self.watcher.observed |= job["again"]
         rewrite._rewrite_test = self._rewriting(compiled)
         del solution, test, compiled
         sys.stdin = DontReadFromInput()
         try:
             self.session.perform_collect()
+            if job["again"]:
+                self.session.items.reverse()
             emit("collected", *[item.nodeid[:ID_CHARACTERS] for item in self.session.items])
             self.watcher.run(self.session.items)
         except (KeyboardInterrupt, SystemExit, pytest.exit.Exception) as stop:
@@ -117,12 +120,17 @@ class PytestJudge:
         _flush()
         emit("end")
 
-    def _compile(self, test: bytes, emit: Emit) -> types.CodeType | None:
-        """The test file's code, before any judged code runs; None where it has a fault for pytest to tell."""
+    def _compile(self, test: bytes, again: bool, emit: Emit) -> types.CodeType | None:
+        """The test file's code, before any judged code runs; None where it has a fault for pytest to tell. `again`: as
+        pytest itself would compile it."""
         try:
             tree = ast.parse(test, self.test_path)
             expected = statics.expected_tests(tree)
-            compiled = asserts.compile_test(tree, test, self.test_path)
+            if again:
+                rewrite.rewrite_asserts(tree, test, self.test_path, self.config)
+                compiled = compile(tree, self.test_path, "exec", dont_inherit=True)
+            else:
+                compiled = asserts.compile_test(tree, test, self.test_path)
         except _PARSER_ERRORS:
             emit("expected")
             return None

@@ -119,7 +119,7 @@ def rehearse(folder: str) -> None:
             __import__(name)
     judge = PytestJudge(folder)
     with _streams_kept():
-        job = {"solution": _SOLUTION, "test": _TEST, "star_import": False, "coverage": True}
+        job = {"solution": _SOLUTION, "test": _TEST, "star_import": False, "coverage": True, "again": False}
         judge.run(job, lambda *_: None)
         for _ in range(_ROUNDS):
             judge.scope.coverable(judge.solution_path)

@@ -1,0 +1,129 @@
+"""Test execution as a reward for reinforcement learning, in the calling conventions of verl and TRL.
+
+Programs are judged in one shared warm pool that starts with the first call and lives as long as the process; a call
+may come from any thread. `ground_truth` is the test: pytest source, or the cases of a program,
+`{"stdin": [...], "stdout": [...]}`, as a dict or as its JSON or Python literal.
+
+A machine that cannot contain programs, or a sandbox that fails three times, raises SandboxError: a reward of zero
+would teach the model that its program was wrong.
+"""
+
+from __future__ import annotations
+
+import ast
+import atexit
+import dataclasses
+import json
+import re
+import threading
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from .pool import Sandbox
+from .types import Job, Policy, SandboxError, Verdict, VerdictKind
+
+_FENCE = re.compile(r"```(?:python|py|python3)?[ \t]*\n(.*?)```", re.DOTALL | re.IGNORECASE)
+_lock = threading.Lock()
+_pool: Sandbox | None = None
+_policy: Policy | None = None
+
+
+def configure(policy: Policy) -> None:
+    """Limits of the shared pool. Before the first call; afterwards it raises SandboxError."""
+    global _policy  # noqa: PLW0603 - one pool a process is the point
+    with _lock:
+        if _pool is not None:
+            raise SandboxError("The reward's sandbox is already running: call configure before the first reward.")
+        _policy = policy
+
+
+def _shared() -> Sandbox:
+    global _pool  # noqa: PLW0603
+    with _lock:
+        if _pool is None:
+            pool = Sandbox(_policy or Policy(timeout_s=10, memory_mb=1024)).__enter__()
+            atexit.register(pool.close)
+            _pool = pool
+        return _pool
+
+
+def code_of(completion: str) -> str:
+    """The program in a model's answer: the last complete fence after the reasoning; without a fence, all of it."""
+    answer = completion.rpartition("</think>")[2]
+    fences = _FENCE.findall(answer)
+    return fences[-1] if fences else answer
+
+
+def job_of(completion: str, ground_truth: str | Mapping[str, Any], identity: str = "reward") -> Job:
+    """The execution that judges a completion. Raises ValueError where the ground truth is neither kind."""
+    code = code_of(completion)
+    cases: Any = ground_truth
+    if isinstance(ground_truth, str):
+        cases = _literal(ground_truth)
+        if not isinstance(cases, Mapping):
+            return Job(identity, code, test=ground_truth, coverage=False)
+    if not isinstance(cases, Mapping) or not {"stdin", "stdout"} <= cases.keys():
+        raise ValueError("ground_truth is neither pytest source nor a mapping with 'stdin' and 'stdout'")
+    stdin, stdout = tuple(map(str, cases["stdin"])), tuple(map(str, cases["stdout"]))
+    return Job(identity, code, judge="stdio", stdin=stdin, stdout=stdout)
+
+
+def _literal(text: str) -> object:
+    if not text.lstrip().startswith("{"):
+        return text
+    for read in (json.loads, ast.literal_eval):
+        try:
+            return read(text)
+        except (ValueError, SyntaxError, RecursionError, MemoryError):
+            continue
+    return text
+
+
+def _score(verdict: Verdict, partial: bool) -> float:
+    if verdict.kind is VerdictKind.INFRASTRUCTURE:
+        raise SandboxError(f"{verdict.id} could not be judged: {verdict.message}")
+    if verdict.passed:
+        return 1.0
+    if not partial or verdict.kind is not VerdictKind.FAILED or not verdict.tests:
+        return 0.0
+    return sum(outcome == "passed" for outcome in verdict.tests.values()) / len(verdict.tests)
+
+
+def compute_score(
+    solution_str: str,
+    ground_truth: str | Mapping[str, Any],
+    extra_info: Mapping[str, Any] | None = None,
+    *,
+    data_source: str | None = None,
+    partial: bool = False,
+    **_: object,
+) -> float:
+    """verl's custom reward: 1.0 where every test passes, else 0.0, or with `partial` the share of tests that passed.
+
+    `extra_info` may hold `timeout_s` and `memory_mb`. (verl: custom_reward_function, called with data_source,
+    solution_str, ground_truth and extra_info as keywords.)
+    """
+    job = job_of(solution_str, ground_truth, data_source or "reward")
+    limits = {name: extra_info[name] for name in ("timeout_s", "memory_mb") if extra_info and name in extra_info}
+    if limits:
+        job = dataclasses.replace(job, **limits)
+    return _score(_shared().submit(job).result(), partial)
+
+
+def execution_reward(
+    completions: Sequence[str | Sequence[Mapping[str, str]]],
+    ground_truth: Sequence[str | Mapping[str, Any]],
+    **_: object,
+) -> list[float]:
+    """TRL's reward function: a score a completion (text, or a conversation whose last message is the answer), judged
+    side by side. (TRL: reward_funcs, called with completions and the dataset's columns as keywords.)
+
+    Raises ValueError where the two lists differ in length.
+    """
+    if len(completions) != len(ground_truth):
+        raise ValueError(f"{len(completions)} completions but {len(ground_truth)} ground truths")
+    texts = [item if isinstance(item, str) else str(item[-1]["content"]) for item in completions]
+    pool = _shared()
+    pairs = enumerate(zip(texts, ground_truth, strict=True))
+    futures = [pool.submit(job_of(text, truth, f"completion {number}")) for number, (text, truth) in pairs]
+    return [_score(future.result(), False) for future in futures]
