@@ -61,7 +61,8 @@ class Job:
 
     `confirm` runs what passed a second time: in another process, with another hash seed, the tests in reverse order
     and, under pytest, with pytest's own assertion rewriting and runner in place of ours. What does not pass again is
-    `flaky`, or `tampered` where the second harness finds it so.
+    `flaky`; `tampered` where the second harness finds it so or the solution names what reaches for its judges (frames,
+    the garbage collector's lists, ctypes, pytest's insides).
     """
 
     id: str

@@ -55,20 +55,33 @@ def test_a_pass_by_luck_is_flaky(sandbox: Sandbox, name: str) -> None:
     assert "failed" in verdict.tests.values() and "reverse order" in verdict.message
 
 
-def test_a_cheat_of_the_first_harness_alone_does_not_survive(sandbox: Sandbox) -> None:
-    """It answers whatever the frame that asserts it is about to compare with: legible in one harness's byte code."""
-    solution = """
+CHEATS = {
+    # Both answer what the test is about to compare with: nothing in one process can keep that from them.
+    "the constants of the caller": """
         import sys
 
         def add(a, b):
-            frame = sys._getframe(1)
-            if "@left" not in frame.f_code.co_varnames:
-                return 42
-            return a + b
-    """
-    test = "def test_a():\n    assert add(1, 2) == 3\n"
-    assert sandbox.submit(Job("once", textwrap.dedent(solution), test=test)).result().passed
-    assert confirm(sandbox, solution, test).kind in {VerdictKind.FLAKY, VerdictKind.TAMPERED}
+            return max(c for c in sys._getframe(1).f_code.co_consts if isinstance(c, int))
+    """,
+    "the test found through the collector": """
+        import gc
+
+        def add(a, b):
+            return 3 if any(getattr(thing, "__name__", "") == "test_a" for thing in gc.get_objects()) else None
+    """,
+    "a name given as text": """
+        import sys
+
+        def add(a, b):
+            return max(c for c in getattr(sys, "_getframe")(1).f_code.co_consts if isinstance(c, int))
+    """,
+}
+
+
+@pytest.mark.parametrize("name", CHEATS)
+def test_a_program_that_reaches_for_its_judges_is_not_confirmed(sandbox: Sandbox, name: str) -> None:
+    verdict = confirm(sandbox, CHEATS[name], "def test_a():\n    assert add(1, 2) == 3\n")
+    assert verdict.kind is VerdictKind.TAMPERED, verdict
 
 
 def test_programs_are_repeated_too(sandbox: Sandbox) -> None:

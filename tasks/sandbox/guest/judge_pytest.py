@@ -92,6 +92,8 @@ class PytestJudge:
         # What the tests expect is not for the solution to read. A file that does not compile, pytest shall see itself.
         Path(self.test_path).write_bytes(b"" if compiled else test)
         doubt = "".join(_parsed(statics.suspicious, solution)) if b"mock" in solution else ""
+        if job["again"]:
+            doubt = doubt or "".join(_parsed(statics.reaching, solution))
         if job["coverage"]:
             emit("coverable", *_parsed(self.scope.coverable, self.solution_path))
             self.scope.arm()

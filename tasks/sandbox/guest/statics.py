@@ -29,6 +29,37 @@ def _decorator_names(node: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
     return names
 
 
+# What lets a program look at, or reach into, those who judge it. Solutions of the tasks judged here need none of it.
+_REACHING = frozenset({
+    "_getframe", "_current_frames", "currentframe", "f_back", "f_code", "f_locals", "f_globals", "tb_frame",
+    "gi_frame", "co_consts", "co_code", "co_names", "get_objects", "get_referrers", "get_referents", "settrace", "setprofile",
+    "__subclasses__", "ctypes", "_ctypes", "_pytest", "pluggy", "_testcapi", "__closure__", "cell_contents",
+})  # fmt: skip
+
+
+def reaching(source: bytes) -> str:
+    """The first name in a solution, as an identifier or a string, that reaches for its judges; empty if none does.
+
+    A screen, not a proof: a name put together at run time is not seen. Raises what the parser raises.
+    """
+    for node in ast.walk(ast.parse(source)):
+        names: list[str] = []
+        if isinstance(node, ast.Import):
+            names = [part for alias in node.names for part in alias.name.split(".")]
+        elif isinstance(node, ast.ImportFrom):
+            names = [*(node.module or "").split("."), *[alias.name for alias in node.names]]
+        elif isinstance(node, ast.Attribute):
+            names = [node.attr]
+        elif isinstance(node, ast.Name):
+            names = [node.id]
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            names = [node.value]
+        found = _REACHING.intersection(names)
+        if found:
+            return min(found)
+    return ""
+
+
 def suspicious(source: bytes) -> str:
     """What a solution mentions that no honest one needs; empty if nothing. Raises what the parser raises."""
     mock = False
