@@ -32,8 +32,9 @@ def _decorator_names(node: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 # What lets a program look at, or reach into, those who judge it. Solutions of the tasks judged here need none of it.
 _REACHING = frozenset({
     "_getframe", "_current_frames", "currentframe", "f_back", "f_code", "f_locals", "f_globals", "tb_frame",
-    "gi_frame", "co_consts", "co_code", "co_names", "get_objects", "get_referrers", "get_referents", "settrace", "setprofile",
-    "__subclasses__", "ctypes", "_ctypes", "_pytest", "pluggy", "_testcapi", "__closure__", "cell_contents",
+    "gi_frame", "co_consts", "co_code", "co_names", "get_objects", "get_referrers", "get_referents", "settrace",
+    "setprofile", "__subclasses__", "ctypes", "_ctypes", "_pytest", "pluggy", "_testcapi", "__closure__",
+    "cell_contents",
 })  # fmt: skip
 
 
