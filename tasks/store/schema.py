@@ -182,6 +182,83 @@ class LlmCall(Base):
     provider_request_id: Mapped[str | None]
     run_id: Mapped[str | None] = mapped_column(index=True)
     created_at: Mapped[datetime] = mapped_column(server_default=func.now(), index=True)
+    batch_id: Mapped[str | None]  # null: asked online
+
+
+class LlmWorker(Base):
+    """A process that asks models. Its leases hold until `expires_at`, which it keeps moving while it lives."""
+
+    __tablename__ = "llm_workers"
+
+    worker_id: Mapped[str] = mapped_column(primary_key=True)
+    host: Mapped[str]  # host name and process namespace: within one of them a process can be looked up
+    pid: Mapped[int]
+    process_start: Mapped[float]
+    run_id: Mapped[str | None]
+    expires_at: Mapped[datetime]
+
+
+class LlmLease(Base):
+    """A request that is being asked: by a worker for as long as it lives, or by a batch until it is collected."""
+
+    __tablename__ = "llm_leases"
+    __table_args__ = (
+        CheckConstraint("(worker_id is null) <> (batch_id is null)", name="holder"),
+        Index("ix_llm_leases_batch_id", "batch_id", postgresql_where="batch_id is not null"),
+    )
+
+    request_hash: Mapped[str] = mapped_column(primary_key=True)
+    worker_id: Mapped[str | None]
+    batch_id: Mapped[str | None]
+    run_id: Mapped[str | None]
+    stage: Mapped[str]
+    subset: Mapped[str]
+    reserved_usd: Mapped[Decimal]  # the most that the answer can cost
+    leased_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class LlmSpending(Base):
+    """Dollars by scope: `day:2026-11-25` (UTC), `run:ID`, `run:ID/stage:solve`, `run:ID/subset:Leetcode`."""
+
+    __tablename__ = "llm_spending"
+
+    scope: Mapped[str] = mapped_column(primary_key=True)
+    spent_usd: Mapped[Decimal]
+
+
+class LlmLimit(Base):
+    """What the workers know together of one model's rate limits; `state` is `tasks.llm.rate.State`."""
+
+    __tablename__ = "llm_limits"
+
+    endpoint: Mapped[str] = mapped_column(primary_key=True)
+    model: Mapped[str] = mapped_column(primary_key=True)
+    state: Mapped[Json]
+    updated_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class LlmBatch(Base):
+    """A job at a provider's batch API. Its requests are the leases that name it."""
+
+    __tablename__ = "llm_batches"
+    __table_args__ = (
+        CheckConstraint("status in ('submitting', 'running', 'collected', 'lost')", name="status"),
+        Index("ix_llm_batches_open", "status", postgresql_where="status in ('submitting', 'running')"),
+    )
+
+    batch_id: Mapped[str] = mapped_column(primary_key=True)
+    provider: Mapped[str]
+    endpoint: Mapped[str]
+    model: Mapped[str]
+    status: Mapped[str]
+    provider_batch_id: Mapped[str | None]
+    requests: Mapped[int]
+    answered: Mapped[int] = mapped_column(server_default="0")
+    message: Mapped[str | None]
+    run_id: Mapped[str | None]
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    submitted_at: Mapped[datetime | None]
+    finished_at: Mapped[datetime | None]
 
 
 class Question(Base):
