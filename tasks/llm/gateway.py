@@ -255,7 +255,7 @@ class Gateway:
 def _over(cap: Cap, want: Want) -> str:
     where = {"run": "this run", "day": "today (UTC)"}.get(cap.name, cap.name)
     return (
-        f"The budget of ${cap.usd:g} for {where} has no room for another answer, which may cost up to "
+        f"The budget of ${cap.usd} for {where} has no room for another answer, which may cost up to "
         f"${want.highest_usd:.4f}. What was answered is stored: to go on, raise "
         "the budget and run the same command again."
     )

@@ -43,22 +43,22 @@ select * from unnest(%s::text[], %s::text[], %s::text[], %s::text[], %s::text[],
 on conflict (request_hash) do update
 set worker_id = excluded.worker_id, run_id = excluded.run_id, stage = excluded.stage, subset = excluded.subset,
     reserved_usd = excluded.reserved_usd, leased_at = now()
-where l.batch_id is null and (l.worker_id = excluded.worker_id or not {_LIVE})
+where l.worker_id = excluded.worker_id or not {_LIVE}
 returning request_hash
 """  # noqa: S608 (constants)
 
 _RESERVED = f"""
 select run_id, stage, subset, sum(reserved_usd) as usd from kodcode.llm_leases l
-where batch_id is not null or {_LIVE} group by 1, 2, 3
+where {_LIVE} group by 1, 2, 3
 """  # noqa: S608 (constants)
 
 _STORE = """
 insert into kodcode.llm_calls (request_hash, provider, model, stage, subset, attempt, sampling, prompt_key, answer_key,
     reasoning_key, finish_reason, input_tokens, cached_input_tokens, output_tokens, reasoning_tokens, cost_usd,
-    latency_s, retries, provider_request_id, run_id, batch_id)
+    latency_s, retries, provider_request_id, run_id)
 select * from unnest(%s::text[], %s::text[], %s::text[], %s::text[], %s::text[], %s::int[], %s::jsonb[], %s::text[],
     %s::text[], %s::text[], %s::text[], %s::int[], %s::int[], %s::int[], %s::int[], %s::numeric[], %s::float[],
-    %s::int[], %s::text[], %s::text[], %s::text[])
+    %s::int[], %s::text[], %s::text[])
 on conflict do nothing returning request_hash
 """
 
@@ -70,7 +70,7 @@ on conflict (scope) do update set spent_usd = s.spent_usd + excluded.spent_usd
 """
 
 Result = TypeVar("Result")
-# held: another worker or a batch asks it now; waiting: the budget is reserved by calls in flight; over: it is spent.
+# held: another worker asks it now; waiting: the budget is reserved by calls in flight; over: it is spent.
 ClaimKind = Literal["stored", "leased", "held", "waiting", "over"]
 
 log = logging.getLogger(__name__)
@@ -91,19 +91,16 @@ class Want:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """What became of a want. `batch_id` says which batch holds it, `cap` which cap is in the way."""
+    """What became of a want. `cap` says which cap is in the way."""
 
     kind: ClaimKind
     answer: Answer | None = None
-    batch_id: str | None = None
     cap: Cap | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Paid:
-    """A completion on its way into the ledger. `canonical` is the request's canonical form, which is its prompt key's
-    text; a batch that another process built is known by its request hashes alone, and its requests are in the hands of
-    whoever asks for them again."""
+    """A completion on its way into the ledger. `canonical` is the request's canonical form: the prompt key's text."""
 
     request: Request
     request_hash: str
@@ -111,7 +108,6 @@ class Paid:
     completion: Completion
     cost_usd: Decimal
     latency_s: float
-    batch_id: str | None = None
 
 
 class Ledger:
@@ -184,11 +180,7 @@ class Ledger:
             claims |= {request_hash: Claim("stored", answer) for request_hash, answer in late.items()}
         held = [want.request_hash for want in ordered if want.request_hash not in claims]
         if held:
-            rows = connection.exec_driver_sql(
-                "select request_hash, batch_id from kodcode.llm_leases where request_hash = any(%s)", (held,)
-            )
-            batches = {row.request_hash: row.batch_id for row in rows}
-            claims |= {request_hash: Claim("held", batch_id=batches.get(request_hash)) for request_hash in held}
+            claims |= {request_hash: Claim("held") for request_hash in held}
         return claims
 
     def _over_budget(self, connection: Connection, wants: Sequence[Want]) -> dict[str, Claim]:
@@ -267,7 +259,6 @@ class Ledger:
             completion.retries,
             completion.provider_request_id,
             self._run_id,
-            one.batch_id,
         )
 
     def _stored(self, connection: Connection, hashes: Sequence[str]) -> dict[str, Answer]:

@@ -93,8 +93,7 @@ def bury(connection: Connection) -> None:
     )
     connection.exec_driver_sql(
         "delete from kodcode.llm_leases where request_hash in (select request_hash from kodcode.llm_leases l"
-        " where worker_id is not null"
-        " and not exists (select from kodcode.llm_workers w where w.worker_id = l.worker_id)"
+        " where not exists (select from kodcode.llm_workers w where w.worker_id = l.worker_id)"
         " for update skip locked)"
     )
 

@@ -182,7 +182,6 @@ class LlmCall(Base):
     provider_request_id: Mapped[str | None]
     run_id: Mapped[str | None] = mapped_column(index=True)
     created_at: Mapped[datetime] = mapped_column(server_default=func.now(), index=True)
-    batch_id: Mapped[str | None]  # null: asked online
 
 
 class LlmWorker(Base):
@@ -199,17 +198,12 @@ class LlmWorker(Base):
 
 
 class LlmLease(Base):
-    """A request that is being asked: by a worker for as long as it lives, or by a batch until it is collected."""
+    """A request that is being asked, by a worker and for as long as it lives."""
 
     __tablename__ = "llm_leases"
-    __table_args__ = (
-        CheckConstraint("(worker_id is null) <> (batch_id is null)", name="holder"),
-        Index("ix_llm_leases_batch_id", "batch_id", postgresql_where="batch_id is not null"),
-    )
 
     request_hash: Mapped[str] = mapped_column(primary_key=True)
-    worker_id: Mapped[str | None]
-    batch_id: Mapped[str | None]
+    worker_id: Mapped[str]
     run_id: Mapped[str | None]
     stage: Mapped[str]
     subset: Mapped[str]
@@ -235,30 +229,6 @@ class LlmLimit(Base):
     model: Mapped[str] = mapped_column(primary_key=True)
     state: Mapped[Json]
     updated_at: Mapped[datetime] = mapped_column(server_default=func.now())
-
-
-class LlmBatch(Base):
-    """A job at a provider's batch API. Its requests are the leases that name it."""
-
-    __tablename__ = "llm_batches"
-    __table_args__ = (
-        CheckConstraint("status in ('submitting', 'running', 'collected', 'lost')", name="status"),
-        Index("ix_llm_batches_open", "status", postgresql_where="status in ('submitting', 'running')"),
-    )
-
-    batch_id: Mapped[str] = mapped_column(primary_key=True)
-    provider: Mapped[str]
-    endpoint: Mapped[str]
-    model: Mapped[str]
-    status: Mapped[str]
-    provider_batch_id: Mapped[str | None]
-    requests: Mapped[int]
-    answered: Mapped[int] = mapped_column(server_default="0")
-    message: Mapped[str | None]
-    run_id: Mapped[str | None]
-    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
-    submitted_at: Mapped[datetime | None]
-    finished_at: Mapped[datetime | None]
 
 
 class Question(Base):

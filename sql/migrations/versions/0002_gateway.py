@@ -1,4 +1,4 @@
-"""The gateway's leases, spending, shared limits and batches."""
+"""The gateway's leases, spending and shared limits."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -25,45 +25,16 @@ def upgrade() -> None:
         schema="kodcode",
     )
     op.create_table(
-        "llm_batches",
-        sa.Column("batch_id", sa.Text(), nullable=False),
-        sa.Column("provider", sa.Text(), nullable=False),
-        sa.Column("endpoint", sa.Text(), nullable=False),
-        sa.Column("model", sa.Text(), nullable=False),
-        sa.Column("status", sa.Text(), nullable=False),
-        sa.Column("provider_batch_id", sa.Text(), nullable=True),
-        sa.Column("requests", sa.Integer(), nullable=False),
-        sa.Column("answered", sa.Integer(), server_default="0", nullable=False),
-        sa.Column("message", sa.Text(), nullable=True),
-        sa.Column("run_id", sa.Text(), nullable=True),
-        sa.Column("created_at", sa.DateTime(timezone=True), server_default=_NOW, nullable=False),
-        sa.Column("submitted_at", sa.DateTime(timezone=True), nullable=True),
-        sa.Column("finished_at", sa.DateTime(timezone=True), nullable=True),
-        sa.CheckConstraint("status in ('submitting', 'running', 'collected', 'lost')", name=op.f("ck_llm_batches_status")),
-        sa.PrimaryKeyConstraint("batch_id", name=op.f("pk_llm_batches")),
-        schema="kodcode",
-    )
-    op.create_index(
-        "ix_llm_batches_open", "llm_batches", ["status"], schema="kodcode",
-        postgresql_where="status in ('submitting', 'running')",
-    )
-    op.create_table(
         "llm_leases",
         sa.Column("request_hash", sa.Text(), nullable=False),
-        sa.Column("worker_id", sa.Text(), nullable=True),
-        sa.Column("batch_id", sa.Text(), nullable=True),
+        sa.Column("worker_id", sa.Text(), nullable=False),
         sa.Column("run_id", sa.Text(), nullable=True),
         sa.Column("stage", sa.Text(), nullable=False),
         sa.Column("subset", sa.Text(), nullable=False),
         sa.Column("reserved_usd", sa.Numeric(precision=14, scale=8), nullable=False),
         sa.Column("leased_at", sa.DateTime(timezone=True), server_default=_NOW, nullable=False),
-        sa.CheckConstraint("(worker_id is null) <> (batch_id is null)", name=op.f("ck_llm_leases_holder")),
         sa.PrimaryKeyConstraint("request_hash", name=op.f("pk_llm_leases")),
         schema="kodcode",
-    )
-    op.create_index(
-        op.f("ix_llm_leases_batch_id"), "llm_leases", ["batch_id"], schema="kodcode",
-        postgresql_where="batch_id is not null",
     )
     op.create_table(
         "llm_spending",
@@ -87,10 +58,8 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("endpoint", "model", name=op.f("pk_llm_limits")),
         schema="kodcode",
     )
-    op.add_column("llm_calls", sa.Column("batch_id", sa.Text(), nullable=True), schema="kodcode")
 
 
 def downgrade() -> None:
-    op.drop_column("llm_calls", "batch_id", schema="kodcode")
-    for table in ("llm_limits", "llm_spending", "llm_leases", "llm_batches", "llm_workers"):
+    for table in ("llm_limits", "llm_spending", "llm_leases", "llm_workers"):
         op.drop_table(table, schema="kodcode")
