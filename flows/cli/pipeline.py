@@ -95,7 +95,8 @@ def demo(
         console.print(
             "\nWith a real teacher:\n"
             "  OPENAI_API_KEY=... ./kodcode run --subset leetcode --questions 100\n"
-            "  ./kodcode run --subset leetcode --questions 100 --base-url http://localhost:8000/v1 --model MODEL --price 0\n"
+            "  ./kodcode run --subset leetcode --questions 100 --base-url http://localhost:8000/v1 --model MODEL "
+            "--price 0\n"
             "  ANTHROPIC_API_KEY=... ./kodcode run --provider anthropic --model MODEL --subset leetcode\n",
             soft_wrap=True,
         )
