@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from decimal import Decimal
 from typing import Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from tasks.llm import Budget, parse_price
+from tasks.llm.types import Stage
 from tasks.settings import Settings
 from tasks.subsets.registry import SUBSETS, get_subset
 
@@ -56,6 +59,31 @@ class Teacher(BaseModel):
         None, ge=1, le=10_000, title="Requests in flight", json_schema_extra={"position": 5}
     )
 
+    prices: list[str] = Field(
+        [],
+        title="Prices",
+        description="MODEL=INPUT:OUTPUT in dollars per million tokens, where a price is not known; 0 is free.",
+        json_schema_extra={"position": 6},
+    )
+    budget: list[str] = Field(
+        [],
+        title="Budget",
+        description="Dollars for the run, like 100; or by day, stage or subset: day=50, solve=20, Leetcode=5.",
+        json_schema_extra={"position": 7},
+    )
+
+    @field_validator("prices")
+    @classmethod
+    def _are_prices(cls, given: list[str]) -> list[str]:
+        for text in given:
+            parse_price(text)
+        return given
+
+    @field_validator("budget")
+    @classmethod
+    def _are_caps(cls, given: list[str]) -> list[str]:
+        return [_canonical_cap(name, usd) for name, usd in Budget.parse(given).caps]
+
     def resolved(self, settings: Settings) -> Models:
         """The models to ask, every gap filled from `settings`."""
         provider = self.provider or settings.provider
@@ -67,6 +95,8 @@ class Teacher(BaseModel):
             base_model=teacher if provider == "offline" else self.base_model or settings.base_model,
             reasoner=teacher if provider == "offline" else self.reasoner or settings.reasoner or teacher,
             max_concurrency=self.max_concurrency or settings.max_concurrency,
+            prices=tuple(self.prices),
+            budget=tuple(self.budget),
         )
 
 
@@ -81,6 +111,14 @@ class Models(BaseModel):
     base_model: str | None
     reasoner: str
     max_concurrency: int
+    prices: tuple[str, ...] = ()
+    budget: tuple[str, ...] = ()
+
+
+def _canonical_cap(name: str, usd: Decimal) -> str:
+    """A cap with its subset spelled as the database does. Raises UnknownSubset."""
+    known = name in ("run", "day", *get_args(Stage))
+    return f"{name if known else get_subset(name).name}={usd}"
 
 
 def chosen_subsets(names: Sequence[str]) -> list[SubsetName]:

@@ -19,7 +19,7 @@ from sqlalchemy import Engine, func, update
 from sqlalchemy.dialects.postgresql import insert
 
 from tasks.backends import Backends
-from tasks.llm import Gateway, PriceTable, make_provider
+from tasks.llm import Budget, BudgetReached, Gateway, PriceTable, make_provider
 from tasks.options import Models
 from tasks.sandbox import Job, Policy, Sandbox, Verdict
 from tasks.settings import REPOSITORY, Settings
@@ -67,9 +67,15 @@ class Run:
         """The way to these models; raises ProviderMisconfigured where a key is missing."""
         if models not in self._gateways:
             provider = make_provider(models.provider, base_url=models.base_url)
-            prices = PriceTable.load(self.settings.prices)
+            prices = PriceTable.load(self.settings.prices, models.prices)
             self._gateways[models] = Gateway(
-                self.engine, self.backends.artifacts, provider, prices, self.run_id, models.max_concurrency
+                self.engine,
+                self.backends.artifacts,
+                provider,
+                prices,
+                self.run_id,
+                models.max_concurrency,
+                Budget.parse(models.budget),
             )
         return self._gateways[models]
 
@@ -147,6 +153,9 @@ async def recorded_run(flow: str, parameters: Mapping[str, Any], flow_run_id: st
     try:
         yield run
         status = "completed"
+    except BudgetReached as reached:
+        error = str(reached)
+        raise
     except Exception as problem:
         status, error = "failed", f"{type(problem).__name__}: {problem}"
         raise

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
-from tasks.llm.types import ProviderMisconfigured, ProviderRefused, ProviderUnavailable
+from tasks.llm.types import BudgetReached, ProviderMisconfigured, ProviderRefused, ProviderUnavailable
 from tasks.sandbox.types import Job, Verdict, VerdictKind
 
 Row = TypeVar("Row")
@@ -72,8 +72,9 @@ async def drain(
     """Handle the rows, at most `limit` at once, and count the statuses they ended with.
 
     `handle` stores its own accepted and rejected rows; what the provider or the sandbox did to a row is turned into an
-    ending here and stored through `mark`. Raises ProviderMisconfigured at the first one, and ProviderDown when the
-    provider has answered nothing DOWN_AFTER times running; the rows not reached stay pending in both cases.
+    ending here and stored through `mark`. Raises ProviderMisconfigured and BudgetReached at the first one, and
+    ProviderDown when the provider has answered nothing DOWN_AFTER times running; the rows not reached stay pending in
+    each case.
     """
     counts: Counter[str] = Counter()
     queue = iter(rows)
@@ -110,7 +111,7 @@ async def drain(
         async with asyncio.TaskGroup() as group:
             for _ in range(limit):
                 group.create_task(worker())
-    except* (ProviderMisconfigured, ProviderDown) as errors:
+    except* (ProviderMisconfigured, ProviderDown, BudgetReached) as errors:
         raise _first(errors) from None
     return counts
 

@@ -6,7 +6,7 @@ import re
 
 from tasks.formats import FormatError
 from tasks.history import UnknownId
-from tasks.llm import PriceTableError
+from tasks.llm import BudgetError, BudgetReached, PriceTableError
 from tasks.llm.offline import BankError
 from tasks.llm.types import ProviderError
 from tasks.sandbox import SandboxError
@@ -41,6 +41,8 @@ STATUSES: tuple[tuple[type[Exception], int], ...] = (
     (EmbedderError, 1),
     (ScreeningError, 1),
     (PriceTableError, 2),
+    (BudgetError, 2),
+    (BudgetReached, 4),
     (BankError, 1),
     (FormatError, 1),
     (StoreError, 1),

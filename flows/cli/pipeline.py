@@ -95,7 +95,8 @@ def demo(
         console.print(
             "\nWith a real teacher:\n"
             "  OPENAI_API_KEY=... ./kodcode run --subset leetcode --questions 100\n"
-            "  ./kodcode run --subset leetcode --questions 100 --base-url http://localhost:8000/v1 --model MODEL\n"
+            "  ./kodcode run --subset leetcode --questions 100 --base-url http://localhost:8000/v1 --model MODEL "
+            "--price 0\n"
             "  ANTHROPIC_API_KEY=... ./kodcode run --provider anthropic --model MODEL --subset leetcode\n",
             soft_wrap=True,
         )
@@ -122,6 +123,20 @@ def run(
         str | None, typer.Option(help="Writes the reasoning responses.", show_default="the teacher")
     ] = None,
     concurrency: Annotated[int | None, typer.Option(min=1, help="Requests in flight.", show_default="32")] = None,
+    price: Annotated[
+        list[str],
+        typer.Option(
+            help="[MODEL=]INPUT:OUTPUT in dollars per million tokens, for a model whose price is not known; 0 for a "
+            "server of your own; may be repeated."
+        ),
+    ] = [],
+    budget: Annotated[
+        list[str],
+        typer.Option(
+            help="Dollars that this run may spend at most, or day=USD (UTC, all runs), STAGE=USD, SUBSET=USD; may be "
+            "repeated."
+        ),
+    ] = [],
     seeds: Annotated[
         str | None,
         typer.Option(help="JSONL, Parquet or CSV file, s3:// or hf:// address; needs exactly one --subset."),
@@ -136,7 +151,8 @@ def run(
     """Run the pipeline with a real teacher, or continue it: what is stored is not asked and not paid again.
 
     Keys come from OPENAI_API_KEY or ANTHROPIC_API_KEY. Exit status 3 says that some rows failed for reasons of
-    infrastructure and wait for the next run.
+    infrastructure and wait for the next run, 4 that a budget was reached: all answers are kept, and the same command
+    with a higher --budget continues.
     """
     names = chosen_subsets(subset)
     if seeds and len(names) != 1:
@@ -151,6 +167,8 @@ def run(
         base_model=base_model,
         reasoner=reasoning_model,
         max_concurrency=concurrency,
+        prices=price,
+        budget=budget,
     )
     styles: list[Style] = [choice.value for choice in style] or ["complete", "online_judge"]
     if not as_json and not benchmark:

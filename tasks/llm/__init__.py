@@ -1,11 +1,13 @@
 """Language models: providers, the ledger that pays once, prices. What other modules may import is listed here."""
 
+from tasks.llm.budget import Budget, BudgetError
 from tasks.llm.gateway import Gateway, Progress
 from tasks.llm.ledger import LedgerError, stored_answer, stored_answers, stored_request
-from tasks.llm.prices import Price, PriceTable, PriceTableError
+from tasks.llm.prices import Price, PriceTable, PriceTableError, UnknownPrice, parse_price
 from tasks.llm.providers import make_provider
 from tasks.llm.types import (
     Answer,
+    BudgetReached,
     Completion,
     Message,
     Provider,
@@ -20,6 +22,9 @@ from tasks.llm.types import (
 
 __all__ = [
     "Answer",
+    "Budget",
+    "BudgetError",
+    "BudgetReached",
     "Completion",
     "Gateway",
     "LedgerError",
@@ -35,8 +40,10 @@ __all__ = [
     "ProviderUnavailable",
     "Request",
     "Sampling",
+    "UnknownPrice",
     "Usage",
     "make_provider",
+    "parse_price",
     "stored_answer",
     "stored_answers",
     "stored_request",

@@ -6,9 +6,11 @@ import asyncio
 import logging
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import anthropic
+import httpx2
 
 from tasks.llm.types import (
     Completion,
@@ -18,7 +20,18 @@ from tasks.llm.types import (
     Request,
     Usage,
 )
-from tasks.llm.wire import Endpoint, check_base_url, check_key, client_options, encodable, label, mapping, tokens
+from tasks.llm.wire import (
+    Endpoint,
+    check_base_url,
+    check_key,
+    encodable,
+    excerpt,
+    http_client,
+    label,
+    mapping,
+    pause_s,
+    tokens,
+)
 
 KEY_VARIABLE = "ANTHROPIC_API_KEY"
 BASE_URL_VARIABLE = "ANTHROPIC_BASE_URL"
@@ -32,7 +45,7 @@ class AnthropicProvider:
     """Asks the messages endpoint; there is no raw completion, and since API version 2026-10-21 no temperature.
 
     The key comes from ANTHROPIC_API_KEY and nowhere else. `base_url` goes before ANTHROPIC_BASE_URL, which goes before
-    Anthropic's own. `timeout_s` is the longest silence, `deadline_s` the longest a request may take with its retries.
+    Anthropic's own. `timeout_s` is the longest silence, `deadline_s` the longest that one answer may take.
     Raises ProviderMisconfigured where the key is missing or the URL is none.
     """
 
@@ -46,8 +59,6 @@ class AnthropicProvider:
         timeout_s: float = 600.0,
         connect_timeout_s: float = 10.0,
         deadline_s: float = 1800.0,
-        max_retries: int = 4,
-        max_connections: int = 1000,
     ) -> None:
         source, url = "The base URL", base_url
         if url is None:
@@ -55,21 +66,36 @@ class AnthropicProvider:
         key = check_key(os.environ.get(KEY_VARIABLE, ""), KEY_VARIABLE)
         if not key:
             raise ProviderMisconfigured(f"No key for Anthropic: set {KEY_VARIABLE}.")
-        self._endpoint = Endpoint(check_base_url(url, source), KEY_VARIABLE, key)
+        self.endpoint = Endpoint(check_base_url(url, source), KEY_VARIABLE, key)
         self._timeout_s = timeout_s
         self._warned = False
         self._deadline_s = deadline_s
-        self._client = anthropic.AsyncAnthropic(
+        self.client = anthropic.AsyncAnthropic(
             api_key=key,
-            base_url=self._endpoint.url,
-            max_retries=max_retries,
-            http_client=anthropic.DefaultAsyncHttpxClient(
-                **client_options(timeout_s, connect_timeout_s, max_connections)
-            ),
+            base_url=self.endpoint.url,
+            max_retries=0,
+            http_client=http_client(timeout_s, connect_timeout_s),
         )
 
     async def complete(self, request: Request) -> Completion:
-        """Ask once. Raises ProviderUnavailable, ProviderRefused or ProviderMisconfigured."""
+        """Ask once. Raises RateLimited, BadAnswer, ProviderUnavailable, ProviderRefused or ProviderMisconfigured."""
+        body = self.body(request)
+        try:
+            async with asyncio.timeout(self._deadline_s):
+                # The SDK's typed method would build and check a model of every reply at twice the cost.
+                response = await self.client.post("/v1/messages", cast_to=httpx2.Response, body=body)
+        except TimeoutError:
+            raise self.endpoint.timed_out(self._deadline_s) from None
+        except UnicodeEncodeError:
+            raise ProviderRefused("The prompt holds lone surrogates, which no server can be sent.") from None
+        except anthropic.AnthropicError as error:
+            raise self.translate(error, request.model) from None
+        found = self.completion(self.endpoint.json_object(response.content), response.content)
+        request_id = label(response.headers.get("request-id"), "") or found.provider_request_id
+        return replace(found, provider_request_id=request_id, pause_s=pause_s(response.headers))
+
+    def body(self, request: Request) -> dict[str, Any]:
+        """The JSON body of a request. Raises ProviderMisconfigured for a raw prompt."""
         if request.prompt is not None:
             raise ProviderMisconfigured(
                 "Anthropic has no raw completions endpoint, so it cannot continue a prompt. Ask with messages instead."
@@ -77,47 +103,40 @@ class AnthropicProvider:
         if not self._warned and (request.sampling.temperature is not None or request.sampling.top_p is not None):
             self._warned = True
             log.warning("Anthropic's API no longer takes temperature and top_p; left out.")
-        try:
-            async with asyncio.timeout(self._deadline_s):
-                raw = await self._client.messages.with_raw_response.create(**_parameters(request))
-        except TimeoutError:
-            raise self._endpoint.timed_out(self._deadline_s) from None
-        except UnicodeEncodeError:
-            raise ProviderRefused("The prompt holds lone surrogates, which no server can be sent.") from None
-        except anthropic.AnthropicError as error:
-            raise self._translate(error, request) from None
-        response = raw.http_response
-        body = self._endpoint.json_object(response)
-        text, reasoning, finish_reason = self._content(body, response.text)
+        return _parameters(request)
+
+    def completion(self, body: Mapping[str, Any], content: bytes) -> Completion:
+        """What a message says. Raises BadAnswer where it holds no answer."""
+        text, reasoning, finish_reason = self._content(body, content)
         return Completion(
             text=text,
             reasoning=reasoning,
             finish_reason=finish_reason,
             usage=_usage(mapping(body.get("usage"))),
-            provider_request_id=label(response.headers.get("request-id") or body.get("id"), "") or None,
-            retries=raw.retries_taken,
+            provider_request_id=label(body.get("id"), "") or None,
         )
 
     async def close(self) -> None:
-        await self._client.close()
+        await self.client.close()
 
-    def _translate(self, error: anthropic.AnthropicError, request: Request) -> ProviderError:
+    def translate(self, error: anthropic.AnthropicError, model: str) -> ProviderError:
+        """An error of the SDK in this project's kinds."""
         if isinstance(error, anthropic.APIStatusError):
-            return self._endpoint.of_status(error.status_code, error.response.text, request.model)
+            return self.endpoint.of_status(error.status_code, error.response.text, model, error.response.headers)
         if isinstance(error, anthropic.APITimeoutError):
-            return self._endpoint.timed_out(self._timeout_s)
-        return self._endpoint.unreachable(error.__cause__ or error)
+            return self.endpoint.timed_out(self._timeout_s)
+        return self.endpoint.unreachable(error.__cause__ or error)
 
-    def _content(self, body: Mapping[str, Any], raw: str) -> tuple[str, str | None, str]:
+    def _content(self, body: Mapping[str, Any], content: bytes) -> tuple[str, str | None, str]:
         """Text, thinking and finish reason."""
         blocks = body.get("content")
-        finish_reason = self._endpoint.ending(body.get("stop_reason"), raw)
+        finish_reason = self.endpoint.ending(body.get("stop_reason"), excerpt(content))
         if not isinstance(blocks, list) or (not blocks and finish_reason not in ("length", "content_filter")):
-            raise self._endpoint.nonsense("content", raw)
+            raise self.endpoint.nonsense("content", excerpt(content))
         text = [block["text"] for block in map(mapping, blocks) if isinstance(block.get("text"), str)]
         thinking = [block["thinking"] for block in map(mapping, blocks) if isinstance(block.get("thinking"), str)]
         if not text and not thinking and finish_reason not in ("length", "content_filter"):
-            raise self._endpoint.nonsense("text", raw)
+            raise self.endpoint.nonsense("text", excerpt(content))
         return encodable("".join(text)), encodable("".join(thinking)) or None, finish_reason
 
 

@@ -3,28 +3,42 @@
 from __future__ import annotations
 
 import asyncio
-import time
+import random
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from types import TracebackType
 
 from sqlalchemy import Engine
 
+from tasks.llm.budget import Budget, Cap
 from tasks.llm.grouping import Grouped
-from tasks.llm.ledger import Ledger, LedgerError, Paid
+from tasks.llm.ledger import Ledger, LedgerError, Paid, Want
+from tasks.llm.limiter import Limiter
 from tasks.llm.prices import PriceTable
+from tasks.llm.retry import ask_patiently
+from tasks.llm.shared_limit import SharedLimit
 from tasks.llm.types import (
     Answer,
+    BudgetReached,
+    Completion,
     Provider,
     ProviderMisconfigured,
     ProviderRefused,
+    ProviderUnavailable,
+    RateLimited,
     Request,
+    hash_of,
 )
 from tasks.llm.wire import printable
+from tasks.llm.workers import Worker
 from tasks.store import ArtifactStore, ArtifactStoreUnavailable
 
+# How often those look again who wait for another's call, or for money that is reserved for calls in flight.
+_LOOK_AGAIN_S = (0.05, 2.0)
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(slots=True)
 class Progress:
     """What a gateway did so far. An ask ends in `from_ledger`, `joined`, `paid` or `failed`, or is under way."""
 
@@ -35,23 +49,25 @@ class Progress:
     failed: int = 0
     in_flight: int = 0
     retries: int = 0
+    limited: int = 0  # replies of 429
     input_tokens: int = 0
     output_tokens: int = 0
     cost_usd: Decimal = Decimal(0)
-    unpriced: int = 0  # paid answers whose price is not known: cost_usd lacks them
 
 
 @dataclass(slots=True)
 class _Flight:
     task: asyncio.Task[Answer]
     waiting: int = 0
+    given_up: bool = False
 
 
 class Gateway:
     """Asks one provider, on one event loop, through the ledger.
 
-    `max_concurrency` bounds the requests in flight, and so what a killed process may have paid for nothing. Use it as
-    an async context manager, or `close` it.
+    `max_concurrency` bounds the requests in flight, and so what a killed process may have paid for nothing; below it
+    the limits that the provider shows are found and shared with other processes. `budget` caps what is spent. Use it
+    as an async context manager, or `close` it.
     """
 
     def __init__(
@@ -62,16 +78,26 @@ class Gateway:
         prices: PriceTable,
         run_id: str | None = None,
         max_concurrency: int = 32,
+        budget: Budget = Budget(),  # noqa: B008 (frozen)
     ) -> None:
         self.provider = provider
+        self._engine = engine
         self._prices = prices
-        self._slots = asyncio.Semaphore(max_concurrency)
+        self._budget = budget
+        self._max_concurrency = max_concurrency
+        # Twice as many may have a lease as are in flight: some wait for their next try, and others go ahead.
+        self._slots = asyncio.Semaphore(2 * max_concurrency)
         self._misconfigured: ProviderMisconfigured | None = None
         self._flights: dict[str, _Flight] = {}
-        ledger = Ledger(engine, artifacts, run_id)
+        self._worker = Worker(engine, run_id)
+        self._begun: asyncio.Task[None] | None = None
+        ledger = Ledger(engine, artifacts, self._worker.worker_id, run_id, budget)
         outages = (LedgerError, ArtifactStoreUnavailable)
-        self._find = Grouped(ledger.find, "ledger-find", shared=outages)
+        self._claim = Grouped(ledger.claim, "ledger-claim", shared=outages)
         self._store = Grouped(ledger.store, "ledger-store", shared=outages)
+        self._release = Grouped(ledger.release, "ledger-release", shared=outages)
+        self._limiters: dict[str, Limiter] = {}
+        self._sharing = ThreadPoolExecutor(1, thread_name_prefix="llm-limits")
         self._progress = Progress()
 
     @property
@@ -81,53 +107,63 @@ class Gateway:
 
     @property
     def progress(self) -> Progress:
-        return self._progress
+        """A copy of the counts."""
+        return replace(self._progress, in_flight=sum(limiter.in_flight for limiter in self._limiters.values()))
 
     async def ask(self, request: Request) -> Answer:
         """The answer to `request`: the ledger's, or a new one that is in the ledger by the time it is returned.
 
         Raises ProviderUnavailable (try again later), ProviderRefused (this request never), ProviderMisconfigured (no
-        request; from then on every ask fails so, at once), StoreError where the ledger cannot be read or written.
+        request; from then on every ask fails so, at once), BudgetReached (a cap has no room for it), StoreError where
+        the ledger cannot be read or written.
         """
         if request.provider != self.provider.name:
             raise ValueError(f"This gateway asks {self.provider.name!r}; the request is for {request.provider!r}.")
-        self._count(asked=1)
-        request_hash = request.hash
-        flight = self._flights.get(request_hash)
+        self._progress.asked += 1
+        canonical = request.canonical()
+        request_hash = hash_of(canonical)
+        while (flight := self._flights.get(request_hash)) is not None and flight.given_up:
+            await asyncio.wait([flight.task])  # until it has given up its lease too
         joined = flight is not None
         if flight is None:
-            flight = _Flight(asyncio.create_task(self._answer(request, request_hash)))
+            flight = _Flight(asyncio.create_task(self._answer(request, request_hash, canonical)))
             self._flights[request_hash] = flight
+            flight.task.add_done_callback(lambda task: self._landed(request_hash, task))
         flight.waiting += 1
         try:
             # Shielded, for others may wait for the same call.
             answer = await asyncio.shield(flight.task)
         except Exception:
-            self._count(failed=1)
+            self._progress.failed += 1
             raise
         except asyncio.CancelledError:
-            self._count(failed=1)
+            self._progress.failed += 1
             if flight.waiting == 1:
+                flight.given_up = True
                 flight.task.cancel()
             raise
         finally:
             flight.waiting -= 1
-            if (flight.waiting == 0 or flight.task.done()) and self._flights.get(request_hash) is flight:
-                del self._flights[request_hash]
         if joined:
             answer = replace(answer, from_ledger=True)
-            self._count(joined=1)
+            self._progress.joined += 1
+        elif answer.from_ledger:
+            self._progress.from_ledger += 1
         else:
-            self._count(**{"from_ledger" if answer.from_ledger else "paid": 1})
+            self._progress.paid += 1
         if answer.finish_reason == "content_filter":
             # Paid for and stored, so never paid again; but no answer.
             raise ProviderRefused(f"The model refused: {printable(answer.text) or 'its filter left no text.'}")
         return answer
 
     async def close(self) -> None:
-        """Wait for what is being stored, then close the provider. Twice is no harm."""
-        await asyncio.to_thread(self._store.close)
-        await asyncio.to_thread(self._find.close)
+        """Wait for what is being stored, leave the ledger's workers, close the provider. Twice is no harm."""
+        for limiter in self._limiters.values():
+            await limiter.close()
+        for grouped in (self._store, self._claim, self._release):
+            await asyncio.to_thread(grouped.close)
+        await asyncio.to_thread(self._sharing.shutdown)
+        await asyncio.to_thread(self._worker.end)
         await self.provider.close()
 
     async def __aenter__(self) -> Gateway:
@@ -138,45 +174,88 @@ class Gateway:
     ) -> None:
         await self.close()
 
-    async def _answer(self, request: Request, request_hash: str) -> Answer:
-        self._stop_if_misconfigured()
-        stored = await self._find(request_hash)
-        if stored is not None:
-            return stored
-        # The slot is held until the answer is stored: what a crash can lose is bounded by the requests in flight.
-        async with self._slots:
-            self._stop_if_misconfigured()
-            self._count(in_flight=1)
-            try:
-                return await self._pay(request, request_hash)
-            except ProviderMisconfigured as error:
-                self._misconfigured = error
-                raise
-            finally:
-                self._count(in_flight=-1)
+    async def _answer(self, request: Request, request_hash: str, canonical: str) -> Answer:
+        if self._begun is None or (self._begun.done() and self._begun.exception() is not None):
+            self._begun = asyncio.create_task(asyncio.to_thread(self._worker.begin))
+        await asyncio.shield(self._begun)
+        shortest_s, longest_s = _LOOK_AGAIN_S
+        look_again_s = shortest_s
+        try:
+            price = self._prices.price_of(request)
+            want = Want(request, request_hash, price.highest_usd(request) if self._budget else Decimal(0))
+            while True:
+                async with self._slots:
+                    self._stop_if_misconfigured()
+                    claim = await self._claim(want)
+                    if claim.kind == "leased":
+                        return await self._leased(want, canonical)
+                if claim.answer is not None:
+                    return claim.answer
+                if claim.kind == "over" and claim.cap is not None:
+                    raise BudgetReached(_over(claim.cap, want), claim.cap.name)
+                # Another's call decides: an answer that is on its way, or what it leaves of the money reserved for it.
+                await asyncio.sleep(look_again_s * random.uniform(0.7, 1.3))  # noqa: S311 (no secret)
+                look_again_s = min(look_again_s * 1.5, longest_s)
+        except ProviderMisconfigured as error:
+            self._misconfigured = error
+            raise
 
-    async def _pay(self, request: Request, request_hash: str) -> Answer:
-        started = time.perf_counter()
-        completion = await self.provider.complete(request)
-        latency_s = time.perf_counter() - started
-        cost_usd = self._prices.cost_usd(request.provider, request.model, completion.usage)
-        self._count(
-            retries=completion.retries,
-            input_tokens=completion.usage.input_tokens,
-            output_tokens=completion.usage.output_tokens,
-            cost_usd=cost_usd or Decimal(0),
-            unpriced=int(cost_usd is None),
-        )
-        answer = await self._store(Paid(request, request_hash, completion, cost_usd, latency_s))
+    async def _leased(self, want: Want, canonical: str) -> Answer:
+        """Ask what is leased, and store the answer or give up the lease."""
+        handed_over = False
+
+        async def keep(completion: Completion, latency_s: float) -> Answer:
+            nonlocal handed_over
+            handed_over = True
+            return await self._keep(want, canonical, completion, latency_s)
+
+        try:
+            limiter = self._limiter(want.request.model)
+            return await ask_patiently(
+                limiter, self.provider, want.request, keep, self._count_failure, self._stop_if_misconfigured
+            )
+        except ProviderMisconfigured as error:
+            self._misconfigured = error  # before anything is awaited: the next request may have its turn by then
+            raise
+        finally:
+            if not handed_over:
+                await self._release(want.request_hash)
+
+    async def _keep(self, want: Want, canonical: str, completion: Completion, latency_s: float) -> Answer:
+        cost_usd = self._prices.price_of(want.request).cost_usd(completion.usage)
+        self._progress.input_tokens += completion.usage.input_tokens
+        self._progress.output_tokens += completion.usage.output_tokens
+        self._progress.cost_usd += cost_usd
+        answer = await self._store(Paid(want.request, want.request_hash, canonical, completion, cost_usd, latency_s))
         # Another process may have been first, and its answer counts; paid was this one too.
         return replace(answer, from_ledger=False)
+
+    def _limiter(self, model: str) -> Limiter:
+        if model not in self._limiters:
+            endpoint = getattr(self.provider, "endpoint", None)
+            exchange = SharedLimit(self._engine, endpoint.shown, model, self._sharing) if endpoint else None
+            self._limiters[model] = Limiter(self._worker.worker_id, self._max_concurrency, exchange)
+        return self._limiters[model]
+
+    def _landed(self, request_hash: str, task: asyncio.Task[Answer]) -> None:
+        del self._flights[request_hash]
+        if not task.cancelled():
+            task.exception()  # seen: whoever waited has it too
+
+    def _count_failure(self, error: ProviderUnavailable) -> None:
+        self._progress.retries += 1
+        self._progress.limited += isinstance(error, RateLimited)
 
     def _stop_if_misconfigured(self) -> None:
         """Every other request would fail the same way, some of them slowly."""
         if self._misconfigured is not None:
-            raise ProviderMisconfigured(str(self._misconfigured))
+            raise type(self._misconfigured)(str(self._misconfigured))
 
-    def _count(self, **more: int | Decimal) -> None:
-        self._progress = replace(
-            self._progress, **{name: getattr(self._progress, name) + value for name, value in more.items()}
-        )
+
+def _over(cap: Cap, want: Want) -> str:
+    where = {"run": "this run", "day": "today (UTC)"}.get(cap.name, cap.name)
+    return (
+        f"The budget of ${cap.usd} for {where} has no room for another answer, which may cost up to "
+        f"${want.highest_usd:.4f}. What was answered is stored: to go on, raise "
+        "the budget and run the same command again."
+    )

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from typing import Generic, TypeVar
 
 Item = TypeVar("Item")
@@ -28,24 +29,24 @@ class Grouped(Generic[Item, Result]):
         name: str,
         *,
         shared: tuple[type[Exception], ...] = (),
-        largest: int = 100,
+        largest: int = 250,
     ) -> None:
         self._work = work
         self._shared = shared
         self._largest = largest
         self._lock = threading.Lock()
-        self._waiting: deque[tuple[Item, Future[Result]]] = deque()
+        self._waiting: deque[tuple[Item, asyncio.Future[Result]]] = deque()
         self._busy = False
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=name)
 
     async def __call__(self, item: Item) -> Result:
-        future: Future[Result] = Future()
+        future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
         with self._lock:
             self._waiting.append((item, future))
             start, self._busy = not self._busy, True
         if start:
             self._thread.submit(self._run)
-        return await asyncio.wrap_future(future)
+        return await future
 
     def close(self) -> None:
         """Wait for what was handed over. Blocks."""
@@ -58,11 +59,10 @@ class Grouped(Generic[Item, Result]):
                 if not batch:
                     self._busy = False
                     return
-            # An item that nobody waits for any more is worked on all the same; only its future stays cancelled.
-            awaited = [(item, future if future.set_running_or_notify_cancel() else None) for item, future in batch]
-            self._settle(awaited)
+            self._settle(batch)
 
-    def _settle(self, batch: Sequence[tuple[Item, Future[Result] | None]]) -> None:
+    def _settle(self, batch: Sequence[tuple[Item, asyncio.Future[Result]]]) -> None:
+        futures = [future for _, future in batch]
         try:
             results = self._work([item for item, _ in batch])
         except Exception as error:  # noqa: BLE001 - whatever it is, it belongs to those who wait
@@ -70,10 +70,26 @@ class Grouped(Generic[Item, Result]):
                 for single in batch:
                     self._settle([single])
                 return
-            for _, future in batch:
-                if future is not None:
-                    future.set_exception(error)
+            _deliver(futures, [error] * len(futures))
         else:
-            for (_, future), result in zip(batch, results, strict=True):
-                if future is not None:
-                    future.set_result(result)
+            _deliver(futures, results)
+
+
+def _deliver(futures: Sequence[asyncio.Future[Result]], results: Sequence[Result | Exception]) -> None:
+    """Wake those who wait, once for each loop and not once for each of them: a wake-up is a system call."""
+
+    def settle(pairs: Sequence[tuple[asyncio.Future[Result], Result | Exception]]) -> None:
+        for future, result in pairs:
+            if future.done():
+                continue  # cancelled: nobody waits any more
+            if isinstance(result, Exception):
+                future.set_exception(result)
+            else:
+                future.set_result(result)
+
+    by_loop: dict[asyncio.AbstractEventLoop, list[tuple[asyncio.Future[Result], Result | Exception]]] = {}
+    for future, result in zip(futures, results, strict=True):
+        by_loop.setdefault(future.get_loop(), []).append((future, result))
+    for loop, pairs in by_loop.items():
+        with contextlib.suppress(RuntimeError):  # the loop is closed, and nobody waits
+            loop.call_soon_threadsafe(settle, pairs)

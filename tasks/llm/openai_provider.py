@@ -7,12 +7,25 @@ import logging
 import os
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Literal
 
+import httpx2
 import openai
 
 from tasks.llm.types import Completion, ProviderError, ProviderMisconfigured, ProviderRefused, Request, Usage
-from tasks.llm.wire import Endpoint, check_base_url, check_key, client_options, encodable, label, mapping, tokens
+from tasks.llm.wire import (
+    Endpoint,
+    check_base_url,
+    check_key,
+    encodable,
+    excerpt,
+    http_client,
+    label,
+    mapping,
+    pause_s,
+    tokens,
+)
 
 KEY_VARIABLE = "OPENAI_API_KEY"
 BASE_URL_VARIABLE = "OPENAI_BASE_URL"
@@ -33,9 +46,9 @@ class OpenAIProvider:
     """Asks the chat endpoint, or for a request with a raw prompt the completions endpoint.
 
     The key comes from OPENAI_API_KEY and nowhere else; with a base URL it may be missing. `base_url` goes before
-    OPENAI_BASE_URL, which goes before OpenAI's own. `timeout_s` is the longest silence, `deadline_s` the longest a
-    request may take with its retries. `token_parameter` says how the server calls the token limit where its model's
-    name does not. Raises ProviderMisconfigured where the key is missing or the URL is none.
+    OPENAI_BASE_URL, which goes before OpenAI's own. `timeout_s` is the longest silence, `deadline_s` the longest that
+    one answer may take. `token_parameter` says how the server calls the token limit where its model's name does not.
+    Raises ProviderMisconfigured where the key is missing or the URL is none.
     """
 
     name = "openai"
@@ -48,8 +61,6 @@ class OpenAIProvider:
         timeout_s: float = 600.0,
         connect_timeout_s: float = 10.0,
         deadline_s: float = 1800.0,
-        max_retries: int = 4,
-        max_connections: int = 1000,
         token_parameter: TokenParameter | None = None,
     ) -> None:
         source, url = "The base URL", base_url
@@ -60,55 +71,55 @@ class OpenAIProvider:
             raise ProviderMisconfigured(
                 f"No key for OpenAI: set {KEY_VARIABLE}, or name a server that needs none with --base-url."
             )
-        self._endpoint = Endpoint(check_base_url(url or DEFAULT_BASE_URL, source), KEY_VARIABLE, key)
+        self.endpoint = Endpoint(check_base_url(url or DEFAULT_BASE_URL, source), KEY_VARIABLE, key)
         self._timeout_s = timeout_s
         self._deadline_s = deadline_s
         self._token_parameter = token_parameter
         self._warned: set[str] = set()
-        self._client = openai.AsyncOpenAI(
+        self.client = openai.AsyncOpenAI(
             api_key=key or NO_KEY,
-            base_url=self._endpoint.url,
-            max_retries=max_retries,
-            http_client=openai.DefaultAsyncHttpxClient(
-                **client_options(timeout_s, connect_timeout_s, max_connections)
-            ),
+            base_url=self.endpoint.url,
+            max_retries=0,
+            http_client=http_client(timeout_s, connect_timeout_s),
         )
 
     async def complete(self, request: Request) -> Completion:
-        """Ask once. Raises ProviderUnavailable, ProviderRefused or ProviderMisconfigured."""
-        parameters = self._parameters(request)
+        """Ask once. Raises RateLimited, BadAnswer, ProviderUnavailable, ProviderRefused or ProviderMisconfigured."""
+        path, body = self.call(request)
         try:
             async with asyncio.timeout(self._deadline_s):
-                if request.prompt is None:
-                    raw = await self._client.chat.completions.with_raw_response.create(
-                        model=request.model,
-                        messages=_messages(request),
-                        **parameters,
-                    )
-                else:
-                    raw = await self._client.completions.with_raw_response.create(
-                        model=request.model, prompt=request.prompt, **parameters
-                    )
+                # The SDK's typed method would build and check a model of every reply at twice the cost.
+                response = await self.client.post(path, cast_to=httpx2.Response, body=body)
         except TimeoutError:
-            raise self._endpoint.timed_out(self._deadline_s) from None
+            raise self.endpoint.timed_out(self._deadline_s) from None
         except UnicodeEncodeError:
             raise ProviderRefused("The prompt holds lone surrogates, which no server can be sent.") from None
         except openai.OpenAIError as error:
-            raise self._translate(error, request) from None
-        response = raw.http_response
-        body = self._endpoint.json_object(response)
-        text, reasoning, finish_reason = self._content(body, response.text)
+            raise self.translate(error, request.model, raw=request.prompt is not None) from None
+        found = self.completion(self.endpoint.json_object(response.content), response.content)
+        request_id = label(response.headers.get("x-request-id"), "") or found.provider_request_id
+        return replace(found, provider_request_id=request_id, pause_s=pause_s(response.headers))
+
+    def call(self, request: Request) -> tuple[str, dict[str, Any]]:
+        """The path below /v1 and the JSON body of a request."""
+        if request.prompt is not None:
+            return "/completions", {"model": request.model, "prompt": request.prompt, **self._parameters(request)}
+        messages = [{"role": message.role, "content": message.content} for message in request.messages]
+        return "/chat/completions", {"model": request.model, "messages": messages, **self._parameters(request)}
+
+    def completion(self, body: Mapping[str, Any], content: bytes) -> Completion:
+        """What a successful reply says. Raises BadAnswer where it holds no answer."""
+        text, reasoning, finish_reason = self._content(body, content)
         return Completion(
             text=text,
             reasoning=reasoning,
             finish_reason=finish_reason,
             usage=_usage(mapping(body.get("usage"))),
-            provider_request_id=label(response.headers.get("x-request-id") or body.get("id"), "") or None,
-            retries=raw.retries_taken,
+            provider_request_id=label(body.get("id"), "") or None,
         )
 
     async def close(self) -> None:
-        await self._client.close()
+        await self.client.close()
 
     def _parameters(self, request: Request) -> dict[str, Any]:
         sampling = request.sampling
@@ -133,28 +144,30 @@ class OpenAIProvider:
             parameters[chosen or by_name] = sampling.max_tokens
         return parameters
 
-    def _translate(self, error: openai.OpenAIError, request: Request) -> ProviderError:
+    def translate(self, error: openai.OpenAIError, model: str, *, raw: bool = False) -> ProviderError:
+        """An error of the SDK in this project's kinds; `raw` says that the completions endpoint was asked."""
         if isinstance(error, openai.APIStatusError):
-            failure = self._endpoint.of_status(error.status_code, error.response.text, request.model)
-            if request.prompt is not None and isinstance(failure, ProviderMisconfigured) and error.status_code != 401:
+            reply = error.response
+            failure = self.endpoint.of_status(error.status_code, reply.text, model, reply.headers)
+            if raw and isinstance(failure, ProviderMisconfigured) and error.status_code != 401:
                 return ProviderMisconfigured(
                     f"{failure} This request went to the raw completions endpoint, which most chat models do not have."
                 )
             return failure
         if isinstance(error, openai.APITimeoutError):
-            return self._endpoint.timed_out(self._timeout_s)
-        return self._endpoint.unreachable(error.__cause__ or error)
+            return self.endpoint.timed_out(self._timeout_s)
+        return self.endpoint.unreachable(error.__cause__ or error)
 
-    def _content(self, body: Mapping[str, Any], raw: str) -> tuple[str, str | None, str]:
+    def _content(self, body: Mapping[str, Any], content: bytes) -> tuple[str, str | None, str]:
         """Text, reasoning and finish reason of the first choice."""
         choices = body.get("choices")
         if not isinstance(choices, list) or not choices:
-            raise self._endpoint.nonsense("a choice", raw)
+            raise self.endpoint.nonsense("a choice", excerpt(content))
         choice = mapping(choices[0])
-        finish_reason = self._endpoint.ending(choice.get("finish_reason"), raw)
+        finish_reason = self.endpoint.ending(choice.get("finish_reason"), excerpt(content))
         if "text" in choice:
             if not isinstance(choice["text"], str):
-                raise self._endpoint.nonsense("text", raw)
+                raise self.endpoint.nonsense("text", excerpt(content))
             return encodable(choice["text"]), None, finish_reason
         message = mapping(choice.get("message"))
         reasoning = _text(message.get("reasoning_content")) or _text(message.get("reasoning"))
@@ -165,13 +178,23 @@ class OpenAIProvider:
         if text is None:
             # A model may spend its whole allowance on thinking; that was paid for and is an answer, cut short.
             if reasoning is None and finish_reason not in ("length", "content_filter"):
-                raise self._endpoint.nonsense("content", raw)
+                raise self.endpoint.nonsense("content", excerpt(content))
             text = ""
+        if not reasoning:
+            reasoning, text = _thinking(text, finish_reason)
         return text, reasoning or None, finish_reason
 
 
-def _messages(request: Request) -> Any:
-    return [{"role": message.role, "content": message.content} for message in request.messages]
+def _thinking(text: str, finish_reason: str) -> tuple[str | None, str]:
+    """Reasoning and answer where a server sends both in one text, as `<think>...</think>`."""
+    opened = text.lstrip()
+    if not opened.startswith("<think>"):
+        return None, text
+    reasoning, closed, answer = opened.removeprefix("<think>").partition("</think>")
+    if closed:
+        return reasoning.strip(), answer.lstrip()
+    # Cut while it thought: there is no answer. Ended otherwise, the tag was part of the answer.
+    return (reasoning.strip(), "") if finish_reason == "length" else (None, text)
 
 
 def _text(content: object) -> str | None:

@@ -26,6 +26,16 @@ class Sampling:
     top_p: float | None = None
     stop: tuple[str, ...] = ()
 
+    def given(self) -> dict[str, Any]:
+        """What is not left to the provider."""
+        values = {
+            "max_tokens": self.max_tokens,
+            "temperature": self.temperature,
+            "top_p": self.top_p,
+            "stop": list(self.stop),
+        }
+        return {name: value for name, value in values.items() if value not in (None, [])}
+
 
 @dataclass(frozen=True, slots=True)
 class Request:
@@ -51,30 +61,28 @@ class Request:
 
     def identity(self) -> dict[str, Any]:
         """All that shapes the answer, as canonical JSON-able data."""
-        sampling = {
-            name: value
-            for name, value in (
-                ("max_tokens", self.sampling.max_tokens),
-                ("temperature", self.sampling.temperature),
-                ("top_p", self.sampling.top_p),
-                ("stop", list(self.sampling.stop)),
-            )
-            if value not in (None, [])
-        }
         return {
             "provider": self.provider,
             "model": self.model,
             "messages": [[m.role, m.content] for m in self.messages],
             "prompt": self.prompt,
-            "sampling": sampling,
+            "sampling": self.sampling.given(),
             "attempt": self.attempt,
         }
+
+    def canonical(self) -> str:
+        """The identity as canonical JSON: what the ledger keeps of a request, and what its hash is made of."""
+        return json.dumps(self.identity(), sort_keys=True, ensure_ascii=False, separators=(",", ":"))
 
     @property
     def hash(self) -> str:
         """SHA-256 of the identity: a request whose hash is in the ledger is never paid again."""
-        canonical = json.dumps(self.identity(), sort_keys=True, ensure_ascii=False, separators=(",", ":"))
-        return hashlib.sha256(canonical.encode("utf-8", "surrogatepass")).hexdigest()
+        return hash_of(self.canonical())
+
+
+def hash_of(canonical: str) -> str:
+    """The request hash of a canonical form."""
+    return hashlib.sha256(canonical.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +97,7 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """What a provider returned for one request."""
+    """What a provider returned for one request. `pause_s`: how long its headers ask to wait before the next one."""
 
     text: str
     reasoning: str | None = None
@@ -97,6 +105,7 @@ class Completion:
     usage: Usage = field(default_factory=Usage)
     provider_request_id: str | None = None
     retries: int = 0
+    pause_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,9 +133,9 @@ class Provider(Protocol):
     has_completions: bool
 
     async def complete(self, request: Request) -> Completion:
-        """Ask once, with the provider's own short retries.
+        """Ask once; what is worth another try is the gateway's to decide.
 
-        Raises ProviderUnavailable, ProviderRefused or ProviderMisconfigured.
+        Raises RateLimited, BadAnswer, ProviderUnavailable, ProviderRefused or ProviderMisconfigured.
         """
 
     async def close(self) -> None: ...
@@ -137,7 +146,19 @@ class ProviderError(Exception):
 
 
 class ProviderUnavailable(ProviderError):
-    """Unreachable, overloaded or talking nonsense: the row stays retryable."""
+    """Unreachable, overloaded or broken: the row stays retryable. `retry_after_s` is what the server asked to wait."""
+
+    def __init__(self, message: str, retry_after_s: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+class RateLimited(ProviderUnavailable):
+    """More was asked than the provider allows now (429): nothing is wrong, the request waits for its turn."""
+
+
+class BadAnswer(ProviderUnavailable):
+    """A reply that holds no answer (no JSON, no choice). It may have been paid for, so it is not repeated often."""
 
 
 class ProviderRefused(ProviderError):
@@ -145,4 +166,16 @@ class ProviderRefused(ProviderError):
 
 
 class ProviderMisconfigured(ProviderError):
-    """Wrong key, unknown model, no credit: every request would fail, so the run stops at once."""
+    """Wrong key, unknown model, no credit, unknown price: every request would fail, so the run stops at once."""
+
+
+class NotRecorded(ProviderMisconfigured):
+    """A replay came to a request that the ledger has no answer to."""
+
+
+class BudgetReached(Exception):
+    """A cap on spending is reached: nothing more is asked, what was answered is stored. `cap` names it."""
+
+    def __init__(self, message: str, cap: str) -> None:
+        super().__init__(message)
+        self.cap = cap

@@ -1,4 +1,4 @@
-"""What the HTTP providers share: the connection pool, which replies are worth a retry, and failures in plain words."""
+"""What the HTTP providers share: the client's options, what headers ask for, and failures in plain words."""
 
 from __future__ import annotations
 
@@ -14,9 +14,18 @@ from urllib.parse import urlsplit
 
 import httpx2
 
-from tasks.llm.types import ProviderError, ProviderMisconfigured, ProviderRefused, ProviderUnavailable
+from tasks.llm.transport import PooledTransport
+from tasks.llm.types import (
+    BadAnswer,
+    ProviderError,
+    ProviderMisconfigured,
+    ProviderRefused,
+    ProviderUnavailable,
+    RateLimited,
+)
 
-MAX_RETRY_AFTER_S = 120.0
+# A window that ran out is looked at again after so long: some servers name the time until all of it is back.
+MAX_WINDOW_PAUSE_S = 1.0
 EXCERPT_LENGTH = 200
 # Larger than any context window: a server that counts more is wrong, and the ledger's columns have an end.
 MAX_TOKENS = 100_000_000
@@ -100,32 +109,47 @@ def retry_after_s(headers: httpx2.Headers) -> float | None:
     return None
 
 
-async def _spare_hopeless_retries(response: httpx2.Response) -> None:
-    """Tell the SDK, in the header that both SDKs obey, not to retry what cannot get better soon.
+def pause_s(headers: httpx2.Headers) -> float:
+    """Seconds to wait before the next request because the reply's rate headers say that nothing is left, else 0.
 
-    Both would retry an exhausted account, and one of them would sleep for as long as any server says.
+    OpenAI's `x-ratelimit-remaining-requests` with a duration ("1s", "6m0s", "20ms") in `x-ratelimit-reset-requests`;
+    Anthropic's `anthropic-ratelimit-requests-remaining` with a time (RFC 3339); both also for tokens.
     """
-    if response.status_code < 400:
-        return
-    delay = retry_after_s(response.headers)
-    hopeless = delay is not None and not delay <= MAX_RETRY_AFTER_S
-    if not hopeless and response.status_code == 429:
-        await response.aread()
-        hopeless = _NO_CREDIT.search(response.text) is not None
-    if hopeless:
-        response.headers["x-should-retry"] = "false"
+    longest = 0.0
+    for left, reset in _RATE_HEADERS:
+        if headers.get(left, "").strip() == "0":
+            longest = max(longest, min(_until_s(headers.get(reset, "")), MAX_WINDOW_PAUSE_S))
+    return longest
 
 
-def client_options(timeout_s: float, connect_timeout_s: float, connections: int) -> dict[str, Any]:
-    """Keyword arguments for the SDK's own http client class."""
-    return {
-        # Waiting for a free connection is queueing, not a fault: the gateway bounds what is in flight.
-        "timeout": httpx2.Timeout(timeout_s, connect=connect_timeout_s, pool=None),
+_RATE_HEADERS = (
+    ("x-ratelimit-remaining-requests", "x-ratelimit-reset-requests"),
+    ("x-ratelimit-remaining-tokens", "x-ratelimit-reset-tokens"),
+    ("anthropic-ratelimit-requests-remaining", "anthropic-ratelimit-requests-reset"),
+    ("anthropic-ratelimit-tokens-remaining", "anthropic-ratelimit-tokens-reset"),
+)
+_DURATION = re.compile(r"(?:\d+(?:\.\d+)?(?:ms|s|m|h|$))+")
+_PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|)")
+_UNITS_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "": 1.0}
+
+
+def _until_s(text: str) -> float:
+    try:
+        when = datetime.fromisoformat(text)
+    except ValueError:
+        parts = _PART.findall(text) if _DURATION.fullmatch(text) else []
+        return sum(float(number) * _UNITS_S[unit] for number, unit in parts)
+    return max(0.0, (when.replace(tzinfo=when.tzinfo or UTC) - datetime.now(UTC)).total_seconds())
+
+
+def http_client(timeout_s: float, connect_timeout_s: float) -> httpx2.AsyncClient:
+    """The client that an SDK is given: both stand on the same kind of connection pool."""
+    return httpx2.AsyncClient(
+        transport=PooledTransport(),
+        timeout=httpx2.Timeout(timeout_s, connect=connect_timeout_s),
         # An API does not move from one request to the next, and the key must not travel to where a redirect points.
-        "follow_redirects": False,
-        "limits": httpx2.Limits(max_connections=connections, max_keepalive_connections=connections),
-        "event_hooks": {"response": [_spare_hopeless_retries]},
-    }
+        follow_redirects=False,
+    )
 
 
 def check_base_url(url: str, source: str) -> str:
@@ -163,7 +187,7 @@ class Endpoint:
             text = text.replace(self.secret, "[key]")
         return _KEY_LIKE.sub("[key]", printable(encodable(text)))
 
-    def of_status(self, status: int, body: str, model: str) -> ProviderError:
+    def of_status(self, status: int, body: str, model: str, headers: httpx2.Headers) -> ProviderError:
         """The error that an HTTP error status means."""
         words, code = _message(body)
         diagnosis = f"{code} {words[:300]}"  # not more: some servers quote the prompt, which may speak of anything
@@ -184,11 +208,14 @@ class Endpoint:
         elif status in (400, 403, 413, 422):
             kind, what, advice = ProviderRefused, f"{self.shown} refused the request", ""
         elif status == 429:
-            kind, what, advice = ProviderUnavailable, f"{self.shown} still limits the rate after all retries", ""
+            kind, what, advice = RateLimited, f"{self.shown} limits the rate", ""
         else:
             kind, what, advice = ProviderUnavailable, f"{self.shown} failed", ""
         said = f"It said: {self.clean(words) or 'nothing'}"
-        return kind(f"{what} (status {status}). {said} {advice}".rstrip())
+        message = f"{what} (status {status}). {said} {advice}".rstrip()
+        if issubclass(kind, ProviderUnavailable):
+            return kind(message, retry_after_s(headers))
+        return kind(message)
 
     def timed_out(self, limit_s: float) -> ProviderUnavailable:
         return ProviderUnavailable(f"{self.shown} gave no whole answer within {limit_s:g} seconds.")
@@ -201,8 +228,8 @@ class Endpoint:
             "Is the server running, and the base URL right?"
         )
 
-    def nonsense(self, what: str, body: str) -> ProviderUnavailable:
-        return ProviderUnavailable(f"{self.shown} answered without {what}: {self.clean(body) or '(empty)'}")
+    def nonsense(self, what: str, body: str) -> BadAnswer:
+        return BadAnswer(f"{self.shown} answered without {what}: {self.clean(body) or '(empty)'}")
 
     def ending(self, reason: object, body: str) -> str:
         """The finish reason in this project's words; raises ProviderUnavailable where the server broke off."""
@@ -211,17 +238,22 @@ class Endpoint:
             raise self.nonsense(f"an end ({found})", body)
         return _ENDINGS.get(found, found)
 
-    def json_object(self, response: httpx2.Response) -> Mapping[str, Any]:
-        """The body of a successful reply as a JSON object; raises ProviderUnavailable where it is none."""
+    def json_object(self, content: bytes) -> Mapping[str, Any]:
+        """The body of a successful reply as a JSON object; raises BadAnswer where it is none."""
         try:
-            body = json.loads(response.content)
+            body = json.loads(content)
         except (ValueError, RecursionError):
-            raise self.nonsense("JSON", response.text) from None
+            raise self.nonsense("JSON", excerpt(content)) from None
         if not isinstance(body, dict):
-            raise self.nonsense("a JSON object", response.text)
+            raise self.nonsense("a JSON object", excerpt(content))
         if body.get("error"):
-            raise self.nonsense("an answer", _message(response.text)[0])
+            raise self.nonsense("an answer", _message(excerpt(content, 20_000))[0])
         return body
+
+
+def excerpt(content: bytes, limit: int = EXCERPT_LENGTH * 8) -> str:
+    """The beginning of a body, for a message."""
+    return content[:limit].decode("utf-8", "replace")
 
 
 def _message(body: str) -> tuple[str, str]:

@@ -184,6 +184,53 @@ class LlmCall(Base):
     created_at: Mapped[datetime] = mapped_column(server_default=func.now(), index=True)
 
 
+class LlmWorker(Base):
+    """A process that asks models. Its leases hold until `expires_at`, which it keeps moving while it lives."""
+
+    __tablename__ = "llm_workers"
+
+    worker_id: Mapped[str] = mapped_column(primary_key=True)
+    host: Mapped[str]  # host name and process namespace: within one of them a process can be looked up
+    pid: Mapped[int]
+    process_start: Mapped[float]
+    run_id: Mapped[str | None]
+    expires_at: Mapped[datetime]
+
+
+class LlmLease(Base):
+    """A request that is being asked, by a worker and for as long as it lives."""
+
+    __tablename__ = "llm_leases"
+
+    request_hash: Mapped[str] = mapped_column(primary_key=True)
+    worker_id: Mapped[str]
+    run_id: Mapped[str | None]
+    stage: Mapped[str]
+    subset: Mapped[str]
+    reserved_usd: Mapped[Decimal]  # the most that the answer can cost
+    leased_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class LlmSpending(Base):
+    """Dollars by scope: `day:2026-11-25` (UTC), `run:ID`, `run:ID/stage:solve`, `run:ID/subset:Leetcode`."""
+
+    __tablename__ = "llm_spending"
+
+    scope: Mapped[str] = mapped_column(primary_key=True)
+    spent_usd: Mapped[Decimal]
+
+
+class LlmLimit(Base):
+    """What the workers know together of one model's rate limits; `state` is `tasks.llm.rate.State`."""
+
+    __tablename__ = "llm_limits"
+
+    endpoint: Mapped[str] = mapped_column(primary_key=True)
+    model: Mapped[str] = mapped_column(primary_key=True)
+    state: Mapped[Json]
+    updated_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
 class Question(Base):
     """One proposed question: a numbered place in its subset, filled by the teacher, then screened."""
 

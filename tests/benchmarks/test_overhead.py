@@ -13,6 +13,7 @@ from sqlalchemy import Engine
 
 from tasks.backends import Backends
 from tasks.llm import Completion, Gateway, PriceTable, Request
+from tasks.llm.prices import FREE
 from tasks.options import Models
 from tasks.run import Run
 from tasks.sandbox import Job, Policy, Sandbox
@@ -118,7 +119,7 @@ def test_overhead_per_trial(
     async def pipeline() -> int:
         run = Run("bench", Backends(load_settings(), database, artifacts, None))
         run._sandbox = sandbox
-        run._gateways[MODELS] = Gateway(database, artifacts, Instant(), PriceTable.load(), "bench", 32)
+        run._gateways[MODELS] = Gateway(database, artifacts, Instant(), PriceTable({}, FREE), "bench", 32)
         from tasks.run import _current
 
         token = _current.set(run)

@@ -76,6 +76,7 @@ class FaultServer:
     def __init__(self) -> None:
         self.seen: list[Seen] = []
         self.on_request: Callable[[int], None] = lambda count: None  # called in the server's thread with the count
+        self.decide: Callable[[Seen], Reply | None] = lambda seen: None  # in the server's thread; None: as ever
         self._script: list[Reply] = []
         self._always: Reply | None = None
         self._loop = asyncio.new_event_loop()
@@ -131,7 +132,8 @@ class FaultServer:
         try:
             while (seen := await self._read(reader)) is not None:
                 self.seen.append(seen)
-                reply = self._script.pop(0) if self._script else self._always or self._answer(seen)
+                reply = self.decide(seen) or (self._script.pop(0) if self._script else self._always)
+                reply = reply or self._answer(seen)
                 self.on_request(len(self.seen))
                 await self._open.wait()
                 if reply.hang:

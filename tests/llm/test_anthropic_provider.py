@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tasks.llm.anthropic_provider import AnthropicProvider
+from tasks.llm.retry import Patience
 from tasks.llm.types import (
     Completion,
     Message,
@@ -19,6 +20,7 @@ from tasks.llm.types import (
     Usage,
 )
 from tests.llm.fault_server import MESSAGES, FaultServer, Reply, answer_to, error, message
+from tests.llm.patient import QUICK, ask_until
 
 TEXT = {"type": "text", "text": "hi"}
 
@@ -32,6 +34,19 @@ def ask(server: FaultServer, asked: Request | None = None, **options: Any) -> Co
         provider = AnthropicProvider(server.origin, **options)
         try:
             return await provider.complete(asked or request())
+        finally:
+            await provider.close()
+
+    return asyncio.run(run())
+
+
+def ask_again(server: FaultServer, patience: Patience = QUICK, **options: Any) -> Completion:
+    """With the gateway's own retries."""
+
+    async def run() -> Completion:
+        provider = AnthropicProvider(server.origin, **options)
+        try:
+            return await ask_until(provider, request(), patience)
         finally:
             await provider.close()
 
@@ -101,31 +116,36 @@ def test_there_is_no_raw_completion(server: FaultServer) -> None:
     assert not server.seen
 
 
-@pytest.mark.parametrize("status", [429, 500, 529])
+def test_a_rate_limit_is_waited_out(server: FaultServer) -> None:
+    server.script(error(429, "slow down", headers={"retry-after": "0.01"}), error(429, "slow down"))
+    assert ask_again(server).retries == 2
+
+
+@pytest.mark.parametrize("status", [500, 529])
 def test_an_overloaded_server_is_retried_then_unavailable(server: FaultServer, status: int) -> None:
     server.script(error(status, "overloaded"))
-    assert ask(server).retries == 1
+    assert ask_again(server).retries == 1
     server.always(error(status, "overloaded"))
     with pytest.raises(ProviderUnavailable, match="overloaded"):
-        ask(server, max_retries=1)
+        ask_again(server, Patience(failures=1, first_s=0.01))
 
 
 def test_a_server_that_asks_for_a_day_of_patience_is_not_waited_for(server: FaultServer) -> None:
     server.always(error(429, "come back tomorrow", headers={"retry-after": "86400"}))
     with pytest.raises(ProviderUnavailable, match="come back tomorrow"):
-        ask(server)
+        ask_again(server)
     assert len(server.seen) == 1
 
 
 def test_a_hanging_server_is_left_after_the_timeout(server: FaultServer) -> None:
     server.always(Reply(hang=True))
     with pytest.raises(ProviderUnavailable, match=r"no whole answer within 0\.2 seconds"):
-        ask(server, timeout_s=0.2, max_retries=0)
+        ask(server, timeout_s=0.2)
 
 
 def test_a_connection_reset_in_the_middle_of_the_answer_is_retried(server: FaultServer) -> None:
     server.script(Reply(200, message(TEXT).body, cut_after=40))
-    assert (ask(server).text, len(server.seen)) == (answer_to("hello"), 2)
+    assert (ask_again(server).text, len(server.seen)) == (answer_to("hello"), 2)
 
 
 @pytest.mark.parametrize("reply", [

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
+import random
 import signal
 import subprocess
 import sys
 import threading
 from pathlib import Path
 
-from sqlalchemy import Engine, select
+import pytest
+from sqlalchemy import Engine, select, text
 
 from tasks.llm import stored_answer, stored_request
 from tasks.store import ArtifactStore, open_artifacts
@@ -20,9 +22,11 @@ WORKER = Path(__file__).with_name("worker.py")
 QUESTIONS, IN_FLIGHT, KILL_AT = 200, 8, 100
 
 
-def start(database: Engine, artifacts_url: str, server: FaultServer) -> subprocess.Popen[str]:
+def start(
+    database: Engine, artifacts_url: str, server: FaultServer, questions: int = QUESTIONS
+) -> subprocess.Popen[str]:
     url = database.url.render_as_string(hide_password=False)
-    command = [sys.executable, str(WORKER), url, artifacts_url, server.url, str(QUESTIONS), str(IN_FLIGHT)]
+    command = [sys.executable, str(WORKER), url, artifacts_url, server.url, str(questions), str(IN_FLIGHT)]
     environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
     return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
 
@@ -74,3 +78,34 @@ def test_a_killed_run_is_resumed_without_asking_a_stored_answer_again(
     for prompt in before.values():
         assert server.counts[prompt] == asked_before[prompt] == 1
     assert sum(server.counts.values()) - QUESTIONS <= IN_FLIGHT
+
+
+@pytest.mark.parametrize(
+    ("questions", "kills"), [(300, 3), pytest.param(2000, 50, marks=pytest.mark.slow)], ids=["3 kills", "50 kills"]
+)
+def test_kills_at_random_points_cost_no_more_than_the_calls_in_flight(
+    database: Engine, tmp_path: Path, server: FaultServer, questions: int, kills: int
+) -> None:
+    """Every request has one stored answer, and the server's count exceeds them by at most what was in flight."""
+    artifacts_url = (tmp_path / "artifacts").as_uri()
+    moments = sorted(random.Random(kills).sample(range(1, questions), kills))
+    reached = threading.Event()
+    for moment in moments:
+        reached.clear()
+        server.on_request = lambda count, moment=moment: reached.set() if count >= moment else None  # type: ignore[misc]
+        with start(database, artifacts_url, server, questions) as worker:
+            # A worker that found too little left to reach the moment ends by itself.
+            while not reached.wait(0.05) and worker.poll() is None:
+                pass
+            worker.kill()
+            worker.communicate()
+    server.on_request = lambda count: None
+    with start(database, artifacts_url, server, questions) as worker:
+        worker.communicate(timeout=300)
+    assert worker.returncode == 0
+    assert len(stored(database, open_artifacts(artifacts_url))) == questions
+    extra = sum(server.counts.values()) - questions
+    print(f"{extra} calls more than {questions} answers after {kills} kills with {IN_FLIGHT} in flight")
+    assert 0 <= extra <= kills * IN_FLIGHT
+    with database.connect() as connection:
+        assert connection.scalar(text("select count(*) from kodcode.llm_leases")) == 0

@@ -24,11 +24,13 @@ from tasks.llm import (
     ProviderRefused,
     ProviderUnavailable,
     Request,
+    UnknownPrice,
     Usage,
     stored_answer,
     stored_request,
 )
 from tasks.llm.openai_provider import OpenAIProvider
+from tasks.llm.prices import FREE
 from tasks.store import ArtifactStore, connect, open_artifacts, text_key
 from tasks.store.schema import LlmCall
 from tests.llm.fault_server import FaultServer, answer_to, chat, error
@@ -55,6 +57,11 @@ def request(text: str = "hello", attempt: int = 0, model: str = "gpt-4o") -> Req
 def rows(database: Engine) -> list[LlmCall]:
     with database.connect() as connection:
         return list(connection.execute(select(LlmCall.__table__).order_by(LlmCall.created_at)).all())  # type: ignore[arg-type]
+
+
+def leases(database: Engine) -> int:
+    with database.connect() as connection:
+        return int(connection.scalar(text("select count(*) from kodcode.llm_leases")) or 0)
 
 
 async def ask_all(gateway: Gateway, *requests: Request) -> list[Answer]:
@@ -115,14 +122,24 @@ def test_attempts_at_one_prompt_are_separate_requests(gateway: Callable[..., Gat
     assert len(server.seen) == 5
 
 
-def test_an_answer_without_a_known_price_has_no_cost_and_is_counted(
-    gateway: Callable[..., Gateway], database: Engine
+def test_a_model_without_a_known_price_is_not_asked(
+    gateway: Callable[..., Gateway], database: Engine, server: FaultServer
 ) -> None:
-    made = gateway()
+    with pytest.raises(UnknownPrice, match=r"--price no-such-model="):
+        asyncio.run(ask_all(gateway(), request(model="no-such-model")))
+    assert not server.seen
+    assert not rows(database)
+
+
+def test_a_price_that_is_given_is_charged(
+    database: Engine, artifacts: ArtifactStore, server: FaultServer
+) -> None:
+    server.script(chat("hi", usage={"prompt_tokens": 1000, "completion_tokens": 100}))
+    prices = PriceTable.load(given=["no-such-model=2:30"])
+    made = Gateway(database, artifacts, OpenAIProvider(server.url), prices)
     [answer] = asyncio.run(ask_all(made, request(model="no-such-model")))
-    assert answer.cost_usd is None
-    assert rows(database)[0].cost_usd is None
-    assert (made.progress.unpriced, made.progress.cost_usd) == (1, 0)
+    assert answer.cost_usd == 0.005
+    assert made.progress.cost_usd == rows(database)[0].cost_usd == Decimal("0.005")
 
 
 def test_a_truncated_answer_is_stored_and_says_so(gateway: Callable[..., Gateway], server: FaultServer) -> None:
@@ -185,8 +202,8 @@ def test_a_failed_request_is_not_stored_and_may_be_asked_again(
     gateway: Callable[..., Gateway], database: Engine, server: FaultServer
 ) -> None:
     async def run() -> Answer:
-        async with gateway(max_retries=0) as made:
-            server.script(error(500, "oops"))
+        async with gateway() as made:
+            server.script(*[error(500, "oops")] * 5)
             with pytest.raises(ProviderUnavailable):
                 await made.ask(request())
             return await made.ask(request())
@@ -210,30 +227,60 @@ def test_one_bad_request_does_not_fail_its_neighbours(
     assert len(rows(database)) == 10
 
 
-def test_two_processes_that_race_for_a_request_go_on_with_the_same_answer(
-    gateway: Callable[..., Gateway], database: Engine, artifacts: ArtifactStore, server: FaultServer
+def test_two_workers_that_want_the_same_requests_make_one_call_each(
+    gateway: Callable[..., Gateway], database: Engine, server: FaultServer
 ) -> None:
-    server.script(*(chat(f"answer {number}") for number in range(40)))
-    server.hold()
     reached = threading.Event()
-    server.on_request = lambda count: reached.set() if count == 40 else None
+    server.hold()
+    server.on_request = lambda count: reached.set() if count == 20 else None
+    requests = [request(f"question {number}") for number in range(20)]
 
     async def run() -> list[list[Answer]]:
-        makers = [gateway(), gateway()]
-        requests = [request(f"question {number}") for number in range(20)]
-        asks = asyncio.gather(*(ask_all(made, *requests) for made in makers))
+        asks = asyncio.gather(*(ask_all(gateway(), *requests) for _ in range(2)))
         await asyncio.to_thread(reached.wait, 30)
         server.release()
         return await asks
 
     one, other = asyncio.run(run())
-    assert len(server.seen) == 40
+    assert set(server.counts.values()) == {1}
     assert [answer.text for answer in one] == [answer.text for answer in other]
+    assert [a.from_ledger for a in one] == [not b.from_ledger for b in other]
     assert len(rows(database)) == 20
-    for answer in one:
-        stored = stored_answer(database, artifacts, answer.request_hash)
-        assert stored is not None
-        assert stored.text == answer.text
+    assert leases(database) == 0
+
+
+def test_a_worker_that_stopped_beating_is_succeeded_and_its_late_answer_changes_nothing(
+    gateway: Callable[..., Gateway], database: Engine, server: FaultServer
+) -> None:
+    server.script(chat("late"))
+    server.hold()
+    reached = threading.Event()
+    server.on_request = lambda count: reached.set()
+
+    async def run() -> tuple[Answer, Answer]:
+        async with gateway() as slow, gateway() as quick:
+            first = asyncio.create_task(slow.ask(request()))
+            await asyncio.to_thread(reached.wait, 30)
+            with database.begin() as connection:
+                connection.execute(text("update kodcode.llm_workers set expires_at = now() - interval '1 second'"))
+            server.on_request = lambda count: server.release()
+            # Its own row is renewed as any ask of a living worker would be by its next beat.
+            second = await quick.ask(request())
+            return await first, second
+
+    late, second = asyncio.run(run())
+    assert len(server.seen) == 2
+    assert late.text == second.text
+    assert len(rows(database)) == 1
+
+
+def test_a_request_that_failed_leaves_no_lease(
+    gateway: Callable[..., Gateway], database: Engine, server: FaultServer
+) -> None:
+    server.always(error(400, "too long"))
+    with pytest.raises(ProviderRefused):
+        asyncio.run(ask_all(gateway(), request()))
+    assert leases(database) == 0
 
 
 class Parrot:
@@ -258,7 +305,7 @@ class Parrot:
 
 def test_any_provider_will_do(database: Engine, artifacts: ArtifactStore) -> None:
     asked = Request("parrot", "p", (Message("user", "hello"),))
-    gateway = Gateway(database, artifacts, Parrot(), PriceTable({}))
+    gateway = Gateway(database, artifacts, Parrot(), PriceTable({}, FREE))
     assert [answer.text for answer in asyncio.run(ask_all(gateway, asked))] == ["hello"]
     assert not gateway.has_completions
 
@@ -271,12 +318,12 @@ def test_what_was_answered_is_stored_though_nobody_waits_any_more(database: Engi
     def hold_inserts(
         connection: object, cursor: object, statement: str, parameters: object, context: object, many: bool
     ) -> None:
-        if "INSERT INTO kodcode.llm_calls" in statement:
+        if "insert into kodcode.llm_calls" in statement:
             blocked.set()
             proceed.wait(30)
 
     parrot = Parrot()
-    made = Gateway(database, artifacts, parrot, PriceTable({}))
+    made = Gateway(database, artifacts, parrot, PriceTable({}, FREE))
 
     async def run() -> None:
         asked = [Request("parrot", "p", (Message("user", f"{number}"),)) for number in range(8)]
@@ -328,7 +375,7 @@ def test_a_connection_that_breaks_in_the_commit_loses_no_answer(
     def cut(
         connection: object, cursor: Any, statement: str, parameters: object, context: object, many: bool
     ) -> None:
-        if "INSERT INTO kodcode.llm_calls" in statement and len(broken) < 2:
+        if "insert into kodcode.llm_calls" in statement and len(broken) < 2:
             broken.append(cursor.connection.info.backend_pid)
             with postgres.admin.connect() as admin:
                 admin.execute(text("select pg_terminate_backend(:pid, 10000)"), {"pid": broken[-1]})

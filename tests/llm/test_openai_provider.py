@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from tasks.llm.openai_provider import OpenAIProvider
+from tasks.llm.retry import Patience
+from tasks.llm.transport import PooledTransport
 from tasks.llm.types import (
     Completion,
     Message,
@@ -20,6 +23,7 @@ from tasks.llm.types import (
     Usage,
 )
 from tests.llm.fault_server import AT_ONCE, CHAT, COMPLETIONS, FaultServer, Reply, answer_to, chat, completion, error
+from tests.llm.patient import QUICK, ask_until
 
 
 def request(text: str = "hello", model: str = "gpt-4o", **more: Any) -> Request:
@@ -31,6 +35,19 @@ def ask(server: FaultServer, asked: Request | None = None, **options: Any) -> Co
         provider = OpenAIProvider(server.url, **options)
         try:
             return await provider.complete(asked or request())
+        finally:
+            await provider.close()
+
+    return asyncio.run(run())
+
+
+def ask_again(server: FaultServer, patience: Patience = QUICK, **options: Any) -> Completion:
+    """With the gateway's own retries."""
+
+    async def run() -> Completion:
+        provider = OpenAIProvider(server.url, **options)
+        try:
+            return await ask_until(provider, request(), patience)
         finally:
             await provider.close()
 
@@ -128,21 +145,21 @@ def test_a_refusal_counts_as_filtered(server: FaultServer) -> None:
 
 def test_a_rate_limit_is_waited_out_and_counted(server: FaultServer) -> None:
     server.script(error(429, "slow down", headers={"retry-after": "0.01"}), error(429, "slow down"))
-    found = ask(server)
+    found = ask_again(server)
     assert (found.text, found.retries, len(server.seen)) == (answer_to("hello"), 2, 3)
 
 
 @pytest.mark.parametrize("status", [408, 409, 500, 502, 503, 529])
 def test_a_server_error_is_retried(server: FaultServer, status: int) -> None:
     server.script(Reply(status, "oops", AT_ONCE))
-    assert ask(server).retries == 1
+    assert ask_again(server).retries == 1
 
 
-@pytest.mark.parametrize("status", [429, 500, 503])
+@pytest.mark.parametrize("status", [500, 503])
 def test_a_server_that_never_recovers_is_unavailable(server: FaultServer, status: int) -> None:
     server.always(error(status, "try later"))
     with pytest.raises(ProviderUnavailable, match=f"(?s){status}.*try later"):
-        ask(server, max_retries=2)
+        ask_again(server, Patience(failures=2, first_s=0.01))
     assert len(server.seen) == 3
 
 
@@ -150,19 +167,19 @@ def test_a_server_that_never_recovers_is_unavailable(server: FaultServer, status
 def test_a_server_that_asks_for_a_day_of_patience_is_not_waited_for(server: FaultServer, delay: str) -> None:
     server.always(error(429, "come back tomorrow", headers={"retry-after": delay}))
     with pytest.raises(ProviderUnavailable, match="come back tomorrow"):
-        ask(server)
+        ask_again(server)
     assert len(server.seen) == 1
 
 
 def test_a_hanging_server_is_left_after_the_timeout(server: FaultServer) -> None:
     server.always(Reply(hang=True))
     with pytest.raises(ProviderUnavailable, match=r"no whole answer within 0\.2 seconds"):
-        ask(server, timeout_s=0.2, max_retries=0)
+        ask(server, timeout_s=0.2)
 
 
 def test_a_hang_that_passes_is_retried(server: FaultServer) -> None:
     server.script(Reply(hang=True))
-    assert ask(server, timeout_s=1.0).retries == 1
+    assert ask_again(server, timeout_s=1.0).retries == 1
 
 
 def test_no_request_outlives_its_deadline(server: FaultServer) -> None:
@@ -173,26 +190,26 @@ def test_no_request_outlives_its_deadline(server: FaultServer) -> None:
 
 def test_a_connection_reset_in_the_middle_of_the_answer_is_retried(server: FaultServer) -> None:
     server.script(Reply(200, chat("a long answer").body, cut_after=40))
-    assert (ask(server).text, len(server.seen)) == (answer_to("hello"), 2)
+    assert (ask_again(server).text, len(server.seen)) == (answer_to("hello"), 2)
 
 
 def test_resets_without_end_are_unavailable(server: FaultServer) -> None:
     server.always(Reply(200, chat("a long answer").body, cut_after=40))
     with pytest.raises(ProviderUnavailable, match="broke off"):
-        ask(server, max_retries=0)
+        ask(server)
 
 
 def test_a_server_that_is_not_there_is_unavailable() -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    provider = OpenAIProvider(f"http://127.0.0.1:{port}/v1", max_retries=0)
+    provider = OpenAIProvider(f"http://127.0.0.1:{port}/v1")
     with pytest.raises(ProviderUnavailable, match=rf"http://127\.0\.0\.1:{port}/v1 cannot be reached"):
         asyncio.run(provider.complete(request()))
 
 
 def test_a_host_without_address_is_unavailable() -> None:
-    provider = OpenAIProvider("http://no-such-host.invalid/v1", max_retries=0)
+    provider = OpenAIProvider("http://no-such-host.invalid/v1")
     with pytest.raises(ProviderUnavailable, match=r"no-such-host\.invalid"):
         asyncio.run(provider.complete(request()))
 
@@ -222,6 +239,47 @@ def test_garbage_is_unavailable_and_quoted_in_one_printable_line(server: FaultSe
     assert len(said) < 400
     if kind == "HTML":
         assert "Welcome to nginx!" in said
+
+
+def test_garbage_may_have_been_paid_for_and_is_repeated_once(server: FaultServer) -> None:
+    server.always(NONSENSE["no choices"])
+    with pytest.raises(ProviderUnavailable, match="without a choice"):
+        ask_again(server)
+    assert len(server.seen) == 2
+
+
+@pytest.mark.parametrize(("sent", "text", "reasoning", "ending"), [
+    ("<think>\nHm.\n</think>\n\n42", "42", "Hm.", "stop"),
+    ("<think>Hm, I am cut", "", "Hm, I am cut", "length"),
+    ("<think> is a tag", "<think> is a tag", None, "stop"),
+    ("Write `<think>` first.</think>", "Write `<think>` first.</think>", None, "stop"),
+])
+def test_thinking_inside_the_answer_is_set_apart(
+    server: FaultServer, sent: str, text: str, reasoning: str | None, ending: str
+) -> None:
+    server.script(chat(sent, ending))
+    found = ask(server)
+    assert (found.text, found.reasoning, found.finish_reason) == (text, reasoning, ending)
+
+
+@pytest.mark.parametrize(("headers", "pause_s"), [
+    ({"x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": "20ms"}, 0.02),
+    ({"x-ratelimit-remaining-tokens": "0", "x-ratelimit-reset-tokens": "6m0s"}, 1.0),
+    ({"x-ratelimit-remaining-requests": "1", "x-ratelimit-reset-requests": "1s"}, 0.0),
+    ({"anthropic-ratelimit-requests-remaining": "0", "anthropic-ratelimit-requests-reset": "2099-01-01"}, 1.0),
+    ({"x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": "\x1b[2J"}, 0.0),
+    ({}, 0.0),
+])
+def test_rate_headers_say_when_to_pause(server: FaultServer, headers: dict[str, str], pause_s: float) -> None:
+    server.script(replace(chat("hi"), headers=headers))
+    assert ask(server).pause_s == pytest.approx(pause_s)
+
+
+def test_a_reply_without_end_is_left(server: FaultServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(PooledTransport.__init__, "__defaults__", (1000,))
+    server.script(chat("x" * 5000))
+    with pytest.raises(ProviderUnavailable, match="longer than 1000 bytes"):
+        ask(server)
 
 
 def test_hostile_numbers_and_labels_do_no_harm(server: FaultServer) -> None:

@@ -25,6 +25,8 @@ RUN = (
     "3",
     "--reasoning-model",
     "deepseek-r1",
+    "--price",
+    "deepseek-r1=0.55:2.19",
     "--timeout",
     "10",
     "--json",

@@ -1,0 +1,127 @@
+"""Who asks: a row for each process, alive while it keeps saying so. Leases hold as long as their worker lives."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import socket
+import threading
+import uuid
+from pathlib import Path
+
+from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from tasks.llm.ledger import LedgerError
+
+# A worker that says nothing for so long is taken for dead. One that was only suspended finds its requests asked by
+# another: its answers then change nothing, for the first one stored counts.
+LEASE_S = 60.0
+_BEAT_S = LEASE_S / 6
+
+log = logging.getLogger(__name__)
+
+
+class Worker:
+    """This process in `llm_workers`, from the first `begin` to `end`; a thread keeps it alive in between."""
+
+    def __init__(self, engine: Engine, run_id: str | None) -> None:
+        self.worker_id = str(uuid.uuid4())
+        self._engine = engine
+        self._run_id = run_id
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._lock = threading.Lock()
+
+    def begin(self) -> None:
+        """Enter the row and clear away the leases of dead workers; later calls do nothing. Blocks. Raises
+        LedgerError."""
+        with self._lock:
+            if self._thread is not None:
+                return
+            try:
+                with self._engine.begin() as connection:
+                    bury(connection)
+                    self._renew(connection)
+            except (OperationalError, InterfaceError, PoolTimeout) as error:
+                said = " ".join(str(error.__cause__ or type(error).__name__).split())[:300]
+                raise LedgerError(f"The ledger's database does not answer: {said}") from None
+            self._thread = threading.Thread(target=self._beat, name="llm-worker", daemon=True)
+            self._thread.start()
+
+    def end(self) -> None:
+        """Leave: what this worker still holds is free for others. Blocks."""
+        with self._lock:
+            if self._thread is None:
+                return
+            self._stop.set()
+            self._thread.join()
+            # A database that is gone frees the leases by itself, when they run out.
+            with contextlib.suppress(DBAPIError, PoolTimeout), self._engine.begin() as connection:
+                connection.exec_driver_sql("delete from kodcode.llm_leases where worker_id = %s", (self.worker_id,))
+                connection.exec_driver_sql("delete from kodcode.llm_workers where worker_id = %s", (self.worker_id,))
+
+    def _beat(self) -> None:
+        while not self._stop.wait(_BEAT_S):
+            try:
+                with self._engine.begin() as connection:
+                    self._renew(connection)
+            except (DBAPIError, PoolTimeout) as error:
+                log.warning("The worker's lease could not be renewed: %s", type(error).__name__)
+
+    def _renew(self, connection: Connection) -> None:
+        # An insert each time: a worker that was suspended for long may have been taken for dead.
+        connection.exec_driver_sql(
+            "insert into kodcode.llm_workers (worker_id, host, pid, process_start, run_id, expires_at)"
+            " values (%s, %s, %s, %s, %s, now() + make_interval(secs => %s))"
+            " on conflict (worker_id) do update set expires_at = excluded.expires_at",
+            (self.worker_id, host(), os.getpid(), process_start(os.getpid()) or 0.0, self._run_id, LEASE_S),
+        )
+
+
+def bury(connection: Connection) -> None:
+    """Delete workers that are dead and what they held: those whose time is up, and at once those of this machine whose
+    process is gone, so that a killed run goes on without waiting."""
+    here = connection.exec_driver_sql(
+        "select worker_id, pid, process_start from kodcode.llm_workers where host = %s", (host(),)
+    ).all()
+    gone = [row.worker_id for row in here if process_start(row.pid) != row.process_start]
+    connection.exec_driver_sql(
+        "delete from kodcode.llm_workers where expires_at < now() or worker_id = any(%s)", (gone,)
+    )
+    connection.exec_driver_sql(
+        "delete from kodcode.llm_leases where request_hash in (select request_hash from kodcode.llm_leases l"
+        " where not exists (select from kodcode.llm_workers w where w.worker_id = l.worker_id)"
+        " for update skip locked)"
+    )
+
+
+def host() -> str:
+    """This machine's name with the process namespace: two containers may share the one, not the other."""
+    try:
+        namespace = Path("/proc/self/ns/pid").stat().st_ino
+    except OSError:
+        namespace = 0
+    return f"{socket.gethostname()}/{namespace}"
+
+
+def process_start(pid: int) -> float | None:
+    """When the process began (clock ticks since boot), which tells it from a later one with its number; None where
+    there is none. Zero where the system does not say."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        return None if fields[0] in "ZX" else float(fields[19])
+    except FileNotFoundError:
+        if Path("/proc/self/stat").exists():
+            return None
+    except (OSError, ValueError, IndexError):
+        return 0.0
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return None
+    except PermissionError:
+        return 0.0
+    return 0.0

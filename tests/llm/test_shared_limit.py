@@ -1,0 +1,67 @@
+"""Three processes at one provider that allows 50 requests a second."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+from sqlalchemy import Engine
+
+from tests.llm.fault_server import FaultServer, Reply, Seen, error
+
+WORKER = Path(__file__).with_name("worker.py")
+LIMIT, WARM_UP_S, MEASURED_S = 50, 5.0, 10.0
+
+
+class Bucket:
+    """`LIMIT` requests a second, one second's worth at once at most; remembers what it said when."""
+
+    def __init__(self) -> None:
+        self.said: list[tuple[float, bool]] = []
+        self.full = threading.Event()
+        self._room, self._at = float(LIMIT), time.monotonic()
+        self._begun: float | None = None
+
+    def decide(self, seen: Seen) -> Reply | None:
+        now = time.monotonic()
+        self._begun = self._begun or now
+        self._room = min(LIMIT, self._room + (now - self._at) * LIMIT)
+        self._at = now
+        allowed = self._room >= 1
+        self._room -= allowed
+        self.said.append((now - self._begun, allowed))
+        if now - self._begun > WARM_UP_S + MEASURED_S:
+            self.full.set()
+        return None if allowed else error(429, "slow down", headers={})
+
+
+def test_three_workers_share_one_limit(database: Engine, tmp_path: Path, server: FaultServer) -> None:
+    """At most 5 % of 429 and at least 90 % of what is allowed, once the first seconds are over."""
+    bucket = Bucket()
+    server.decide = bucket.decide
+    url = database.url.render_as_string(hide_password=False)
+    artifacts_url = (tmp_path / "artifacts").as_uri()
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
+    workers = [
+        subprocess.Popen(
+            [sys.executable, str(WORKER), url, artifacts_url, server.url, "3000", "16", f"worker {number}"],
+            stdout=subprocess.DEVNULL, env=environment,
+        )
+        for number in range(3)
+    ]  # fmt: skip
+    try:
+        assert bucket.full.wait(120)
+    finally:
+        for worker in workers:
+            worker.kill()
+            worker.wait()
+    measured = [allowed for at, allowed in bucket.said if WARM_UP_S < at <= WARM_UP_S + MEASURED_S]
+    accepted = sum(measured)
+    refused = len(measured) - accepted
+    print(f"{accepted / MEASURED_S:.1f} requests a second of {LIMIT}, {refused} of {len(measured)} refused")
+    assert accepted >= 0.9 * LIMIT * MEASURED_S
+    assert refused <= 0.05 * len(measured)
