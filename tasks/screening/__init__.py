@@ -11,17 +11,19 @@ from tasks.screening.errors import (
     VectorsDisagree,
 )
 from tasks.screening.normalise import normalise, text_hash
-from tasks.screening.screen import (
+from tasks.screening.rules import (
     CONTAMINATED,
     DUPLICATE_EXACT,
     DUPLICATE_MINHASH,
     DUPLICATE_REASONS,
     DUPLICATE_SEMANTIC,
+    NOT_SELF_CONTAINED,
+    Policy,
     ScreenReport,
     Thresholds,
-    screen_subset,
-    store_benchmark,
 )
+from tasks.screening.screen import screen_subset, store_benchmark
+from tasks.screening.self_contained import missing_context
 
 __all__ = [
     "CONTAMINATED",
@@ -30,6 +32,7 @@ __all__ = [
     "DUPLICATE_MINHASH",
     "DUPLICATE_REASONS",
     "DUPLICATE_SEMANTIC",
+    "NOT_SELF_CONTAINED",
     "BenchmarkError",
     "Embedder",
     "EmbedderError",
@@ -37,6 +40,7 @@ __all__ = [
     "EmbedderUnavailable",
     "HashedEmbedder",
     "OpenAIEmbedder",
+    "Policy",
     "Problem",
     "ScreenReport",
     "ScreeningError",
@@ -44,6 +48,7 @@ __all__ = [
     "VectorsDisagree",
     "load_benchmark",
     "make_embedder",
+    "missing_context",
     "normalise",
     "screen_subset",
     "store_benchmark",
