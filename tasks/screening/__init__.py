@@ -1,6 +1,7 @@
 """Screening: exact, MinHash and semantic deduplication within a subset, and decontamination against benchmarks."""
 
 from tasks.screening.benchmarks import DEMO_BENCHMARK, Problem, load_benchmark
+from tasks.screening.decontaminate import Decontamination, decontaminate
 from tasks.screening.embedding import Embedder, HashedEmbedder, OpenAIEmbedder, make_embedder
 from tasks.screening.errors import (
     BenchmarkError,
@@ -34,6 +35,7 @@ __all__ = [
     "DUPLICATE_SEMANTIC",
     "NOT_SELF_CONTAINED",
     "BenchmarkError",
+    "Decontamination",
     "Embedder",
     "EmbedderError",
     "EmbedderMisconfigured",
@@ -46,6 +48,7 @@ __all__ = [
     "ScreeningError",
     "Thresholds",
     "VectorsDisagree",
+    "decontaminate",
     "load_benchmark",
     "make_embedder",
     "missing_context",

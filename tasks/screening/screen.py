@@ -66,10 +66,10 @@ def screen_subset(
     if last is None:
         return ScreenReport(subset, embedder.name)
     _embed_pending(engine, subset, embedder, page_size, question_ids)
-    _embed_problems(engine, embedder, page_size)
+    embed_problems(engine, embedder, page_size)
     if question_ids is not None:
         _embed_pending(engine, subset, embedder, page_size, None, through=last)
-    _embed_history(engine, None if across else subset, embedder, page_size)
+    embed_history(engine, None if across else subset, embedder, page_size)
     with engine.connect() as connection:
         guard = Guard(tables.known_problems(connection, embedder.name), thresholds, embedder.name)
     counts: Counter[str] = Counter()
@@ -116,14 +116,15 @@ def _embed_pending(
         _embed(engine, embedder, {hashes[candidate.question_id]: candidate.text for candidate in page})
 
 
-def _embed_problems(engine: Engine, embedder: Embedder, page_size: int) -> None:
+def embed_problems(engine: Engine, embedder: Embedder, page_size: int) -> None:
+    """Vectors of benchmark items that have none of this embedder."""
     with engine.connect() as connection:
         problems = list(tables.unembedded_problems(connection, embedder.name).items())
     for start in range(0, len(problems), page_size):
         _embed(engine, embedder, dict(problems[start : start + page_size]))
 
 
-def _embed_history(engine: Engine, subset: str | None, embedder: Embedder, page_size: int) -> None:
+def embed_history(engine: Engine, subset: str | None, embedder: Embedder, page_size: int) -> None:
     """Vectors and heads of accepted questions that have none of this embedder: another one accepted them."""
     after = ("", -1)
     while True:

@@ -33,7 +33,17 @@ from tasks.screening.embedding import Vectors
 from tasks.screening.normalise import text_hash
 from tasks.screening.vectors import Heads
 from tasks.store import copy_rows
-from tasks.store.schema import SCHEMA, BenchmarkItem, Contamination, Embedding, MinhashBand, Question, VectorHead
+from tasks.store.schema import (
+    SCHEMA,
+    BenchmarkItem,
+    Contamination,
+    Embedding,
+    MinhashBand,
+    Question,
+    Trial,
+    Triplet,
+    VectorHead,
+)
 
 _BLOCK_ROWS = 1_024
 
@@ -279,6 +289,66 @@ def replace_findings(
     ]
     if rows:
         connection.execute(insert(Contamination), rows)
+
+
+def accepted_page(connection: Connection, subset: str, after: int, limit: int) -> list[Candidate]:
+    """Accepted questions by ascending number."""
+    query = _with_text(subset).where(Question.status == "accepted", Question.number > after)
+    return _candidates(connection, query.limit(limit))
+
+
+def solutions_of(connection: Connection, question_ids: Sequence[str]) -> dict[str, list[str]]:
+    """Question -> the solutions of its accepted triplets of all styles."""
+    query = select(Triplet.question_id, Triplet.solution).where(
+        Triplet.question_id == any_(literal(list(question_ids), ARRAY(Text))),
+        Triplet.status == "accepted",
+        Triplet.solution.is_not(None),
+    )
+    found: dict[str, list[str]] = {}
+    for row in connection.execute(query.distinct()):
+        found.setdefault(row.question_id, []).append(str(row.solution))
+    return found
+
+
+def set_nearest(
+    connection: Connection, question_id: str, benchmark: str, item: str, cosine: float, caution: str | None
+) -> None:
+    """What a later check says of an accepted question. Its triplets carry the similarity too."""
+    connection.execute(
+        update(Question)
+        .where(Question.question_id == question_id)
+        .values(
+            benchmark=benchmark, benchmark_item=item, benchmark_similarity=cosine, caution=caution,
+            updated_at=func.now(),
+        )
+    )  # fmt: skip
+    connection.execute(
+        update(Triplet).where(Triplet.question_id == question_id).values(benchmark_similarity=cosine)
+    )
+
+
+def reject_contaminated(connection: Connection, question_ids: Sequence[str]) -> None:
+    """Reject those of these accepted questions that have no trials; what they displaced waits for screening again."""
+    trials = exists().where(Trial.question_id == Question.question_id)
+    rejected = connection.execute(
+        update(Question)
+        .where(Question.question_id == any_(literal(list(question_ids), ARRAY(Text))), ~trials)
+        .values(status="rejected", reason="contaminated", detail=Question.caution, caution=None, updated_at=func.now())
+        .returning(Question.question_id, Question.subset, Question.number)
+    ).all()
+    ids = [row.question_id for row in rejected]
+    if not ids:
+        return
+    connection.execute(delete(MinhashBand).where(MinhashBand.question_id.in_(ids)))
+    places = [(row.subset, row.number) for row in rejected]
+    connection.execute(delete(VectorHead).where(tuple_(VectorHead.subset, VectorHead.number).in_(places)))
+    connection.execute(
+        update(Question)
+        .where(Question.duplicate_of.in_(ids))
+        .values(
+            status="pending", reason=None, detail=None, duplicate_of=None, similarity=None, updated_at=func.now()
+        )
+    )
 
 
 def upsert_problems(connection: Connection, problems: Sequence[Problem]) -> None:
