@@ -25,6 +25,7 @@ from tasks.subsets import (
     choose_seeds,
     extract_question,
     get_subset,
+    load_declared,
     load_seeds,
     parse_annotation,
     propose_request,
@@ -37,10 +38,12 @@ STAGE = "propose"
 
 
 async def read_seeds(subset: Subset, source: str | None) -> SeedReport:
-    """The seeds of `source`, a path or URL, or the built-in ones. Raises SeedError, NoSeeds."""
+    """The seeds of `source`, a path, URL or seeds.toml, or the built-in ones. Raises SeedError, NoSeeds."""
     if source is None:
         # On this thread: built-in seeds are parsed, and Prefect parses signatures here (see tasks.syntax).
         return load_seeds(subset)
+    if source.endswith(".toml"):
+        return await asyncio.to_thread(load_declared, subset, source)
     return await asyncio.to_thread(load_seeds, subset, source)
 
 

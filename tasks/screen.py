@@ -18,7 +18,14 @@ async def screen(subset: str) -> dict[str, int]:
     """Accept or reject every proposed question of the subset, in the order of their numbers."""
     run = current_run()
     embedder = make_embedder(run.settings.embedder, base_url=run.settings.embedder_url)
-    report = await asyncio.to_thread(screen_subset, run.engine, subset, embedder)
+    report = await asyncio.to_thread(
+        screen_subset,
+        run.engine,
+        subset,
+        embedder,
+        policy=run.settings.benchmark_policy,
+        across=run.settings.across_subsets,
+    )
     return {"screened": report.screened, "accepted": report.accepted, **report.rejected}
 
 

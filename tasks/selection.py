@@ -57,6 +57,7 @@ def _load(connection: Connection, artifacts: ArtifactStore, ids: Sequence[str]) 
             Question.text.label("original"),
             Question.benchmark,
             Question.benchmark_item,
+            Question.caution,
             Question.benchmark_similarity.label("similarity"),
             BenchmarkItem.text.label("benchmark_text"),
             instruct.c.difficulty.label("label"),
@@ -139,7 +140,7 @@ def _record(row: Any, trials: Sequence[Any]) -> TripletRecord:
         original_question=None if row.style == "instruct" else row.original,
         seed_ids=tuple(row.seed_ids),
         nearest=nearest,
-        filter_reason=row.filter_reason,
+        filter_reason=row.filter_reason or row.caution,
     )
 
 

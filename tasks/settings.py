@@ -60,6 +60,11 @@ class Settings(BaseSettings):
     embedder: str = Field("hashed", description="'hashed', or the name of an OpenAI-compatible embeddings model.")
     embedder_url: str | None = Field(None, description="Of the server with that embeddings model, including /v1.")
 
+    benchmark_policy: Literal["reject", "use_with_caution"] = Field(
+        "reject", description="What becomes of a question that is too near to a benchmark."
+    )
+    across_subsets: bool = Field(False, description="Screen questions against the other subsets' too.")
+
     @field_validator("data_dir", mode="after")
     @classmethod
     def _absolute(cls, value: Path) -> Path:

@@ -24,6 +24,7 @@ class Problem:
     benchmark: str
     item_id: str
     text: str
+    solution: str | None = None  # a whole module, where the benchmark publishes a reference solution
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +36,7 @@ class Layout:
     text_columns: tuple[str, ...]
     sign: frozenset[str] = frozenset()  # columns by which a file of this layout is known
     name_column: str | None = None  # where each row names its benchmark
+    solution_columns: tuple[str, ...] = ()  # joined, they are the reference solution; rows may lack it
 
     @property
     def columns(self) -> list[str]:
@@ -43,38 +45,51 @@ class Layout:
 
 
 LAYOUTS: tuple[Layout, ...] = (
-    Layout("HumanEval", "task_id", ("prompt",), frozenset({"task_id", "prompt", "entry_point", "canonical_solution"})),
-    Layout("MBPP", "task_id", ("text",), frozenset({"task_id", "text", "test_list"})),
-    Layout("MBPP", "task_id", ("prompt",), frozenset({"task_id", "prompt", "test_list"})),  # the sanitised edition
+    Layout(
+        "HumanEval", "task_id", ("prompt",), frozenset({"task_id", "prompt", "entry_point", "canonical_solution"}),
+        solution_columns=("prompt", "canonical_solution"),
+    ),
+    Layout("MBPP", "task_id", ("text",), frozenset({"task_id", "text", "test_list"}), solution_columns=("code",)),
+    Layout(  # the sanitised edition
+        "MBPP", "task_id", ("prompt",), frozenset({"task_id", "prompt", "test_list"}), solution_columns=("code",)
+    ),
     Layout(
         "BigCodeBench", "task_id", ("instruct_prompt", "complete_prompt"),
         frozenset({"task_id", "instruct_prompt", "complete_prompt"}),
+        solution_columns=("complete_prompt", "canonical_solution"),
     ),
     Layout("LiveCodeBench", "question_id", ("question_content",), frozenset({"question_id", "question_content"})),
     # This project's own.
-    Layout("", "item_id", ("text",), frozenset({"benchmark", "item_id", "text"}), name_column="benchmark"),
+    Layout(
+        "", "item_id", ("text",), frozenset({"benchmark", "item_id", "text"}), name_column="benchmark",
+        solution_columns=("solution",),
+    ),
 )  # fmt: skip
 
 # What the columns of a private benchmark may be called, in order of preference.
 _ID_COLUMNS = ("item_id", "task_id", "question_id", "problem_id", "id")
 _TEXT_COLUMNS = ("text", "prompt", "question", "problem", "instruction", "statement")
+_SOLUTION_COLUMNS = ("solution", "canonical_solution", "code", "reference_solution")
 
 
 def load_benchmark(
-    path: Path, *, benchmark: str | None = None, id_column: str | None = None, text_column: str | None = None
-) -> list[Problem]:
+    path: Path, *, benchmark: str | None = None, id_column: str | None = None, text_column: str | None = None,
+    solution_column: str | None = None,
+) -> list[Problem]:  # fmt: skip
     """Problems of a JSONL, JSONL.gz or Parquet file.
 
     The published layouts of HumanEval, MBPP, BigCodeBench and LiveCodeBench are known by their columns, and rows may
     name their `benchmark` beside `item_id` and `text`. Any other file needs an id and a text under a usual name, or
-    `id_column` and `text_column`, and is called after the file where `benchmark` does not name it.
+    `id_column` and `text_column`, and is called after the file where `benchmark` does not name it. Reference solutions
+    are taken where the file has them.
     Raises BenchmarkError with the row numbers (from 1) of what is wrong.
     """
     if (id_column is None) != (text_column is None):
         raise BenchmarkError("Give both the id column and the text column of the benchmark, or neither.")
     layout: Layout | None = None
     if id_column is not None and text_column is not None:
-        layout = Layout(_file_name(path), id_column, (text_column,))
+        solution = (solution_column,) if solution_column else ()
+        layout = Layout(_file_name(path), id_column, (text_column,), solution_columns=solution)
     found: dict[tuple[str, str], Problem] = {}
     wrong: list[str] = []
     count = 0
@@ -113,9 +128,13 @@ def _take(
     for column, text in texts.items():
         if not isinstance(text, str) or not text.strip():
             return f"has no text in column {column!r}"
+    parts = [row.get(column) for column in layout.solution_columns]
+    whole = "".join(part for part in parts if isinstance(part, str)) if parts and isinstance(parts[-1], str) else ""
     for index, (column, text) in enumerate(texts.items()):
         key = item_id if index == 0 else f"{item_id}#{column}"
-        found[benchmark, key] = Problem(benchmark, key, _clean(str(text)))
+        # Of an item's problems the first has the solution: one finding is enough.
+        solution = _clean(whole) if index == 0 and whole.strip() else None
+        found[benchmark, key] = Problem(benchmark, key, _clean(str(text)), solution)
     return None
 
 
@@ -131,7 +150,8 @@ def _recognise(path: Path, row: Mapping[str, Any]) -> Layout:
             f"{path} is in no layout known here (its columns: {columns}). Each row needs an id "
             f"({', '.join(_ID_COLUMNS)}) and a text ({', '.join(_TEXT_COLUMNS)})."
         )
-    return Layout(_file_name(path), id_column, (text_column,))
+    solution = next(((name,) for name in _SOLUTION_COLUMNS if name in row), ())
+    return Layout(_file_name(path), id_column, (text_column,), solution_columns=solution)
 
 
 def _file_name(path: Path) -> str:
@@ -186,7 +206,7 @@ def _wanted(path: Path, names: Sequence[str], layout: Layout | None) -> list[str
     missing = set(layout.columns) - set(names)
     if missing:
         raise BenchmarkError(f"{path} has no column {' and no column '.join(map(repr, sorted(missing)))}.")
-    return layout.columns
+    return sorted({*layout.columns, *set(layout.solution_columns) & set(names)})
 
 
 def _clean(text: str) -> str:

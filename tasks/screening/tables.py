@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from sqlalchemy import (
     BigInteger,
     Connection,
+    Integer,
     Select,
     Text,
     any_,
@@ -20,16 +21,31 @@ from sqlalchemy import (
     func,
     literal,
     select,
+    text,
+    tuple_,
     update,
 )
 from sqlalchemy.dialects.postgresql import ARRAY, insert
 
 from tasks.screening.benchmarks import Problem
+from tasks.screening.contamination import Finding, KnownProblem
 from tasks.screening.embedding import Vectors
 from tasks.screening.normalise import text_hash
-from tasks.store.schema import SCHEMA, BenchmarkItem, Embedding, MinhashBand, Question
+from tasks.screening.vectors import Heads
+from tasks.store import copy_rows
+from tasks.store.schema import (
+    SCHEMA,
+    BenchmarkItem,
+    Contamination,
+    Embedding,
+    MinhashBand,
+    Question,
+    Trial,
+    Triplet,
+    VectorHead,
+)
 
-_STREAM_ROWS = 8_192
+_BLOCK_ROWS = 1_024
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +53,7 @@ class Candidate:
     """A question with a text: waiting, or accepted earlier."""
 
     question_id: str
+    subset: str
     number: int
     text: str
     text_hash: str | None
@@ -56,27 +73,61 @@ class Decision:
     benchmark: str | None = None
     benchmark_item: str | None = None
     benchmark_similarity: float | None = None
+    caution: str | None = None
 
 
-def lock_subset(connection: Connection, subset: str) -> None:
-    """One screening of a subset at a time, until the transaction ends."""
+def lock(connection: Connection, subset: str, *, across: bool) -> None:
+    """One decision at a time in a subset, or `across` all of them, until the transaction ends."""
+    everything = func.hashtextextended("kodcode.screening", 0)
+    if across:
+        connection.execute(select(func.pg_advisory_xact_lock(everything)))
+        return
+    connection.execute(select(func.pg_advisory_xact_lock_shared(everything)))
     connection.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(f"kodcode.screening:{subset}", 0))))
 
 
-def any_pending(connection: Connection, subset: str) -> bool:
-    return bool(connection.scalar(select(exists(_pending(subset)))))
+def last_pending(connection: Connection, subset: str, question_ids: Sequence[str] | None) -> int | None:
+    """The highest number among the pending questions (of these, where ids are given); None where there is none."""
+    query = select(func.max(Question.number)).where(
+        Question.subset == subset, Question.status == "pending", Question.text.is_not(None)
+    )
+    if question_ids is not None:
+        query = query.where(Question.question_id == any_(literal(list(question_ids), ARRAY(Text))))
+    return connection.scalar(query)
 
 
-def pending_page(connection: Connection, subset: str, after: int, limit: int) -> list[Candidate]:
-    """The next questions to screen, by ascending number."""
-    return _candidates(connection, _pending(subset).where(Question.number > after).limit(limit))
-
-
-def unembedded_page(connection: Connection, subset: str, model: str, after: int, limit: int) -> list[Candidate]:
-    """Questions, waiting or accepted, whose text has no vector of this model yet."""
-    known = exists().where(Embedding.model == model, Embedding.text_hash == Question.text_hash)
-    query = _with_text(subset).where(Question.status.in_(("pending", "accepted")), ~known, Question.number > after)
+def pending_page(
+    connection: Connection, subset: str, after: int, limit: int, question_ids: Sequence[str] | None = None,
+    through: int | None = None,
+) -> list[Candidate]:  # fmt: skip
+    """The next questions to screen, by ascending number: all, or those of these ids, or those up to a number."""
+    query = _with_text(subset).where(Question.status == "pending", Question.number > after)
+    if question_ids is not None:
+        query = query.where(Question.question_id == any_(literal(list(question_ids), ARRAY(Text))))
+    if through is not None:
+        query = query.where(Question.number <= through)
     return _candidates(connection, query.limit(limit))
+
+
+def headless_page(
+    connection: Connection, subset: str | None, model: str, after: tuple[str, int], limit: int
+) -> list[Candidate]:
+    """Accepted questions, of a subset or of all, without a head of this model: accepted under another embedder."""
+    known = exists().where(
+        VectorHead.model == model, VectorHead.subset == Question.subset, VectorHead.number == Question.number
+    )
+    place = tuple_(Question.subset, Question.number)
+    query = _with_text(subset).where(Question.status == "accepted", ~known, place > tuple_(*map(literal, after)))
+    return _candidates(connection, query.order_by(None).order_by(Question.subset, Question.number).limit(limit))
+
+
+def unembedded(connection: Connection, model: str, hashes: Iterable[str]) -> set[str]:
+    """Those of these text hashes that have no vector of the model."""
+    wanted = set(hashes)
+    query = select(Embedding.text_hash).where(
+        Embedding.model == model, Embedding.text_hash == any_(literal(sorted(wanted), ARRAY(Text)))
+    )
+    return wanted - set(connection.scalars(query))
 
 
 def unembedded_problems(connection: Connection, model: str) -> dict[str, str]:
@@ -112,33 +163,69 @@ def vectors_of(connection: Connection, model: str, hashes: Iterable[str]) -> dic
     return {row.text_hash: _vector(row.vector) for row in connection.execute(query)}
 
 
-def accepted_vectors(
-    connection: Connection, subset: str, model: str
-) -> Iterator[tuple[list[tuple[int, str]], list[Vectors]]]:
-    """(number, question id) of the accepted questions of a subset and their vectors, in blocks."""
+def near_vectors(
+    connection: Connection, model: str, subset: str, numbers: Sequence[int]
+) -> tuple[list[tuple[int, str]], list[Vectors]]:
+    """(number, question id) and vector of those questions of a subset that are accepted, by number."""
     query = (
         select(Question.number, Question.question_id, Embedding.vector)
         .join(Embedding, Embedding.text_hash == Question.text_hash)
-        .where(Question.subset == subset, Question.status == "accepted", Embedding.model == model)
+        .where(
+            Question.subset == subset,
+            Question.number == any_(literal(list(numbers), ARRAY(Integer))),
+            Question.status == "accepted",
+            Embedding.model == model,
+        )
+        .order_by(Question.number)
     )
-    with connection.execute(query, execution_options={"yield_per": _STREAM_ROWS}) as result:
-        for rows in result.partitions():
-            yield [(row.number, row.question_id) for row in rows], [_vector(row.vector) for row in rows]
+    rows = connection.execute(query).all()
+    return [(row.number, row.question_id) for row in rows], [_vector(row.vector) for row in rows]
 
 
-def problem_vectors(connection: Connection, model: str) -> list[tuple[str, str, Vectors]]:
-    """(benchmark, item, vector) of all benchmark items, in the order that decides between equals."""
-    query = (
-        select(BenchmarkItem.benchmark, BenchmarkItem.item_id, Embedding.vector)
-        .join(Embedding, Embedding.text_hash == BenchmarkItem.text_hash)
-        .where(Embedding.model == model)
+def stored_heads(
+    connection: Connection, model: str, subset: str | None
+) -> Iterator[tuple[str, NDArray[np.int32], Heads]]:
+    """(subset, numbers, heads) of the accepted questions, of a subset or of all, in blocks of one width."""
+    # The server joins about a thousand heads to one value: for a history of 200,000, a Python object a row costs most.
+    block, size = VectorHead.number // _BLOCK_ROWS, func.octet_length(VectorHead.head)
+    joined = func.string_agg(func.int4send(VectorHead.number).op("||")(VectorHead.head), literal(b""))
+    query = select(VectorHead.subset, size.label("size"), joined.label("joined")).where(VectorHead.model == model)
+    if subset is not None:
+        query = query.where(VectorHead.subset == subset)
+    # By position: a bound parameter is not recognised as the same expression in select and group by.
+    query = query.group_by(VectorHead.subset, text("2"), block)
+    for found in connection.execute(query):
+        row = np.dtype([("number", ">i4"), ("head", f"V{found.size}")])
+        rows = np.frombuffer(found.joined, dtype=row)
+        added = np.frombuffer(rows["head"].tobytes(), dtype="<f2").reshape(len(rows), -1)
+        yield found.subset, rows["number"].astype(np.int32), added.astype(np.float16)
+
+
+def add_heads(connection: Connection, model: str, places: Sequence[tuple[str, int]], added: Sequence[Heads]) -> None:
+    """Store the heads of the questions at these (subset, number); one that is there already gives way."""
+    rows = [
+        {"model": model, "subset": subset, "number": number, "head": row.astype("<f2").tobytes()}
+        for (subset, number), row in zip(places, added, strict=True)
+    ]
+    copy_rows(connection, VectorHead, rows, update=("head",))
+
+
+def known_problems(connection: Connection, model: str) -> list[KnownProblem]:
+    """All benchmark items that have a vector of this model, in the order that decides between equals."""
+    query = select(BenchmarkItem.__table__, Embedding.vector).join(
+        Embedding, Embedding.text_hash == BenchmarkItem.text_hash
+    ).where(Embedding.model == model)  # fmt: skip
+    found = (
+        KnownProblem(row.benchmark, row.item_id, row.text, row.solution, _vector(row.vector))
+        for row in connection.execute(query)
     )
-    return sorted((row.benchmark, row.item_id, _vector(row.vector)) for row in connection.execute(query))
+    return sorted(found, key=lambda problem: (problem.benchmark, problem.item_id))
 
 
-def accepted_with_hash(connection: Connection, subset: str, hashes: Iterable[str]) -> dict[str, Candidate]:
-    """Text hash -> the first accepted question that has it."""
-    query = _with_text(subset).where(Question.status == "accepted", Question.text_hash.in_(sorted(set(hashes))))
+def accepted_with_hash(connection: Connection, subset: str | None, hashes: Iterable[str]) -> dict[str, Candidate]:
+    """Text hash -> the first accepted question, of a subset or of all, that has it."""
+    wanted = literal(sorted(set(hashes)), ARRAY(Text))
+    query = _with_text(subset).where(Question.status == "accepted", Question.text_hash == any_(wanted))
     found: dict[str, Candidate] = {}
     for candidate in _candidates(connection, query):
         found.setdefault(str(candidate.text_hash), candidate)
@@ -156,8 +243,8 @@ def with_bands(connection: Connection, hashes: NDArray[np.int64]) -> dict[int, l
     return found
 
 
-def accepted_of(connection: Connection, subset: str, question_ids: Iterable[str]) -> dict[str, Candidate]:
-    """Those of these questions that are accepted ones of the subset."""
+def accepted_of(connection: Connection, subset: str | None, question_ids: Iterable[str]) -> dict[str, Candidate]:
+    """Those of these questions that are accepted ones, of the subset or of any."""
     wanted = literal(sorted(set(question_ids)), ARRAY(Text))
     query = _with_text(subset).where(Question.status == "accepted", Question.question_id == any_(wanted))
     return {candidate.question_id: candidate for candidate in _candidates(connection, query)}
@@ -192,12 +279,84 @@ def replace_bands(connection: Connection, screened: Sequence[str], accepted: Map
                 copy.write_row((question_id, h))
 
 
+def replace_findings(
+    connection: Connection, screened: Sequence[str], findings: Mapping[str, Sequence[Finding]]
+) -> None:
+    """Give the screened questions these findings and no others."""
+    connection.execute(delete(Contamination).where(Contamination.question_id.in_(list(screened))))
+    rows = [
+        {"question_id": question_id, **asdict(finding)} for question_id, found in findings.items() for finding in found
+    ]
+    if rows:
+        connection.execute(insert(Contamination), rows)
+
+
+def accepted_page(connection: Connection, subset: str, after: int, limit: int) -> list[Candidate]:
+    """Accepted questions by ascending number."""
+    query = _with_text(subset).where(Question.status == "accepted", Question.number > after)
+    return _candidates(connection, query.limit(limit))
+
+
+def solutions_of(connection: Connection, question_ids: Sequence[str]) -> dict[str, list[str]]:
+    """Question -> the solutions of its accepted triplets of all styles."""
+    query = select(Triplet.question_id, Triplet.solution).where(
+        Triplet.question_id == any_(literal(list(question_ids), ARRAY(Text))),
+        Triplet.status == "accepted",
+        Triplet.solution.is_not(None),
+    )
+    found: dict[str, list[str]] = {}
+    for row in connection.execute(query.distinct()):
+        found.setdefault(row.question_id, []).append(str(row.solution))
+    return found
+
+
+def set_nearest(
+    connection: Connection, question_id: str, benchmark: str, item: str, cosine: float, caution: str | None
+) -> None:
+    """What a later check says of an accepted question. Its triplets carry the similarity too."""
+    connection.execute(
+        update(Question)
+        .where(Question.question_id == question_id)
+        .values(
+            benchmark=benchmark, benchmark_item=item, benchmark_similarity=cosine, caution=caution,
+            updated_at=func.now(),
+        )
+    )  # fmt: skip
+    connection.execute(
+        update(Triplet).where(Triplet.question_id == question_id).values(benchmark_similarity=cosine)
+    )
+
+
+def reject_contaminated(connection: Connection, question_ids: Sequence[str]) -> None:
+    """Reject those of these accepted questions that have no trials; what they displaced waits for screening again."""
+    trials = exists().where(Trial.question_id == Question.question_id)
+    rejected = connection.execute(
+        update(Question)
+        .where(Question.question_id == any_(literal(list(question_ids), ARRAY(Text))), ~trials)
+        .values(status="rejected", reason="contaminated", detail=Question.caution, caution=None, updated_at=func.now())
+        .returning(Question.question_id, Question.subset, Question.number)
+    ).all()
+    ids = [row.question_id for row in rejected]
+    if not ids:
+        return
+    connection.execute(delete(MinhashBand).where(MinhashBand.question_id.in_(ids)))
+    places = [(row.subset, row.number) for row in rejected]
+    connection.execute(delete(VectorHead).where(tuple_(VectorHead.subset, VectorHead.number).in_(places)))
+    connection.execute(
+        update(Question)
+        .where(Question.duplicate_of.in_(ids))
+        .values(
+            status="pending", reason=None, detail=None, duplicate_of=None, similarity=None, updated_at=func.now()
+        )
+    )
+
+
 def upsert_problems(connection: Connection, problems: Sequence[Problem]) -> None:
     statement = insert(BenchmarkItem)
     connection.execute(
         statement.on_conflict_do_update(
             index_elements=[BenchmarkItem.benchmark, BenchmarkItem.item_id],
-            set_={"text": statement.excluded.text, "text_hash": statement.excluded.text_hash},
+            set_={name: statement.excluded[name] for name in ("text", "text_hash", "solution")},
         ),
         [
             {
@@ -205,25 +364,28 @@ def upsert_problems(connection: Connection, problems: Sequence[Problem]) -> None
                 "item_id": problem.item_id,
                 "text": problem.text,
                 "text_hash": text_hash(problem.text),
+                "solution": problem.solution,
             }
             for problem in problems
         ],
     )
 
 
-def _with_text(subset: str) -> Select[str, int, str | None, str | None]:
-    columns = select(Question.question_id, Question.number, Question.text, Question.text_hash)
-    return columns.where(Question.subset == subset, Question.text.is_not(None)).order_by(Question.number)
-
-
-def _pending(subset: str) -> Select[str, int, str | None, str | None]:
-    return _with_text(subset).where(Question.status == "pending")
+def _with_text(subset: str | None) -> Select[str, str, int, str | None, str | None]:
+    columns = select(
+        Question.question_id, Question.subset, Question.number, Question.text, Question.text_hash
+    ).where(Question.text.is_not(None))
+    of_subset = columns if subset is None else columns.where(Question.subset == subset)
+    return of_subset.order_by(Question.number, Question.subset)
 
 
 def _candidates(
-    connection: Connection, query: Select[str, int, str | None, str | None]
+    connection: Connection, query: Select[str, str, int, str | None, str | None]
 ) -> list[Candidate]:
-    return [Candidate(row.question_id, row.number, row.text or "", row.text_hash) for row in connection.execute(query)]
+    return [
+        Candidate(row.question_id, row.subset, row.number, row.text or "", row.text_hash)
+        for row in connection.execute(query)
+    ]
 
 
 def _vector(stored: bytes) -> Vectors:

@@ -3,6 +3,11 @@
 The products only nominate: a float32 sum depends in its last bits on the shape of the block it was part of. What
 is compared with a threshold, or ranked, or stored, is computed again per pair with one rounding, so that the same
 questions get the same verdict in whatever batches they arrive.
+
+For a history of hundreds of thousands the whole vectors are too much to read for every batch. Their heads nominate
+instead: the first HEAD components h and the length t of the rest. By Cauchy and Schwarz, the cosine of two unit
+vectors is at most h1 . h2 + t1 t2, so that a pair below the threshold there is below it altogether; nothing is lost,
+and only what is nominated is read and computed whole.
 """
 
 from __future__ import annotations
@@ -12,12 +17,20 @@ from dataclasses import dataclass
 from math import fsum
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tasks.screening.embedding import Vectors
 
 # More than float32 products of unit vectors can be wrong by.
 _SLACK = 1e-4
 _QUERY_BLOCK = 1_024
+
+HEAD = 128
+# What rounding a head to float16 can change in a product: 2^-11 in each factor, in head and tail.
+_HEAD_SLACK = 2e-3
+_HEAD_BLOCK = 8_192
+
+Heads = NDArray[np.float16]
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +93,41 @@ class VectorIndex:
                     cosine = exact_cosine(queries[start + query], block[row])
                     yield Neighbour(start + query, first + row, cosine)
             first += len(block)
+
+
+def heads(vectors: Vectors) -> Heads:
+    """(n, min(d, HEAD) + 1) float16: the first components of (n, d) unit vectors and the length of the rest."""
+    tails = np.linalg.norm(vectors[:, HEAD:].astype(np.float64), axis=1, keepdims=True)
+    return np.concatenate([vectors[:, :HEAD], tails], axis=1).astype(np.float16)
+
+
+class HeadIndex:
+    """Heads under the numbers of their questions, subset by subset; only ever added to."""
+
+    def __init__(self) -> None:
+        self._blocks: list[tuple[str, NDArray[np.int32], Heads]] = []
+
+    def extend(self, subset: str, numbers: NDArray[np.int32], added: Heads) -> None:
+        if len(added):
+            self._blocks.append((subset, numbers, added))
+
+    @property
+    def widths(self) -> set[int]:
+        """The numbers of components found; more than one means that vectors of different lengths met."""
+        return {added.shape[1] for _, _, added in self._blocks}
+
+    def nominated(self, queries: Heads, cosine: float) -> dict[str, list[int]]:
+        """Subset -> numbers of all questions whose cosine with any of the queries may lie above `cosine`."""
+        wanted = queries.astype(np.float32)
+        found: dict[str, list[int]] = {}
+        for subset, numbers, block in self._blocks:
+            for start in range(0, len(block), _HEAD_BLOCK):
+                part = block[start : start + _HEAD_BLOCK].astype(np.float32)
+                near = np.zeros(len(part), dtype=np.bool_)
+                for _, products in _products(wanted, part):
+                    near |= products.max(axis=0) >= cosine - _HEAD_SLACK
+                found.setdefault(subset, []).extend(numbers[start : start + _HEAD_BLOCK][near].tolist())
+        return {subset: numbers for subset, numbers in found.items() if numbers}
 
 
 def pairs_above(vectors: Vectors, cosine: float) -> Iterator[Neighbour]:

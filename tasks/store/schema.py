@@ -240,6 +240,7 @@ class Question(Base):
         UniqueConstraint("subset", "number"),
         UniqueConstraint("subset", "provider", "model", "prompt_index"),
         Index("ix_questions_open", "subset", "number", postgresql_where="status in ('pending', 'failed')"),
+        Index("ix_questions_duplicate_of", "duplicate_of", postgresql_where="duplicate_of is not null"),
     )
 
     question_id: Mapped[str] = mapped_column(primary_key=True)  # Leetcode_00000012
@@ -262,6 +263,10 @@ class Question(Base):
     benchmark: Mapped[str | None]  # nearest benchmark item
     benchmark_item: Mapped[str | None]
     benchmark_similarity: Mapped[float | None]  # cosine
+    caution: Mapped[str | None]  # accepted, but its triplets are released under use_with_caution for this reason
+    category: Mapped[str | None]  # as the annotator sees it, like the two below
+    asked_difficulty: Mapped[str | None]
+    clarity: Mapped[int | None] = mapped_column(SmallInteger)  # 1 (unclear) to 5
     run_id: Mapped[str | None]
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
     updated_at: Mapped[datetime] = mapped_column(server_default=func.now())
@@ -400,6 +405,21 @@ class Embedding(Base):
     vector: Mapped[bytes]
 
 
+class VectorHead(Base):
+    """The first components of an accepted question's vector and the length of the rest, as float16.
+
+    What nominates near questions without reading whole vectors (`tasks.screening.vectors`). A row whose question is
+    no longer accepted does no harm: nominations are checked against `questions`.
+    """
+
+    __tablename__ = "vector_heads"
+
+    model: Mapped[str] = mapped_column(primary_key=True)
+    subset: Mapped[str] = mapped_column(primary_key=True)
+    number: Mapped[int] = mapped_column(primary_key=True)
+    head: Mapped[bytes]
+
+
 class BenchmarkItem(Base):
     """A problem that training data must not contain."""
 
@@ -409,6 +429,28 @@ class BenchmarkItem(Base):
     item_id: Mapped[str] = mapped_column(primary_key=True)
     text: Mapped[str]
     text_hash: Mapped[str]
+    solution: Mapped[str | None]  # the reference solution, where the benchmark publishes one
+
+
+class Contamination(Base):
+    """By what a question is too near to a benchmark: at most one row a measure, that of the nearest item."""
+
+    __tablename__ = "contaminations"
+    __table_args__ = (
+        CheckConstraint("measure in ('cosine', 'words', 'code', 'solution')", name="measure"),
+        ForeignKeyConstraint(
+            ["benchmark", "item_id"], [f"{SCHEMA}.benchmark_items.benchmark", f"{SCHEMA}.benchmark_items.item_id"]
+        ),
+        Index("ix_contaminations_item", "benchmark", "item_id"),
+    )
+
+    question_id: Mapped[str] = mapped_column(ForeignKey(f"{SCHEMA}.questions.question_id"), primary_key=True)
+    measure: Mapped[str] = mapped_column(primary_key=True)
+    benchmark: Mapped[str]
+    item_id: Mapped[str]
+    value: Mapped[float]  # cosine, or share of the item's n-grams
+    threshold: Mapped[float]  # that it reached
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
 
 
 class Release(Base):

@@ -4,6 +4,8 @@ from tasks.subsets._builtin import builtin_seeds
 from tasks.subsets._pages import load_docs_folder, load_docstrings
 from tasks.subsets._snippets import SizeLimits, load_package, load_source_tree, load_standard_library
 from tasks.subsets._tables import load_table
+from tasks.subsets.declared import SHIPPED as SHIPPED_SOURCES
+from tasks.subsets.declared import Source, declared_sources, load_declared
 from tasks.subsets.errors import SubsetError
 from tasks.subsets.extract import (
     Annotation,
@@ -35,6 +37,7 @@ from tasks.subsets.templates import CHATML, TEMPLATES, ChatTemplate, UnknownTemp
 __all__ = [
     "BUILTIN_SOURCE",
     "CHATML",
+    "SHIPPED_SOURCES",
     "SUBSETS",
     "TEMPLATES",
     "Annotation",
@@ -50,6 +53,7 @@ __all__ = [
     "SeedReport",
     "SeedSource",
     "SizeLimits",
+    "Source",
     "Subset",
     "SubsetError",
     "UnknownPrompt",
@@ -59,9 +63,11 @@ __all__ = [
     "builtin_seeds",
     "choose_seeds",
     "complete_request",
+    "declared_sources",
     "extract_question",
     "get_subset",
     "get_template",
+    "load_declared",
     "load_docs_folder",
     "load_docstrings",
     "load_package",

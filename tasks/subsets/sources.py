@@ -34,6 +34,7 @@ class SeedSource:
     revision: str | None = None
     licence: str | None = None
     limit: int | None = None
+    name: str | None = None  # of a tree or folder, where its path says nothing (default: the folder's name)
 
 
 def load_seeds(spec: Subset, *sources: str | SeedSource) -> SeedReport:
@@ -65,13 +66,13 @@ def load_source(spec: Subset, source: SeedSource) -> SeedReport:
                 limit=source.limit,
             )
         case "source":
-            report = load_source_tree(path, revision=source.revision, licence=source.licence)
+            report = load_source_tree(path, source=source.name, revision=source.revision, licence=source.licence)
         case "package":
             report = load_package(source.path, licence=source.licence)
         case "standard-library":
             report = load_standard_library()
         case "docs":
-            report = load_docs_folder(path, revision=source.revision, licence=source.licence)
+            report = load_docs_folder(path, source=source.name, revision=source.revision, licence=source.licence)
         case "docstrings":
             report = load_docstrings(source.path, licence=source.licence)
         case _:

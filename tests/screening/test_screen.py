@@ -288,6 +288,47 @@ def test_batches_give_the_same_decisions_as_all_at_once(
     assert decisions(rows) == at_once
 
 
+def test_two_workers_with_a_batch_each_give_the_survivors_of_one(
+    database: Engine, propose: Propose, rows: Rows
+) -> None:
+    store_benchmark(database, load_benchmark(DEMO_BENCHMARK))
+    texts = planted(300)
+    propose(texts)
+    screen_subset(database, "Leetcode", HashedEmbedder())
+    at_once = decisions(rows)
+    with database.begin() as connection:
+        connection.execute(text("truncate kodcode.questions cascade"))
+        connection.execute(text("truncate kodcode.embeddings, kodcode.vector_heads"))
+    ids = propose(texts)
+    barrier = threading.Barrier(2)
+    counts = []
+
+    def work(batch: list[str]) -> None:
+        barrier.wait()
+        counts.append(screen_subset(database, "Leetcode", HashedEmbedder(), question_ids=batch, page_size=40).screened)
+
+    workers = [threading.Thread(target=work, args=(batch,)) for batch in (ids[:150], ids[150:])]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    assert sum(counts) == len(texts)
+    assert decisions(rows) == at_once
+
+
+def test_across_subsets_a_question_meets_those_of_the_others(
+    database: Engine, propose: Propose, rows: Rows
+) -> None:
+    parts = [" ".join(sentence(seed, 12)) for seed in range(7)]
+    propose([QUEUE, ". ".join(parts)], subset="Evol")
+    screen_subset(database, "Evol", HashedEmbedder())
+    propose([QUEUE, ". ".join(reversed(parts)), "Something else."], subset="Leetcode")
+    screen_subset(database, "Leetcode", HashedEmbedder(), across=True)
+    assert [(row.duplicate_of, row.reason) for row in rows() if row.subset == "Leetcode"] == [
+        ("Evol_00000000", "duplicate_exact"), ("Evol_00000001", "duplicate_semantic"), (None, None),
+    ]  # fmt: skip
+
+
 def test_two_workers_at_once_decide_every_question_once(database: Engine, propose: Propose, rows: Rows) -> None:
     propose(planted(200))
     expected = len(rows())

@@ -1,0 +1,58 @@
+"""The command that checks old questions against new benchmarks."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from flows.cli.context import AsJson, DataDir, console, note, settings_for
+from tasks.backends import Backends
+from tasks.options import chosen_subsets
+from tasks.screening import Policy, Thresholds, load_benchmark, make_embedder, store_benchmark
+from tasks.screening import decontaminate as check
+
+
+def decontaminate(
+    benchmark: Annotated[
+        list[Path],
+        typer.Option(help="JSONL or Parquet: HumanEval, MBPP, BigCodeBench, LiveCodeBench, own; may be repeated."),
+    ] = [],
+    subset: Annotated[list[str], typer.Option(help="Which subset; may be repeated. All 12 where none is named.")] = [],
+    reject: Annotated[
+        bool,
+        typer.Option("--reject", help="Reject contaminated questions that have no trials yet; else only mark them."),
+    ] = False,
+    cosine: Annotated[float, typer.Option(min=-1, max=1, help="Contaminated above this cosine.")] = 0.95,
+    ngram: Annotated[int, typer.Option(min=5, max=50, help="Words or code tokens in a row.")] = 13,
+    ngram_share: Annotated[float, typer.Option(min=0.01, max=1, help="Contaminated from this share of them.")] = 0.3,
+    as_json: AsJson = False,
+    data_dir: DataDir = None,
+) -> None:
+    """Check every accepted question, and its solutions, against benchmarks; those given are stored first.
+
+    No language model is asked. Contaminated questions keep their place and go to the split use_with_caution.
+    """
+    settings = settings_for(data_dir)
+    problems = [(path, load_benchmark(path)) for path in benchmark]
+    policy: Policy = "reject" if reject else "use_with_caution"
+    thresholds = Thresholds(benchmark_cosine=cosine, ngram=ngram, ngram_share=ngram_share)
+    backends = Backends.open(settings, note=note, orchestrated=False)
+    try:
+        for path, found in problems:
+            note(f"{store_benchmark(backends.engine, found)} problems of {path}")
+        embedder = make_embedder(settings.embedder, base_url=settings.embedder_url)
+        report = check(backends.engine, chosen_subsets(subset), embedder, thresholds, policy=policy)
+    finally:
+        backends.close()
+    if as_json:
+        print(json.dumps(asdict(report)))
+        return
+    measures = ", ".join(f"{count} by {measure}" for measure, count in sorted(report.found.items()))
+    console.print(
+        f"{report.checked} questions checked, {report.contaminated} contaminated{f' ({measures})' if measures else ''}"
+        f'\n  which: ./kodcode sql "select * from contaminations"'
+    )
