@@ -2,8 +2,19 @@
 
 from tasks.trials.answers import TRUNCATED_REASONS, SolveAnswer, Unparsed, extract_response_code, parse_solve
 from tasks.trials.entry_points import EntryPoint, align_entry_points, entry_point_names, test_info
-from tasks.trials.labels import Difficulty, Label, TrialOutcome, choose_trial, difficulty, label
+from tasks.trials.labels import (
+    Difficulty,
+    Label,
+    Select,
+    TrialOutcome,
+    choose_trial,
+    difficulty,
+    label,
+    pass_at_k,
+    wilson,
+)
 from tasks.trials.markup import Block, Section, fenced_blocks, sections, strip_reasoning, without_fences
+from tasks.trials.policy import AttemptPolicy, Progress, certainty
 from tasks.trials.source import (
     BUILTINS,
     Definition,
@@ -20,6 +31,7 @@ from tasks.trials.source import (
 
 __all__ = [
     "BUILTINS",
+    "AttemptPolicy",
     "TRUNCATED_REASONS",
     "Block",
     "Definition",
@@ -27,13 +39,16 @@ __all__ = [
     "EntryPoint",
     "Function",
     "Label",
+    "Progress",
     "Section",
+    "Select",
     "SolveAnswer",
     "TrialOutcome",
     "Unparsed",
     "align_entry_points",
     "bare_arguments",
     "bound_names",
+    "certainty",
     "choose_trial",
     "definitions",
     "difficulty",
@@ -43,6 +58,7 @@ __all__ = [
     "is_main_guard",
     "label",
     "parse_python",
+    "pass_at_k",
     "parse_solve",
     "public_definitions",
     "sections",
@@ -50,5 +66,6 @@ __all__ = [
     "strip_reasoning",
     "test_info",
     "top_level",
+    "wilson",
     "without_fences",
 ]
