@@ -31,8 +31,8 @@ from tasks.trials.source import (
 
 __all__ = [
     "BUILTINS",
-    "AttemptPolicy",
     "TRUNCATED_REASONS",
+    "AttemptPolicy",
     "Block",
     "Definition",
     "Difficulty",
@@ -58,8 +58,8 @@ __all__ = [
     "is_main_guard",
     "label",
     "parse_python",
-    "pass_at_k",
     "parse_solve",
+    "pass_at_k",
     "public_definitions",
     "sections",
     "storable",

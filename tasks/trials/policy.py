@@ -35,7 +35,7 @@ class AttemptPolicy:
     tiers: int = 1  # how many models there are, cheapest first
 
     def __post_init__(self) -> None:
-        if not 1 <= self.maximum:
+        if not self.maximum >= 1:
             raise ValueError(f"a question needs at least one attempt, not {self.maximum}")
         if not 0 < self.confidence < 1:
             raise ValueError(f"the confidence is a probability between 0 and 1, not {self.confidence}")

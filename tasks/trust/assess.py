@@ -6,9 +6,8 @@ interpreter for another hash seed, go to the pair that is ahead.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from tasks.sandbox import Job, Verdict, VerdictKind
@@ -211,9 +210,7 @@ def _known_wrong(pair: _Pair, suites: Suites, matrix: Mapping[int, SuiteRow]) ->
     return found
 
 
-async def _confirm(
-    pairs: Sequence[_Pair], judge: Judge, judge_with_processes: Judge | None, job_id: str
-) -> None:
+async def _confirm(pairs: Sequence[_Pair], judge: Judge, judge_with_processes: Judge | None, job_id: str) -> None:
     """The dear controls, for the pair that is ahead and still ahead after them."""
     for _ in range(_FINALISTS):
         ahead = max(
@@ -223,7 +220,9 @@ async def _confirm(
             return
         candidate = ahead.candidate
         control = always_equal(candidate.solution)
-        verdict = await _judged(judge, Job(f"{job_id}:always-equal", control or "", test=candidate.test, coverage=False))
+        verdict = await _judged(
+            judge, Job(f"{job_id}:always-equal", control or "", test=candidate.test, coverage=False)
+        )
         ahead.always_equal = verdict.kind.value
         if ahead.inspected.hash_order and judge_with_processes is not None:
             for seed in _HASH_SEEDS:

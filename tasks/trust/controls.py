@@ -6,7 +6,7 @@ import ast
 
 from tasks.trials import Definition, Function, parse_python, public_definitions
 
-_ANYTHING = '''class _Anything:
+_ANYTHING = """class _Anything:
     def __eq__(self, other):
         return True
 
@@ -34,7 +34,7 @@ _ANYTHING = '''class _Anything:
 
 
 _ANYTHING = _Anything()
-'''
+"""
 
 
 def stub(solution: str) -> str | None:
@@ -43,7 +43,7 @@ def stub(solution: str) -> str | None:
 
 
 def always_equal(solution: str) -> str | None:
-    """Every public function returns an object that says it equals everything; None where the solution is not Python."""
+    """Every public function returns an object that equals everything; None where the solution is not Python."""
     hollow = _hollow(solution, "_ANYTHING")
     return None if hollow is None else f"{_ANYTHING}\n\n{hollow}"
 

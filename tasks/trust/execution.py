@@ -144,7 +144,13 @@ async def _once(
 
 def _as_json(run: Planned) -> dict[str, Any]:
     shown: dict[str, Any] = {"suite": run.suite, "solution": run.solution, "cpu_s": run.cpu_s, "wall_s": run.wall_s}
-    for name, value in (("first", run.first), ("soft", run.soft), ("names", run.names), ("times", run.times), ("seed", run.seed)):
+    for name, value in (
+        ("first", run.first),
+        ("soft", run.soft),
+        ("names", run.names),
+        ("times", run.times),
+        ("seed", run.seed),
+    ):
         if value:
             shown[name] = value
     if run.order != "as written":
@@ -167,7 +173,12 @@ def _read(
             continue
         entry = _entry(line)
         place = entry.get("run") if entry else None
-        if entry is None or not isinstance(place, int) or not following <= place < len(part) or begun not in (None, place):
+        if (
+            entry is None
+            or not isinstance(place, int)
+            or not following <= place < len(part)
+            or begun not in (None, place)
+        ):
             return None
         number = part[place]
         found = Seen(

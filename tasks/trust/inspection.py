@@ -141,7 +141,9 @@ def _is_long_float(node: ast.AST) -> bool:
     if not (isinstance(node, ast.Compare) and any(isinstance(op, ast.Eq) for op in node.ops)):
         return False
     sides = [node.left, *node.comparators]
-    if any(isinstance(part, ast.Call) and "approx" in ast.unparse(part.func) for side in sides for part in ast.walk(side)):
+    if any(
+        isinstance(part, ast.Call) and "approx" in ast.unparse(part.func) for side in sides for part in ast.walk(side)
+    ):
         return False
     return any(
         isinstance(part, ast.Constant)
@@ -180,12 +182,18 @@ def _uses(module: ast.Module) -> Iterator[str]:
     seeded = any(name.endswith((".seed", ".Random", ".default_rng", ".RandomState")) for name in names)
     for meaning, known in _MEANINGS.items():
         found = {
-            name for name in names if any(name == entry or (entry[-1] == "." and name.startswith(entry)) for entry in known)
+            name
+            for name in names
+            if any(name == entry or (entry[-1] == "." and name.startswith(entry)) for entry in known)
         }
         if found and not (meaning == "randomness" and seeded):
             yield meaning
     for node in ast.walk(module):
-        if isinstance(node, ast.Call) and getattr(node.func, "id", getattr(node.func, "attr", "")) in ("open", "Path", "read_text"):
+        if isinstance(node, ast.Call) and getattr(node.func, "id", getattr(node.func, "attr", "")) in (
+            "open",
+            "Path",
+            "read_text",
+        ):
             told = {part.value for part in ast.walk(node) if isinstance(part, ast.Constant)}
             if told & _FILES or any(isinstance(p, ast.Name) and p.id == "__file__" for p in ast.walk(node)):
                 yield "introspection"

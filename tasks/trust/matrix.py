@@ -96,11 +96,14 @@ async def agreement_matrix(suites: Suites, known: Mapping[int, SuiteRow] | None 
     fresh = [attempt for attempt in suites.candidates if attempt not in known]
     for attempt in fresh:
         solutions[str(attempt)] = suites.candidates[attempt].solution
-        own += [Planned(str(attempt), str(attempt), soft=s, names=True, cpu_s=_cpu_s(suites, attempt)) for s in (False, True)]
+        own += [
+            Planned(str(attempt), str(attempt), soft=s, names=True, cpu_s=_cpu_s(suites, attempt))
+            for s in (False, True)
+        ]
         hollow = stub(suites.candidates[attempt].solution)
         if hollow is not None:
             solutions[f"stub {attempt}"] = hollow
-            own.append(Planned(str(attempt), f"stub {attempt}", soft=True, cpu_s=1.0))
+            own.append(Planned(str(attempt), f"stub {attempt}", soft=True, cpu_s=_CPU_S[0]))
     others = [cell for suite in suites.candidates for cell in _others(suites, suite, rows, solutions)]
     for suite in known:
         if any("::" in name for name in known[suite].claims):  # node ids: it was run by trials

@@ -177,7 +177,9 @@ def _inside(node: ast.AST, function: str, looped: frozenset[str]) -> Iterator[_C
 
 def _is_passive(node: ast.AST) -> bool:
     """Where a change looks equivalent: messages of errors, output, imports, strings, what runs for types only."""
-    if isinstance(node, ast.Raise | ast.Import | ast.ImportFrom | ast.JoinedStr | ast.Assert | ast.Global | ast.Nonlocal):
+    if isinstance(
+        node, ast.Raise | ast.Import | ast.ImportFrom | ast.JoinedStr | ast.Assert | ast.Global | ast.Nonlocal
+    ):
         return True
     return _is_docstring(node) or _is_talk(node)
 
@@ -207,8 +209,11 @@ def _deletable(node: ast.stmt, looped: frozenset[str]) -> bool:
             return False
         moved = {part.id for part in ast.walk(node) if isinstance(part, ast.Name)}
         return not moved & looped
-    return isinstance(node, ast.If) and not node.orelse and len(node.body) == 1 and isinstance(
-        node.body[0], ast.Return | ast.Raise | ast.Continue
+    return (
+        isinstance(node, ast.If)
+        and not node.orelse
+        and len(node.body) == 1
+        and isinstance(node.body[0], ast.Return | ast.Raise | ast.Continue)
     )
 
 
@@ -313,7 +318,9 @@ def _returned(node: ast.AST) -> Made:
     value = node.value
     if value is None or (isinstance(value, ast.Constant) and value.value is None):
         return
-    if isinstance(value, ast.Compare | ast.BoolOp) or (isinstance(value, ast.Constant) and isinstance(value.value, bool)):
+    if isinstance(value, ast.Compare | ast.BoolOp) or (
+        isinstance(value, ast.Constant) and isinstance(value.value, bool)
+    ):
         yield "return", f"return not ({ast.unparse(value)})"
     else:
         yield "return", "return None"

@@ -8,12 +8,21 @@ from pathlib import Path
 
 import pytest
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import Engine, inspect, text
 
 from tasks.store import DatabaseUnavailable, MigrationFailed, SchemaTooNew, connect, migrate
 from tasks.store import database as module
 from tasks.store.schema import SCHEMA, Base
+
+
+def newest() -> str:
+    """The revision that this checkout migrates to."""
+    config = Config()
+    config.set_main_option("script_location", str(module.SQL_FOLDER / "migrations"))
+    return str(ScriptDirectory.from_config(config).get_current_head())
 
 
 def test_models_and_migrated_schema_agree(database: Engine) -> None:
@@ -118,9 +127,9 @@ def test_an_upgrade_changes_columns_under_the_views_and_keeps_the_rows(
             text("insert into kodcode.runs (run_id, flow, parameters, code_version, host, pid)"
                  " values ('r', 'f', '{}', 'c', 'here', 1)")
         )
-    revision = tmp_path / "sql" / "migrations" / "versions" / "0002_later.py"
+    revision = tmp_path / "sql" / "migrations" / "versions" / "9999_later.py"
     revision.write_text(
-        "from alembic import op\nrevision = '0002'\ndown_revision = '0001'\n"
+        f"from alembic import op\nrevision = '9999'\ndown_revision = '{newest()}'\n"
         "def upgrade():\n    op.execute('alter table kodcode.runs alter host type varchar(100)')\n"
     )
     migrate(empty_database)
@@ -128,24 +137,25 @@ def test_an_upgrade_changes_columns_under_the_views_and_keeps_the_rows(
         assert connection.scalar(text("select host from kodcode.v_zz")) == "here"
     # The code before the upgrade meets the database after it.
     revision.unlink()
-    with pytest.raises(SchemaTooNew, match="schema version 0002"):
+    with pytest.raises(SchemaTooNew, match="schema version 9999"):
         migrate(empty_database)
 
 
 def test_a_failing_upgrade_leaves_all_as_it_was(
     database: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    before = newest()
     shutil.copytree(module.SQL_FOLDER, tmp_path / "sql")
     monkeypatch.setattr(module, "SQL_FOLDER", tmp_path / "sql")
-    (tmp_path / "sql" / "migrations" / "versions" / "0002_later.py").write_text(
-        "from alembic import op\nrevision = '0002'\ndown_revision = '0001'\n"
+    (tmp_path / "sql" / "migrations" / "versions" / "9999_later.py").write_text(
+        f"from alembic import op\nrevision = '9999'\ndown_revision = '{newest()}'\n"
         "def upgrade():\n    op.execute('drop table kodcode.seeds')\n"
         "    op.execute('alter table kodcode.none add x int')\n"
     )
     with pytest.raises(MigrationFailed, match="as it was"):
         migrate(database)
     with database.connect() as connection:
-        assert connection.scalar(text("select version_num from kodcode.alembic_version")) == "0001"
+        assert connection.scalar(text("select version_num from kodcode.alembic_version")) == before
         assert inspect(connection).has_table("seeds", SCHEMA)
         assert inspect(connection).get_view_names(SCHEMA)
 
