@@ -59,7 +59,7 @@ async def nightly(
         async with asyncio.TaskGroup() as group:
             for name in names:
                 group.create_task(SUBSET_FLOWS[name](questions, teacher, seeds, benchmarks))
-        await verify(names, attempts, teacher)
+        await verify(names, initial=attempts, attempts=attempts, teacher=teacher)
         await convert(names, styles, tries, teacher)
         response_styles: list[AnyStyle] = ["instruct", *styles]
         await respond(names, response_styles, responses, teacher)

@@ -1,4 +1,4 @@
-"""Trials: plan the attempts -> solve and judge by shard -> label."""
+"""Trials: some attempts for all, more where the answer is open -> trust -> label."""
 
 from __future__ import annotations
 
@@ -8,34 +8,68 @@ from typing import Annotated
 from prefect import flow, runtime
 from pydantic import Field
 
+from tasks.assess import STAGE as ASSESS
+from tasks.assess import assess_shard, unassessed_questions
 from tasks.label import label
-from tasks.options import SubsetName, Teacher, chosen_subsets
-from tasks.run import recorded_run
-from tasks.solve import STAGE, open_trials, plan_trials, verify_shard
+from tasks.options import Models, SolveBudget, SubsetName, Teacher, chosen_subsets
+from tasks.run import Run, recorded_run
+from tasks.solve import STAGE, open_trials, plan_round, plan_trials, verify_shard
 from tasks.summary import publish_funnel
+from tasks.trials import AttemptPolicy, Select
 from tasks.work import shards
 
 Attempts = Annotated[int, Field(ge=1, le=10)]
+Confidence = Annotated[float, Field(gt=0, lt=1)]
 
 
 @flow(name="verify", flow_run_name="verify")
-async def verify(subsets: list[SubsetName] = [], attempts: Attempts = 3, teacher: Teacher = Teacher()) -> int:
-    """Ask for solutions and tests of every accepted question, run them, and give each question its difficulty.
+async def verify(
+    subsets: list[SubsetName] = [],
+    initial: Attempts = 3,
+    attempts: Attempts = 10,
+    confidence: Confidence = 0.8,
+    models: list[str] = [],
+    budgets: dict[SubsetName, SolveBudget] = {},
+    select: Select = "trust",
+    teacher: Teacher = Teacher(),
+) -> int:
+    """Ask for solutions and tests of every accepted question, run them, and give each question trust and difficulty.
 
     Args:
         subsets: Which subsets; all 12 if empty.
-        attempts: Independent samples a question, at most 10. More than before adds to what there is.
+        initial: Independent samples for every question. More than before adds to what there is.
+        attempts: The most that a question may get: further ones go where none passed or the difficulty is uncertain.
+        confidence: Probability of the difficulty label at which a question that passed gets no more attempts.
+        models: Who solves, cheapest first; the next one takes over what the cheaper left unsolved. Empty: the teacher.
+        budgets: By subset, what its attempts may come to.
+        select: How the pair that stands for a question is chosen: by trust, or by coverage as the original does.
         teacher: Which models are asked, and where.
     """
     names = chosen_subsets(subsets)
-    parameters = {"subsets": names, "attempts": attempts, "teacher": teacher.model_dump()}
+    parameters = {
+        "subsets": names, "initial": initial, "attempts": attempts, "confidence": confidence, "models": models,
+        "budgets": {name: budget.model_dump() for name, budget in budgets.items()}, "select": select,
+        "teacher": teacher.model_dump(),
+    }  # fmt: skip
+    bounds = {str(name): budget for name, budget in budgets.items()}
+    policy = AttemptPolicy(initial, attempts, confidence, max(1, len(models)))
     async with recorded_run("verify", parameters, runtime.flow_run.id) as run:
-        models = teacher.resolved(run.settings)
-        await asyncio.to_thread(plan_trials, run.engine, names, models, attempts)
-        keys = await asyncio.to_thread(open_trials, run.engine, names, models)
-        run.progress.begin(STAGE, len(keys))
-        for shard in shards(keys, run.settings.shard_size):
-            await verify_shard(list(shard), models)
-        labelled = await label(names, models)
+        resolved = teacher.resolved(run.settings)
+        await asyncio.to_thread(plan_trials, run.engine, names, resolved, policy.first_round)
+        await _solve(run, names, resolved, models)
+        while await asyncio.to_thread(plan_round, run.engine, names, resolved, policy, bounds):
+            await _solve(run, names, resolved, models)
+        questions = await asyncio.to_thread(unassessed_questions, run.engine, names, resolved)
+        run.progress.begin(ASSESS, len(questions))
+        for shard in shards(questions, run.settings.shard_size):
+            await assess_shard(list(shard))
+        labelled = await label(names, resolved, select)
         await publish_funnel("verify", names)
     return labelled
+
+
+async def _solve(run: Run, names: list[SubsetName], models: Models, solvers: list[str]) -> None:
+    keys = await asyncio.to_thread(open_trials, run.engine, names, models)
+    run.progress.begin(STAGE, len(keys))
+    for shard in shards(keys, run.settings.shard_size):
+        await verify_shard(list(shard), models, solvers)

@@ -1,4 +1,4 @@
-"""Stage 2, second half: difficulty labels and the instruct triplet of every question whose attempts have all ended."""
+"""Stage 2, last part: difficulty labels and the instruct triplet of every question whose attempts have all ended."""
 
 from __future__ import annotations
 
@@ -15,10 +15,11 @@ from tasks.options import Models
 from tasks.run import Run, current_run
 from tasks.solve import in_scope
 from tasks.store.schema import Question, Response, Trial, Triplet
-from tasks.trials import TrialOutcome, choose_trial, test_info
+from tasks.trials import Select, TrialOutcome, choose_trial, test_info
 from tasks.trials import label as label_of
 from tasks.work import shards
 
+SIGNALS = ("consensus", "kill_rate", "stub_rejected", "stable", "trust")
 STYLE_LETTERS = {"instruct": "I", "complete": "C", "online_judge": "O"}
 
 
@@ -40,16 +41,17 @@ def unlabelled_questions(engine: Engine, subsets: Sequence[str], models: Models)
 
 
 @task(name="label", cache_policy=NO_CACHE)
-async def label(subsets: Sequence[str], models: Models) -> int:
-    """Label what can be labelled; returns how many questions."""
+async def label(subsets: Sequence[str], models: Models, rule: Select = "trust") -> int:
+    """Label what can be labelled; returns how many questions. `rule` says how the pair is chosen that stands for
+    the question: by trust, or by coverage as the original does."""
     run = current_run()
     ids = await asyncio.to_thread(unlabelled_questions, run.engine, subsets, models)
     for batch in shards(ids, run.settings.shard_size):
-        await asyncio.to_thread(label_questions, run, batch)
+        await asyncio.to_thread(label_questions, run, batch, rule)
     return len(ids)
 
 
-def label_questions(run: Run, question_ids: Sequence[str]) -> None:
+def label_questions(run: Run, question_ids: Sequence[str], rule: Select = "trust") -> None:
     """Make or renew the instruct triplets of these questions, whose attempts have all ended.
 
     The chosen trial stays chosen once conversions or responses were made from it: they are paid for.
@@ -66,7 +68,7 @@ def label_questions(run: Run, question_ids: Sequence[str]) -> None:
         }
         fixed = {row.question_id: row.chosen_attempt for row in connection.execute(_built_upon(question_ids))}
         for key in question_ids:
-            values = _instruct_triplet(questions[key], trials[key], fixed.get(key))
+            values = _instruct_triplet(questions[key], trials[key], fixed.get(key), rule)
             statement = insert(Triplet).values(**values, run_id=run.run_id)
             renewed = {name: statement.excluded[name] for name in values if name != "triplet_id"}
             connection.execute(
@@ -89,10 +91,10 @@ def _built_upon(question_ids: Sequence[str]) -> Any:
     )
 
 
-def _instruct_triplet(question: Any, trials: Sequence[Any], fixed_attempt: int | None) -> dict[str, Any]:
-    attempts = [TrialOutcome(row.attempt, row.status == "accepted", row.coverage) for row in trials]
+def _instruct_triplet(question: Any, trials: Sequence[Any], fixed_attempt: int | None, rule: Select) -> dict[str, Any]:
+    attempts = [TrialOutcome(row.attempt, row.status == "accepted", row.coverage, row.trust) for row in trials]
     label = label_of(attempts)
-    chosen = fixed_attempt if fixed_attempt is not None else choose_trial(attempts)
+    chosen = fixed_attempt if fixed_attempt is not None else choose_trial(attempts, rule)
     trial = next((row for row in trials if row.attempt == chosen), None)
     return {
         "triplet_id": f"{question.question_id}_{STYLE_LETTERS['instruct']}",
@@ -112,5 +114,9 @@ def _instruct_triplet(question: Any, trials: Sequence[Any], fixed_attempt: int |
         "trial_count": label.trial_count,
         "pass_percentage": label.pass_percentage,
         "difficulty": label.difficulty,
+        "pass_at_k": label.pass_at_k,
+        "pass_low": label.pass_low,
+        "pass_high": label.pass_high,
+        **{name: getattr(trial, name) if trial else None for name in SIGNALS},
         "benchmark_similarity": question.benchmark_similarity,
     }

@@ -100,6 +100,15 @@ class Teacher(BaseModel):
         )
 
 
+class SolveBudget(BaseModel):
+    """What the solution-and-test attempts of one subset may come to, earlier runs included."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    attempts: int | None = Field(None, ge=0, title="Attempts", description="All attempts at all questions.")
+    usd: float | None = Field(None, ge=0, title="US dollars", description="What the ledger says that they cost.")
+
+
 class Models(BaseModel):
     """A Teacher with every gap filled."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 import functools
 import os
 import socket
@@ -53,6 +54,7 @@ class Run:
     progress: Progress = field(default_factory=Silent)
     _gateways: dict[Models, Gateway] = field(default_factory=dict)
     _sandbox: Sandbox | None = None
+    _sandbox_with_processes: Sandbox | None = None
     _starting: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     @property
@@ -98,20 +100,36 @@ class Run:
                 update(table).where(*same_row, table.status.in_(("pending", "failed"))).values(**columns, **values)
             )
 
+    @property
+    def executions_at_once(self) -> int:
+        """How many programs the sandbox runs at a time."""
+        return self.settings.sandbox_jobs or len(os.sched_getaffinity(0))
+
     async def judge(self, job: Job) -> Verdict:
         """The sandbox's verdict. Raises InfrastructureFailed where there is none."""
         async with self._starting:
             if self._sandbox is None:
-                sandbox = Sandbox(policy_of(self.settings))
-                await asyncio.to_thread(sandbox.__enter__)
-                self._sandbox = sandbox
+                self._sandbox = await _started(policy_of(self.settings))
         return judged(await self._sandbox.judge(job))
+
+    async def judge_with_processes(self, job: Job) -> Verdict:
+        """As `judge`, in a sandbox that lets programs start processes; for programs of our own around judged ones."""
+        async with self._starting:
+            if self._sandbox_with_processes is None:
+                policy = dataclasses.replace(policy_of(self.settings), allow_processes=True, preload=())
+                self._sandbox_with_processes = await _started(policy)
+        return judged(await self._sandbox_with_processes.judge(job))
 
     async def close(self) -> None:
         for gateway in self._gateways.values():
             await gateway.close()
-        if self._sandbox is not None:
-            await asyncio.to_thread(self._sandbox.__exit__, None, None, None)
+        for sandbox in (self._sandbox, self._sandbox_with_processes):
+            if sandbox is not None:
+                await asyncio.to_thread(sandbox.__exit__, None, None, None)
+
+
+async def _started(policy: Policy) -> Sandbox:
+    return await asyncio.to_thread(Sandbox(policy).__enter__)
 
 
 def policy_of(settings: Settings) -> Policy:
@@ -122,6 +140,7 @@ def policy_of(settings: Settings) -> Policy:
         memory_mb=settings.trial_memory_mb,
         jobs=settings.sandbox_jobs,
         allow_weak=settings.allow_weak_sandbox,
+        preload=("pytest",),  # for tasks/trust, whose programs run test modules in a stdio trial
     )
 
 

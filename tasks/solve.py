@@ -1,26 +1,33 @@
-"""Stage 2: trials. Each attempt is one answer with a solution and a test, judged together."""
+"""Stage 2: trials. Each attempt is one answer with a solution and a test, judged together.
+
+How many attempts a question gets, and by which model, is decided in rounds by `tasks.trials.policy`; a round is
+planned as `pending` rows, so that a run that was stopped goes on with the round that it was in.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
-from sqlalchemy import ColumnElement, Engine, Integer, func, literal, select, true
+from sqlalchemy import ColumnElement, Engine, Integer, func, literal, select, text, true
 from sqlalchemy.dialects.postgresql import insert
 
-from tasks.options import Models
+from tasks.options import Models, SolveBudget
 from tasks.run import Run, current_run
 from tasks.sandbox import Job, Verdict
-from tasks.store.schema import Question, Trial
+from tasks.store import copy_rows
+from tasks.store.schema import LlmCall, Question, Trial
 from tasks.subsets import solve_request
-from tasks.trials import Unparsed, parse_solve
+from tasks.trials import AttemptPolicy, Progress, Unparsed, parse_solve
 from tasks.work import Ending, drain
 
 STAGE = "solve"
+# Rows under way beyond the requests in flight, a place where the sandbox works: answers wait for it, not it for them.
+_WAITING_PER_PLACE = 4
 
 
 def in_scope(subsets: Sequence[str], models: Models) -> ColumnElement[bool]:
@@ -42,6 +49,78 @@ def plan_trials(engine: Engine, subsets: Sequence[str], models: Models, attempts
         return connection.execute(statement.on_conflict_do_nothing()).rowcount
 
 
+def plan_round(
+    engine: Engine,
+    subsets: Sequence[str],
+    models: Models,
+    policy: AttemptPolicy,
+    budgets: Mapping[str, SolveBudget],
+) -> int:
+    """Make one more attempt of every question whose attempts have ended and left something open; returns how many.
+
+    `budgets` bound what a subset's attempts may come to, by their number or by what the ledger says they cost. A
+    question with an attempt that failed for reasons of infrastructure waits until that attempt has its verdict.
+    """
+    planned: list[dict[str, Any]] = []
+    with engine.begin() as connection:
+        for subset in subsets:
+            questions = [Progress(**row._mapping) for row in connection.execute(_progress(subset, models))]
+            left = _left(connection, subset, budgets.get(subset))
+            chosen = policy.next_round(questions, left)
+            planned += [
+                {"question_id": q.question_id, "attempt": q.trial_count, "tier": policy.tier(q)} for q in chosen
+            ]
+        copy_rows(connection, Trial, planned)
+    return len(planned)
+
+
+def _progress(subset: str, models: Models) -> Any:
+    """Questions whose attempts have all ended, as the policy sees them. An attempt's number is how many there were
+    before it, so a gap (attempts planned by hand) is left to `plan_trials`."""
+    ended = Trial.status.in_(("accepted", "rejected"))
+    share = text(
+        "coalesce((select avg((value = 'passed')::int) from jsonb_each_text(kodcode.trials.outcomes)), 0)::float"
+    )
+    best = func.max(select(share).correlate(Trial).scalar_subquery())
+    return (
+        select(
+            Question.question_id,
+            func.count().label("trial_count"),
+            func.count().filter(Trial.status == "accepted").label("pass_count"),
+            func.coalesce(best, 0.0).label("best_share"),
+            func.count().filter(Trial.tier == 0).label("cheap_count"),
+        )
+        .join(Trial, Trial.question_id == Question.question_id)
+        .where(in_scope([subset], models))
+        .group_by(Question.question_id)
+        .having(func.bool_and(ended) & (func.max(Trial.attempt) == func.count() - 1))
+    )
+
+
+def _left(connection: Any, subset: str, budget: SolveBudget | None) -> int | None:
+    """How many attempts the subset may still make; None where nothing bounds it."""
+    if budget is None:
+        return None
+    made = connection.scalar(
+        select(func.count())
+        .select_from(Trial)
+        .join(Question, Question.question_id == Trial.question_id)
+        .where(Question.subset == subset)
+    )
+    left = None if budget.attempts is None else max(0, budget.attempts - made)
+    if budget.usd is not None:
+        calls, spent = connection.execute(
+            select(func.count(LlmCall.cost_usd), func.coalesce(func.sum(LlmCall.cost_usd), 0)).where(
+                LlmCall.stage == "solve", LlmCall.subset == subset
+            )
+        ).one()
+        # What the calls so far cost on average says how many more the rest pays for.
+        affordable = int((float(budget.usd) - float(spent)) / (float(spent) / calls)) if spent else None
+        if affordable is not None:
+            left = max(0, affordable) if left is None else min(left, max(0, affordable))
+    return left
+
+
 def open_trials(engine: Engine, subsets: Sequence[str], models: Models) -> list[tuple[str, int]]:
     """Attempts without a verdict, question by question."""
     with engine.connect() as connection:
@@ -60,24 +139,28 @@ class Try:
 
     question_id: str
     attempt: int
+    tier: int
     subset: str
     question: str
 
 
 @task(name="solve and verify shard", cache_policy=NO_CACHE)
-async def verify_shard(keys: list[tuple[str, int]], models: Models) -> dict[str, int]:
-    """Ask for the attempts and judge each as its answer comes in."""
+async def verify_shard(keys: list[tuple[str, int]], models: Models, solvers: Sequence[str] = ()) -> dict[str, int]:
+    """Ask for the attempts and judge each as its answer comes in. `solvers` are the models by tier, cheapest first;
+    the teacher where there are none."""
     run = current_run()
     gateway = run.gateway(models)
     tries = await asyncio.to_thread(_load, run.engine, keys)
+    asked = list(solvers) or [models.teacher]
 
     async def attempt(row: Try) -> Ending:
-        request, version = solve_request(row.question, row.attempt, models.provider, models.teacher, row.subset)
+        model = asked[min(row.tier, len(asked) - 1)]
+        request, version = solve_request(row.question, row.attempt, models.provider, model, row.subset)
         answer = await gateway.ask(request)
         parsed = parse_solve(answer.text, answer.finish_reason)
         values: dict[str, Any] = {
             "provider": models.provider,
-            "model": models.teacher,
+            "model": model,
             "prompt_version": version,
             "request_hash": answer.request_hash,
         }
@@ -94,7 +177,13 @@ async def verify_shard(keys: list[tuple[str, int]], models: Models) -> dict[str,
     async def mark(row: Try, ending: Ending) -> None:
         await asyncio.to_thread(_store, run, row, ending, {})
 
-    return dict(await drain(tries, attempt, mark, run.advance(STAGE), models.max_concurrency))
+    return dict(await drain(tries, attempt, mark, run.advance(STAGE), rows_at_once(run, models)))
+
+
+def rows_at_once(run: Run, models: Models) -> int:
+    """How many rows a stage has under way: as many as there may be requests, which the gateway bounds by itself, and
+    enough besides that executions never wait for a request to be let go."""
+    return models.max_concurrency + _WAITING_PER_PLACE * run.executions_at_once
 
 
 def ending_of(verdict: Verdict) -> Ending:
@@ -119,15 +208,13 @@ def verdict_columns(verdict: Verdict) -> dict[str, Any]:
 
 def _load(engine: Engine, keys: Sequence[tuple[str, int]]) -> list[Try]:
     with engine.connect() as connection:
-        found = {
-            row.question_id: row
-            for row in connection.execute(
-                select(Question.question_id, Question.subset, Question.text).where(
-                    Question.question_id.in_({key for key, _ in keys})
-                )
-            )
-        }
-    return [Try(key, attempt, found[key].subset, found[key].text) for key, attempt in keys]
+        rows = connection.execute(
+            select(Trial.question_id, Trial.attempt, Trial.tier, Question.subset, Question.text)
+            .join(Question, Question.question_id == Trial.question_id)
+            .where(Trial.question_id.in_({key for key, _ in keys}))
+        )
+        found = {(row.question_id, row.attempt): Try(*row._tuple()) for row in rows}  # type: ignore[arg-type]  # an accepted question has a text
+    return [found[tuple(key)] for key in keys]  # type: ignore[index]  # keys that crossed Prefect are lists
 
 
 def _store(run: Run, row: Try, ending: Ending, values: dict[str, Any]) -> None:

@@ -24,6 +24,7 @@ ALLOWED = {
     "styles": {"sandbox", "trials"},
     "subsets": {"llm"},
     "trials": set(),
+    "trust": {"sandbox", "trials"},
 }
 
 

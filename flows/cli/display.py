@@ -18,6 +18,7 @@ from flows.cli.errors import printable
 STAGES = {
     "propose": "questions asked",
     "solve": "trials solved and judged",
+    "assess": "questions assessed",
     "convert": "conversions proven",
     "respond": "responses judged",
 }

@@ -16,6 +16,7 @@ from sqlalchemy import (
     CheckConstraint,
     DateTime,
     Dialect,
+    Float,
     ForeignKey,
     ForeignKeyConstraint,
     Index,
@@ -87,6 +88,7 @@ class Base(DeclarativeBase):
         list[Json]: StorableJson(none_as_null=True),
         list[str]: ARRAY(Text),
         list[int]: ARRAY(SmallInteger),
+        list[float]: ARRAY(Float),
         datetime: DateTime(timezone=True),
         Decimal: Numeric(14, 8),
         bytes: LargeBinary,
@@ -278,11 +280,13 @@ class Trial(Base):
     __tablename__ = "trials"
     __table_args__ = (
         _status(), _reason(),
+        CheckConstraint("trust between 0 and 1", name="trust"),
         Index("ix_trials_open", "question_id", "attempt", postgresql_where="status in ('pending', 'failed')"),
     )
 
     question_id: Mapped[str] = mapped_column(ForeignKey(f"{SCHEMA}.questions.question_id"), primary_key=True)
     attempt: Mapped[int] = mapped_column(primary_key=True)
+    tier: Mapped[int] = mapped_column(server_default="0")  # which of the run's models is asked, cheapest first
     provider: Mapped[str | None]
     model: Mapped[str | None]
     prompt_version: Mapped[str | None]
@@ -299,6 +303,15 @@ class Trial(Base):
     message: Mapped[str | None]
     sandbox_level: Mapped[str | None]
     sandbox_environment: Mapped[str | None]
+    # Of the trials that passed; tasks/trust says what each means. Null: not found out.
+    consensus: Mapped[float | None]  # 0..1; what the question's other trials say
+    kill_rate: Mapped[float | None]  # 0..1; wrong solutions that the test rejects
+    stub_rejected: Mapped[bool | None]
+    stable: Mapped[bool | None]
+    trust: Mapped[float | None]  # 0..1
+    agreement: Mapped[Json | None]  # the trial's row of the agreement matrix: claims, by (attempt -> outcomes), stub
+    evidence: Mapped[Json | None]  # what the columns were made of
+    assessed_with: Mapped[int | None]  # ended trials of the question when this one was assessed
     run_id: Mapped[str | None]
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
     updated_at: Mapped[datetime] = mapped_column(server_default=func.now())
@@ -317,6 +330,7 @@ class Triplet(Base):
         UniqueConstraint("question_id", "style"),
         CheckConstraint(f"style in {STYLES}", name="style"),
         CheckConstraint("difficulty in ('easy', 'medium', 'hard', 'fail')", name="difficulty"),
+        CheckConstraint("trust between 0 and 1", name="trust"),
         CheckConstraint(
             "status <> 'accepted' or (question is not null and solution is not null and test is not null)",
             name="whole",
@@ -341,7 +355,16 @@ class Triplet(Base):
     trial_count: Mapped[int | None]
     pass_percentage: Mapped[float | None]  # 0..1
     difficulty: Mapped[str | None]
+    pass_at_k: Mapped[list[float] | None]  # unbiased estimates for k = 1 .. trial_count
+    pass_low: Mapped[float | None]  # 95 % Wilson interval of the pass rate
+    pass_high: Mapped[float | None]
     coverage: Mapped[float | None]
+    # The chosen trial's; online_judge has the kill rate of its cases, and takes the rest from its source.
+    consensus: Mapped[float | None]
+    kill_rate: Mapped[float | None]
+    stub_rejected: Mapped[bool | None]
+    stable: Mapped[bool | None]
+    trust: Mapped[float | None]  # 0..1
     benchmark_similarity: Mapped[float | None]
     filter_reason: Mapped[str | None]  # accepted, but released under use_with_caution for this reason
     provider: Mapped[str | None]  # of the conversion
@@ -370,6 +393,8 @@ class Response(Base):
     attempt: Mapped[int] = mapped_column(primary_key=True)
     request_hash: Mapped[str | None] = mapped_column(ForeignKey(f"{SCHEMA}.llm_calls.request_hash"), index=True)
     code: Mapped[str | None]
+    reasoning_chars: Mapped[int | None]  # of what stands apart from the answer: <think>, or the provider's own field
+    answer_chars: Mapped[int | None]
     status: Mapped[str] = mapped_column(server_default="pending")
     reason: Mapped[str | None]
     verdict: Mapped[str | None]

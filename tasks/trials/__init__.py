@@ -2,8 +2,19 @@
 
 from tasks.trials.answers import TRUNCATED_REASONS, SolveAnswer, Unparsed, extract_response_code, parse_solve
 from tasks.trials.entry_points import EntryPoint, align_entry_points, entry_point_names, test_info
-from tasks.trials.labels import Difficulty, Label, TrialOutcome, choose_trial, difficulty, label
+from tasks.trials.labels import (
+    Difficulty,
+    Label,
+    Select,
+    TrialOutcome,
+    choose_trial,
+    difficulty,
+    label,
+    pass_at_k,
+    wilson,
+)
 from tasks.trials.markup import Block, Section, fenced_blocks, sections, strip_reasoning, without_fences
+from tasks.trials.policy import AttemptPolicy, Progress, certainty
 from tasks.trials.source import (
     BUILTINS,
     Definition,
@@ -21,19 +32,23 @@ from tasks.trials.source import (
 __all__ = [
     "BUILTINS",
     "TRUNCATED_REASONS",
+    "AttemptPolicy",
     "Block",
     "Definition",
     "Difficulty",
     "EntryPoint",
     "Function",
     "Label",
+    "Progress",
     "Section",
+    "Select",
     "SolveAnswer",
     "TrialOutcome",
     "Unparsed",
     "align_entry_points",
     "bare_arguments",
     "bound_names",
+    "certainty",
     "choose_trial",
     "definitions",
     "difficulty",
@@ -44,11 +59,13 @@ __all__ = [
     "label",
     "parse_python",
     "parse_solve",
+    "pass_at_k",
     "public_definitions",
     "sections",
     "storable",
     "strip_reasoning",
     "test_info",
     "top_level",
+    "wilson",
     "without_fences",
 ]

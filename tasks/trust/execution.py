@@ -1,0 +1,200 @@
+"""Many runs of solutions against test modules in few sandbox jobs.
+
+A verdict needs a process of its own, with evidence that it was not forged; a trust signal is asked of pairs that have
+their verdict, and a hundred of them together cost less than one verdict. Programs that share the process could spoil
+each other's outcomes, so every test module is first run with its own solution: where that does not repeat the outcomes
+of the verdict, nothing that this module says is believed.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal
+
+from tasks.sandbox import Job, Verdict, VerdictKind
+
+Judge = Callable[[Job], Awaitable[Verdict]]
+Order = Literal["as written", "reversed", "shuffled", "alone", "repeated"]
+
+_GUEST = Path(__file__).parent / "guest.py"
+_RESTARTS = 12  # processes that the runs of one question may end before the rest is given up
+_JOB_TIMEOUT_S = 60.0
+_MAX_RUNS = 400  # a job, so that its report stays below what a verdict carries
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """One run: which solution against which test module, by their keys, and under what conditions."""
+
+    suite: str
+    solution: str
+    first: bool = False  # stop at the first test that fails
+    soft: bool = False  # outcomes of assertions, not of tests: one that fails does not end its test
+    names: bool = False  # the module's own solution: report its tests' names and time
+    order: Order = "as written"
+    seed: int = 0
+    clock_s: float = 0.0  # by how much time.time is off
+    cpu_s: float = 2.0
+    wall_s: float = 5.0
+    times: float | None = None  # of the own solution's time, instead of cpu_s
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What a run showed: '1' passed, '0' failed, '-' not reached, a character a test; empty where `why` says why not."""
+
+    outcomes: str = ""
+    why: str = ""
+    took_s: float = 0.0
+    tests: tuple[str, ...] = ()  # names, or lines of assertions where the run was soft
+
+    @property
+    def known(self) -> bool:
+        """Whether it says anything about the solution. Ending the process or the time is a failure, and known."""
+        return not self.why.startswith(("unsupported", "unknown"))
+
+    @property
+    def passed(self) -> bool:
+        return bool(self.outcomes) and set(self.outcomes) == {"1"}
+
+
+UNKNOWN = Seen(why="unknown")
+
+
+async def in_new_interpreter(solution: str, test: str, hash_seed: int, judge: Judge, job_id: str) -> Seen:
+    """The pair in an interpreter with another PYTHONHASHSEED. `judge` has to allow programs to start others."""
+    program = (
+        "import os, sys\n"
+        f"os.execve(sys.executable, [sys.executable, '-c', {_program()!r}],"
+        f" dict(os.environ, PYTHONHASHSEED='{hash_seed}'))\n"
+    )
+    runs = [Planned("test", "solution", names=True)]
+    seen = await execute(runs, {"test": test}, {"solution": solution}, judge, f"{job_id}:hash", program)
+    return seen[0]
+
+
+@cache
+def _program() -> str:
+    return _GUEST.read_text("utf-8")
+
+
+class InfrastructureFailure(Exception):
+    """The sandbox came to no verdict; nothing is known and the question stays to be assessed."""
+
+
+async def execute(
+    runs: Sequence[Planned],
+    suites: Mapping[str, str],
+    solutions: Mapping[str, str],
+    judge: Judge,
+    job_id: str,
+    program: str | None = None,
+) -> list[Seen]:
+    """One Seen a run, in order. Raises InfrastructureFailure where the sandbox failed."""
+    seen: dict[int, Seen] = {}
+    usual: dict[str, float] = {}
+    left = list(range(len(runs)))
+    for _ in range(_RESTARTS + 1 + len(runs) // _MAX_RUNS):
+        if not left:
+            break
+        part = left[:_MAX_RUNS]
+        stopped = await _once(part, runs, suites, solutions, judge, job_id, program or _program(), seen, usual)
+        if stopped is None and part[-1] not in seen:
+            break  # the report does not hold together: what it left out stays unknown
+        left = [number for number in left if number not in seen]
+    return [seen.get(number, UNKNOWN) for number in range(len(runs))]
+
+
+async def _once(
+    part: Sequence[int],
+    runs: Sequence[Planned],
+    suites: Mapping[str, str],
+    solutions: Mapping[str, str],
+    judge: Judge,
+    job_id: str,
+    program: str,
+    seen: dict[int, Seen],
+    usual: dict[str, float],
+) -> int | None:
+    """Executes the runs `part` in one process; returns the one that ended it, if any."""
+    chosen = [runs[number] for number in part]
+    plan = {
+        "runs": [_as_json(run) for run in chosen],
+        "suites": {run.suite: suites[run.suite] for run in chosen},
+        "solutions": {run.solution: solutions[run.solution] for run in chosen},
+        "usual": usual,
+    }
+    job = Job(
+        f"{job_id}:trust", program, judge="stdio", stdin=(json.dumps(plan),), coverage=False,
+        timeout_s=_JOB_TIMEOUT_S,
+    )  # fmt: skip
+    verdict = await judge(job)
+    if verdict.kind is VerdictKind.INFRASTRUCTURE:
+        raise InfrastructureFailure(verdict.message or "the sandbox came to no verdict")
+    begun = _read("".join(verdict.outputs), part, runs, seen, usual)
+    if begun is not None:
+        seen[begun] = Seen(why=f"ended the process: {verdict.kind.value}")
+    return begun
+
+
+def _as_json(run: Planned) -> dict[str, Any]:
+    shown: dict[str, Any] = {"suite": run.suite, "solution": run.solution, "cpu_s": run.cpu_s, "wall_s": run.wall_s}
+    for name, value in (
+        ("first", run.first),
+        ("soft", run.soft),
+        ("names", run.names),
+        ("times", run.times),
+        ("seed", run.seed),
+    ):
+        if value:
+            shown[name] = value
+    if run.order != "as written":
+        shown["order"] = run.order
+    if run.clock_s:
+        shown["clock"] = run.clock_s
+    return shown
+
+
+def _read(
+    output: str, part: Sequence[int], runs: Sequence[Planned], seen: dict[int, Seen], usual: dict[str, float]
+) -> int | None:
+    """Reads a report into `seen`; returns the run that was begun and not ended. Stops at the first line out of place:
+    a program may have written it."""
+    begun: int | None = None
+    following = 0
+    for line in output.splitlines():
+        if begun is None and re.fullmatch(r"[0-9]{1,6}", line) and following <= int(line) < len(part):
+            begun = int(line)
+            continue
+        entry = _entry(line)
+        place = entry.get("run") if entry else None
+        if (
+            entry is None
+            or not isinstance(place, int)
+            or not following <= place < len(part)
+            or begun not in (None, place)
+        ):
+            return None
+        number = part[place]
+        found = Seen(
+            str(entry.get("outcomes", "")), str(entry.get("why", "")), float(entry.get("took_s", 0)),
+            tuple(map(str, entry.get("tests", ()))),
+        )  # fmt: skip
+        seen[number] = found if re.fullmatch(r"[01-]*", found.outcomes) else replace(UNKNOWN)
+        if runs[number].names and not runs[number].soft and not found.why:
+            usual[runs[number].suite] = found.took_s
+        begun, following = None, place + 1
+    return part[begun] if begun is not None else None
+
+
+def _entry(line: str) -> dict[str, Any] | None:
+    try:
+        entry = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    return entry if isinstance(entry, dict) else None
