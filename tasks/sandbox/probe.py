@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from . import launch, seccomp
+from . import cgroups, launch, seccomp
 from .types import Level, Policy, SandboxError
 
 SLOT_UID = 60706  # first of a range that Debian, systemd and container tools leave alone
+MAX_TASKS = 128  # processes and threads of a trial
 _NAMESPACES = ("user", "mount", "pid", "network", "ipc", "uts")
 _cache: dict[tuple[Path, bool], Probe] = {}
 _cache_lock = threading.Lock()
@@ -28,6 +29,7 @@ class Probe:
     landlock_abi: int
     environment: str
     python: Path
+    cgroup: Path | None = None  # below it slots have groups of their own
 
     def report(self) -> dict[str, str]:
         """For people and `doctor`: each primitive tried, then the level."""
@@ -50,7 +52,7 @@ def base_config(policy: Policy) -> dict[str, Any]:
         "work": "/trial",
         "disk_mb": policy.disk_mb,
         "inodes": 4096 + 64 * policy.disk_mb,
-        "max_tasks": 128,
+        "max_tasks": MAX_TASKS,
         "processes": policy.allow_processes,
         "preload": list(policy.preload),
         "uid": SLOT_UID if os.geteuid() == 0 else None,
@@ -102,7 +104,13 @@ def _examine(python: Path, policy: Policy) -> Probe:
         level = Level.CONTAINER
     else:
         level = Level.WEAK
-    return Probe(level, tried, own_user_id, answer["landlock_abi"], answer["environment"], python)
+    try:
+        cgroup = cgroups.claim()
+        tried["cgroup v2 limits"] = "ok"
+    except cgroups.NotDelegatedError as error:
+        cgroup = None
+        tried["cgroup v2 limits"] = str(error)
+    return Probe(level, tried, own_user_id, answer["landlock_abi"], answer["environment"], python, cgroup)
 
 
 def probe(policy: Policy | None = None) -> dict[str, str]:

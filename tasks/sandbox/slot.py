@@ -14,8 +14,8 @@ import time
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from . import launch
-from .probe import Probe, base_config, filters
+from . import cgroups, launch
+from .probe import MAX_TASKS, Probe, base_config, filters
 from .types import Level, Policy, SandboxError
 
 DONE = 77
@@ -91,6 +91,7 @@ class Slot:
         self.number = number
         self._guests: dict[tuple[JudgeKind, bool], launch.Guest] = {}
         self._folder: str | None = None
+        self._group: cgroups.SlotGroup | None = None
 
     def _config(self, judge: JudgeKind, again: bool) -> dict[str, Any]:
         config = {**base_config(self.policy), "judge": judge}
@@ -114,6 +115,7 @@ class Slot:
             return self._guests[judge, again]
         guest = launch.start(self.probe.python, "zygote", _OTHER_HASH_SEED if again else 0)
         try:
+            self._enrol(guest)
             guest.control.settimeout(_START_TIMEOUT_S)
             guest.control.send(json.dumps(self._config(judge, again)).encode())
             data = guest.control.recv(launch.MESSAGE_BYTES)
@@ -131,6 +133,15 @@ class Slot:
         self._guests[judge, again] = guest
         return guest
 
+    def _enrol(self, guest: launch.Guest) -> None:
+        """Puts a zygote that has not forked yet under the slot's limits, where there are any."""
+        if self.probe.cgroup is None:
+            return
+        if self._group is None:
+            limits = (self.policy.memory_mb, 4 * MAX_TASKS)
+            self._group = cgroups.SlotGroup(self.probe.cgroup, self.number, *limits)
+        self._group.add(guest.process.pid)
+
     def stop(self) -> None:
         """Ends the zygotes and everything in their rooms."""
         while self._guests:
@@ -138,6 +149,9 @@ class Slot:
 
     def close(self) -> None:
         self.stop()
+        if self._group is not None:
+            self._group.remove()
+            self._group = None
         if self._folder is not None:
             shutil.rmtree(self._folder, ignore_errors=True)
             self._folder = None

@@ -15,7 +15,7 @@ from tasks.sandbox import Job, Policy, Sandbox
 
 pytestmark = pytest.mark.slow
 
-TRIALS = int(os.environ.get("KODCODE_ENDURANCE_TRIALS", "5000"))
+TRIALS = int(os.environ.get("KODCODE_ENDURANCE_TRIALS", "20000"))
 TEST = "def test_a():\n    assert add(1, 2) == 3\n"
 RIGHT = "def add(a, b):\n    return a + b\n"
 HOSTILE = [

@@ -62,6 +62,7 @@ class Zygote:
             __import__(name)
         self.judge = self._judge(config["judge"])
         confine.common_limits(config)
+        confine.system_call_filter(config["seccomp"])
         # Listed here: to look through sys.modules would cost every trial a copy of half its pages.
         self.own_modules = [name for name in sys.modules if name.startswith(__package__)]
         gc.collect()
