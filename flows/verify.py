@@ -9,11 +9,12 @@ from prefect import flow, runtime
 from pydantic import Field
 
 from tasks.label import label
+from tasks.llm import BudgetReached, ProviderMisconfigured
 from tasks.options import SubsetName, Teacher, chosen_subsets
 from tasks.run import recorded_run
 from tasks.solve import STAGE, open_trials, plan_trials, verify_shard
 from tasks.summary import publish_funnel
-from tasks.work import shards
+from tasks.work import ProviderDown, shards
 
 Attempts = Annotated[int, Field(ge=1, le=10)]
 
@@ -34,8 +35,12 @@ async def verify(subsets: list[SubsetName] = [], attempts: Attempts = 3, teacher
         await asyncio.to_thread(plan_trials, run.engine, names, models, attempts)
         keys = await asyncio.to_thread(open_trials, run.engine, names, models)
         run.progress.begin(STAGE, len(keys))
-        for shard in shards(keys, run.settings.shard_size):
-            await verify_shard(list(shard), models)
+        try:
+            for shard in shards(keys, run.settings.shard_size):
+                await verify_shard(list(shard), models)
+        except (BudgetReached, ProviderMisconfigured, ProviderDown):
+            await label(names, models)  # what is complete is paid for and usable
+            raise
         labelled = await label(names, models)
         await publish_funnel("verify", names)
     return labelled
