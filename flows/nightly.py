@@ -11,6 +11,7 @@ from flows.generate import SUBSET_FLOWS, Count
 from flows.release import release
 from flows.respond import AnyStyle, Responses, respond
 from flows.verify import Attempts, verify
+from tasks.llm import BudgetReached, ProviderMisconfigured
 from tasks.options import Style, SubsetName, Teacher, chosen_subsets
 from tasks.release import Released
 from tasks.run import recorded_run
@@ -56,9 +57,19 @@ async def nightly(
     if seeds and len(names) > 1:
         raise ValueError("seeds belong to one subset: name it with `subsets`")
     async with recorded_run("nightly", parameters, runtime.flow_run.id) as run:
+        stopped: list[Exception] = []
+
+        async def generate(name: SubsetName) -> None:
+            try:
+                await SUBSET_FLOWS[name](questions, teacher, seeds, benchmarks)
+            except (BudgetReached, ProviderMisconfigured) as error:
+                stopped.append(error)  # the other subsets' calls in flight may be paid for and end by themselves
+
         async with asyncio.TaskGroup() as group:
             for name in names:
-                group.create_task(SUBSET_FLOWS[name](questions, teacher, seeds, benchmarks))
+                group.create_task(generate(name))
+        if stopped:
+            raise stopped[0]
         await verify(names, initial=attempts, attempts=attempts, teacher=teacher)
         await convert(names, styles, tries, teacher)
         response_styles: list[AnyStyle] = ["instruct", *styles]

@@ -11,12 +11,13 @@ from pydantic import Field
 from tasks.assess import STAGE as ASSESS
 from tasks.assess import assess_shard, unassessed_questions
 from tasks.label import label
+from tasks.llm import BudgetReached, ProviderMisconfigured
 from tasks.options import Models, SolveBudget, SubsetName, Teacher, chosen_subsets
 from tasks.run import Run, recorded_run
 from tasks.solve import STAGE, open_trials, plan_round, plan_trials, verify_shard
 from tasks.summary import publish_funnel
 from tasks.trials import AttemptPolicy, Select
-from tasks.work import shards
+from tasks.work import ProviderDown, shards
 
 Attempts = Annotated[int, Field(ge=1, le=10)]
 Confidence = Annotated[float, Field(gt=0, lt=1)]
@@ -55,15 +56,21 @@ async def verify(
     policy = AttemptPolicy(initial, attempts, confidence, max(1, len(models)))
     async with recorded_run("verify", parameters, runtime.flow_run.id) as run:
         resolved = teacher.resolved(run.settings)
-        await asyncio.to_thread(plan_trials, run.engine, names, resolved, policy.first_round)
-        await _solve(run, names, resolved, models)
-        while await asyncio.to_thread(plan_round, run.engine, names, resolved, policy, bounds):
+        stopped: Exception | None = None
+        try:
+            await asyncio.to_thread(plan_trials, run.engine, names, resolved, policy.first_round)
             await _solve(run, names, resolved, models)
+            while await asyncio.to_thread(plan_round, run.engine, names, resolved, policy, bounds):
+                await _solve(run, names, resolved, models)
+        except (BudgetReached, ProviderMisconfigured, ProviderDown) as error:
+            stopped = error  # what is complete is paid for and usable
         questions = await asyncio.to_thread(unassessed_questions, run.engine, names, resolved)
         run.progress.begin(ASSESS, len(questions))
         for shard in shards(questions, run.settings.shard_size):
             await assess_shard(list(shard))
         labelled = await label(names, resolved, select)
+        if stopped is not None:
+            raise stopped
         await publish_funnel("verify", names)
     return labelled
 

@@ -71,6 +71,12 @@ class Teacher(BaseModel):
         description="Dollars for the run, like 100; or by day, stage or subset: day=50, solve=20, Leetcode=5.",
         json_schema_extra={"position": 7},
     )
+    replay: bool = Field(
+        False,
+        title="Replay",
+        description="Answer from the ledger only: nothing is asked or paid; stops where an answer is missing.",
+        json_schema_extra={"position": 8},
+    )
 
     @field_validator("prices")
     @classmethod
@@ -97,6 +103,7 @@ class Teacher(BaseModel):
             max_concurrency=self.max_concurrency or settings.max_concurrency,
             prices=tuple(self.prices),
             budget=tuple(self.budget),
+            replay=self.replay,
         )
 
 
@@ -122,6 +129,7 @@ class Models(BaseModel):
     max_concurrency: int
     prices: tuple[str, ...] = ()
     budget: tuple[str, ...] = ()
+    replay: bool = False
 
 
 def _canonical_cap(name: str, usd: Decimal) -> str:

@@ -20,7 +20,7 @@ from sqlalchemy import Engine, func, update
 from sqlalchemy.dialects.postgresql import insert
 
 from tasks.backends import Backends
-from tasks.llm import Budget, BudgetReached, Gateway, PriceTable, make_provider
+from tasks.llm import FREE, Budget, BudgetReached, Gateway, PriceTable, make_provider, replay_provider
 from tasks.options import Models
 from tasks.sandbox import Job, Policy, Sandbox, Verdict
 from tasks.settings import REPOSITORY, Settings
@@ -68,8 +68,12 @@ class Run:
     def gateway(self, models: Models) -> Gateway:
         """The way to these models; raises ProviderMisconfigured where a key is missing."""
         if models not in self._gateways:
-            provider = make_provider(models.provider, base_url=models.base_url)
-            prices = PriceTable.load(self.settings.prices, models.prices)
+            if models.replay:
+                provider = replay_provider(models.provider)
+                prices = PriceTable({}, every=FREE)  # nothing is paid, so no price need be known
+            else:
+                provider = make_provider(models.provider, base_url=models.base_url)
+                prices = PriceTable.load(self.settings.prices, models.prices)
             self._gateways[models] = Gateway(
                 self.engine,
                 self.backends.artifacts,

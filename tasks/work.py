@@ -72,17 +72,20 @@ async def drain(
     """Handle the rows, at most `limit` at once, and count the statuses they ended with.
 
     `handle` stores its own accepted and rejected rows; what the provider or the sandbox did to a row is turned into an
-    ending here and stored through `mark`. Raises ProviderMisconfigured and BudgetReached at the first one, and
-    ProviderDown when the provider has answered nothing DOWN_AFTER times running; the rows not reached stay pending in
-    each case.
+    ending here and stored through `mark`. After a ProviderMisconfigured or BudgetReached no row is begun; those under
+    way, whose answers may be paid for, are handled to their end before it is raised. Raises ProviderDown when the
+    provider has answered nothing DOWN_AFTER times running. The rows not reached stay pending in each case.
     """
     counts: Counter[str] = Counter()
     queue = iter(rows)
     silent = 0
+    stopped: ProviderMisconfigured | BudgetReached | None = None
 
     async def worker() -> None:
-        nonlocal silent
+        nonlocal silent, stopped
         for row in queue:
+            if stopped is not None:
+                return
             try:
                 ending = await handle(row)
                 silent = 0
@@ -94,6 +97,9 @@ async def drain(
                 ending = Ending("rejected", "refused", str(error))
             except InfrastructureFailed as error:
                 ending = Ending("failed", "infrastructure", str(error))
+            except (ProviderMisconfigured, BudgetReached) as error:
+                stopped = stopped or error
+                return
             else:
                 counts[ending.status] += 1
                 done()
@@ -111,8 +117,10 @@ async def drain(
         async with asyncio.TaskGroup() as group:
             for _ in range(limit):
                 group.create_task(worker())
-    except* (ProviderMisconfigured, ProviderDown, BudgetReached) as errors:
+    except* ProviderDown as errors:
         raise _first(errors) from None
+    if stopped is not None:
+        raise stopped
     return counts
 
 

@@ -145,6 +145,9 @@ def run(
         list[Path], typer.Option(help="File of problems that must not appear (HumanEval, MBPP, own); may be repeated.")
     ] = [],
     timeout: Annotated[float | None, typer.Option(min=0.1, help="Seconds a trial may run.", show_default="30")] = None,
+    replay: Annotated[
+        bool, typer.Option("--replay", help="Answer from the ledger only; stop where an answer is missing.")
+    ] = False,
     as_json: AsJson = False,
     data_dir: DataDir = None,
 ) -> None:
@@ -169,6 +172,7 @@ def run(
         max_concurrency=concurrency,
         prices=price,
         budget=budget,
+        replay=replay,
     )
     styles: list[Style] = [choice.value for choice in style] or ["complete", "online_judge"]
     if not as_json and not benchmark:

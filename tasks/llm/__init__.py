@@ -3,13 +3,14 @@
 from tasks.llm.budget import Budget, BudgetError
 from tasks.llm.gateway import Gateway, Progress
 from tasks.llm.ledger import LedgerError, stored_answer, stored_answers, stored_request
-from tasks.llm.prices import Price, PriceTable, PriceTableError, UnknownPrice, parse_price
-from tasks.llm.providers import make_provider
+from tasks.llm.prices import FREE, Price, PriceTable, PriceTableError, UnknownPrice, parse_price
+from tasks.llm.providers import make_provider, replay_provider
 from tasks.llm.types import (
     Answer,
     BudgetReached,
     Completion,
     Message,
+    NotRecorded,
     Provider,
     ProviderError,
     ProviderMisconfigured,
@@ -21,6 +22,7 @@ from tasks.llm.types import (
 )
 
 __all__ = [
+    "FREE",
     "Answer",
     "Budget",
     "BudgetError",
@@ -29,6 +31,7 @@ __all__ = [
     "Gateway",
     "LedgerError",
     "Message",
+    "NotRecorded",
     "Price",
     "PriceTable",
     "PriceTableError",
@@ -44,6 +47,7 @@ __all__ = [
     "Usage",
     "make_provider",
     "parse_price",
+    "replay_provider",
     "stored_answer",
     "stored_answers",
     "stored_request",

@@ -55,11 +55,6 @@ class Limiter:
         return min(self._window, self._allowance.concurrency)
 
     @property
-    def rate(self) -> float | None:
-        """Requests a second that all workers together may start; None where no limit was met."""
-        return self._allowance.total_rate
-
-    @property
     def waiting(self) -> int:
         return len(self._fresh) + len(self._again)
 

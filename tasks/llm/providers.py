@@ -34,6 +34,17 @@ PROVIDERS: dict[str, Callable[[str | None], Provider]] = {
     "anthropic": _anthropic,
     "offline": _offline,
 }
+# Known here too, so that a replay need not import an SDK; a test holds it against the classes.
+_WITHOUT_COMPLETIONS = frozenset({"anthropic"})
+
+
+def replay_provider(name: str) -> Provider:
+    """What `name` answered before, from the ledger only. Raises ProviderMisconfigured where there is no provider of
+    this name."""
+    from tasks.llm.replay_provider import ReplayProvider  # noqa: PLC0415
+
+    _check(name)
+    return ReplayProvider(name, has_completions=name not in _WITHOUT_COMPLETIONS)
 
 
 def make_provider(name: str, base_url: str | None = None) -> Provider:
@@ -42,6 +53,10 @@ def make_provider(name: str, base_url: str | None = None) -> Provider:
     Raises ProviderMisconfigured where the key is missing, the base URL is none, or there is no provider of this name;
     BankError where the canned teacher's answers are not usable.
     """
+    _check(name)
+    return PROVIDERS[name](base_url)
+
+
+def _check(name: str) -> None:
     if name not in PROVIDERS:
         raise ProviderMisconfigured(f"There is no provider {name!r}; there are {', '.join(PROVIDERS)}.")
-    return PROVIDERS[name](base_url)

@@ -85,7 +85,6 @@ class Allowance:
     rate: float | None  # requests a second
     pause_s: float
     cuts: int = 0
-    total_rate: float | None = None
 
 
 def advance(state: State, report: Report, now: float) -> tuple[State, Allowance]:
@@ -174,4 +173,4 @@ def _share(state: State, report: Report, now: float) -> Allowance:
     elif state.concurrency is not None:
         concurrency = max(1, min(concurrency, round(state.concurrency * part)))
     rate = None if state.rate is None else state.rate * part
-    return Allowance(concurrency, rate, max(0.0, state.paused_until - now), state.cuts, state.rate)
+    return Allowance(concurrency, rate, max(0.0, state.paused_until - now), state.cuts)

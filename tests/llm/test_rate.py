@@ -106,8 +106,8 @@ def test_the_rate_is_shared_by_demand_and_a_worker_that_left_is_forgotten() -> N
     state, idle = advance(state, Report("idle", 10, 0, 50), 1000.0)
     assert idle.rate == pytest.approx(10.0)
     assert idle.concurrency == 10
-    _, alone = advance(state, Report("idle", 10, 0, 50), 1010.0)
-    assert alone.rate == alone.total_rate
+    state, alone = advance(state, Report("idle", 10, 0, 50), 1010.0)
+    assert alone.rate == state.rate
 
 
 def test_the_shared_state_survives_the_database() -> None:

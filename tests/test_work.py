@@ -1,0 +1,42 @@
+"""How a stage works through its rows when it is stopped."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from tasks.llm import BudgetReached, ProviderMisconfigured
+from tasks.work import Ending, drain
+
+
+@pytest.mark.parametrize("reason", [BudgetReached("no room", "run"), ProviderMisconfigured("no credit")])
+def test_rows_under_way_are_finished_before_the_stop_is_told_and_none_is_begun(reason: Exception) -> None:
+    begun: list[str] = []
+    finished: list[str] = []
+
+    async def work() -> None:
+        both, stopped = asyncio.Event(), asyncio.Event()
+
+        async def handle(row: str) -> Ending:
+            begun.append(row)
+            if row == "stops":
+                await both.wait()
+                asyncio.get_running_loop().call_soon(stopped.set)
+                raise reason
+            both.set()
+            await stopped.wait()
+            await asyncio.sleep(0)  # a turn of the loop later than whoever would cancel it
+            finished.append(row)
+            return Ending("accepted")
+
+        async def mark(row: str, ending: Ending) -> None:
+            raise AssertionError((row, ending))
+
+        await drain(["stops", "paid", "never begun"], handle, mark, lambda: None, limit=2)
+
+    with pytest.raises(type(reason)) as told:
+        asyncio.run(work())
+    assert told.value is reason
+    assert begun == ["stops", "paid"]
+    assert finished == ["paid"]
