@@ -92,8 +92,8 @@ class Suite:
         tests = types.ModuleType("test_solution")
         tests.__file__ = "test_solution.py"
         sys.modules["test_solution"] = tests
-        tests.__dict__["__kodcode_note"] = self.note
-        tests.__dict__["__kodcode_late"] = Late
+        tests.__dict__["__kodcode_note__"] = self.note
+        tests.__dict__["__kodcode_late__"] = Late
         exec(self.code, tests.__dict__)  # noqa: S102
         return tests
 
@@ -128,8 +128,8 @@ class Softener(ast.NodeTransformer):
         site = len(self.sites)
         self.sites.append(str(node.lineno - 2))
         pattern = (
-            f"try:\n    pass\nexcept __kodcode_late:\n    raise\nexcept BaseException:\n"
-            f"    __kodcode_note({site}, False)\nelse:\n    __kodcode_note({site}, True)\n"
+            f"try:\n    pass\nexcept __kodcode_late__:\n    raise\nexcept BaseException:\n"
+            f"    __kodcode_note__({site}, False)\nelse:\n    __kodcode_note__({site}, True)\n"
         )
         guarded = ast.parse(pattern).body[0]
         guarded.body = [node]
