@@ -14,6 +14,7 @@ from flows.verify import Attempts, verify
 from tasks.options import Style, SubsetName, Teacher, chosen_subsets
 from tasks.release import Released
 from tasks.run import recorded_run
+from tasks.trials import Select
 
 
 @flow(name="nightly", flow_run_name="nightly")
@@ -27,6 +28,7 @@ async def nightly(
     teacher: Teacher = Teacher(),
     seeds: str | None = None,
     benchmarks: list[str] = [],
+    select: Select = "trust",
 ) -> Released:
     """Run every stage; each does what is still missing, so that a run which ended early is continued by the next.
 
@@ -40,6 +42,7 @@ async def nightly(
         teacher: Which models are asked, and where.
         seeds: File or address of seeds for the subset; only with one subset.
         benchmarks: Files whose problems must not appear among the questions.
+        select: How the pair that stands for a question is chosen: by trust, or by coverage as the original does.
     """
     names = chosen_subsets(subsets)
     parameters = {
@@ -52,6 +55,7 @@ async def nightly(
         "teacher": teacher.model_dump(),
         "seeds": seeds,
         "benchmarks": benchmarks,
+        "select": select,
     }
     if seeds and len(names) > 1:
         raise ValueError("seeds belong to one subset: name it with `subsets`")
@@ -59,7 +63,7 @@ async def nightly(
         async with asyncio.TaskGroup() as group:
             for name in names:
                 group.create_task(SUBSET_FLOWS[name](questions, teacher, seeds, benchmarks))
-        await verify(names, initial=attempts, attempts=attempts, teacher=teacher)
+        await verify(names, initial=attempts, attempts=attempts, select=select, teacher=teacher)
         await convert(names, styles, tries, teacher)
         response_styles: list[AnyStyle] = ["instruct", *styles]
         await respond(names, response_styles, responses, teacher)

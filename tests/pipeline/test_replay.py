@@ -25,6 +25,8 @@ RUN = (
     "3",
     "--reasoning-model",
     "deepseek-r1",
+    "--select",
+    "coverage",
     "--timeout",
     "10",
     "--json",
