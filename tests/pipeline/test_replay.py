@@ -25,8 +25,6 @@ RUN = (
     "3",
     "--reasoning-model",
     "deepseek-r1",
-    "--select",
-    "coverage",
     "--timeout",
     "10",
     "--json",
