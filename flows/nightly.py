@@ -15,6 +15,7 @@ from tasks.llm import BudgetReached, ProviderMisconfigured
 from tasks.options import Style, SubsetName, Teacher, chosen_subsets
 from tasks.release import Released
 from tasks.run import recorded_run
+from tasks.trials import Select
 
 
 @flow(name="nightly", flow_run_name="nightly")
@@ -28,6 +29,7 @@ async def nightly(
     teacher: Teacher = Teacher(),
     seeds: str | None = None,
     benchmarks: list[str] = [],
+    select: Select = "trust",
 ) -> Released:
     """Run every stage; each does what is still missing, so that a run which ended early is continued by the next.
 
@@ -41,6 +43,7 @@ async def nightly(
         teacher: Which models are asked, and where.
         seeds: File or address of seeds for the subset; only with one subset.
         benchmarks: Files whose problems must not appear among the questions.
+        select: How the pair that stands for a question is chosen: by trust, or by coverage as the original does.
     """
     names = chosen_subsets(subsets)
     parameters = {
@@ -53,6 +56,7 @@ async def nightly(
         "teacher": teacher.model_dump(),
         "seeds": seeds,
         "benchmarks": benchmarks,
+        "select": select,
     }
     if seeds and len(names) > 1:
         raise ValueError("seeds belong to one subset: name it with `subsets`")
@@ -70,7 +74,7 @@ async def nightly(
                 group.create_task(generate(name))
         if stopped:
             raise stopped[0]
-        await verify(names, initial=attempts, attempts=attempts, teacher=teacher)
+        await verify(names, initial=attempts, attempts=attempts, select=select, teacher=teacher)
         await convert(names, styles, tries, teacher)
         response_styles: list[AnyStyle] = ["instruct", *styles]
         await respond(names, response_styles, responses, teacher)

@@ -24,16 +24,19 @@ STYLE_LETTERS = {"instruct": "I", "complete": "C", "online_judge": "O"}
 
 
 def unlabelled_questions(engine: Engine, subsets: Sequence[str], models: Models) -> list[str]:
-    """Questions whose attempts have all ended and whose instruct triplet is missing or knows fewer attempts."""
+    """Questions whose attempts have all ended and whose instruct triplet is missing, knows fewer attempts, or was made
+    before its trial was assessed, as happens where the sandbox failed the assessment."""
     ended = func.count().filter(Trial.status.in_(("accepted", "rejected")))
     labelled = func.coalesce(func.max(Triplet.trial_count), 0)
+    chosen = Trial.attempt == Triplet.chosen_attempt
+    assessed_since = func.count().filter(chosen & Trial.trust.is_distinct_from(Triplet.trust)) > 0
     statement = (
         select(Question.question_id)
         .join(Trial, Trial.question_id == Question.question_id)
         .outerjoin(Triplet, (Triplet.question_id == Question.question_id) & (Triplet.style == "instruct"))
         .where(in_scope(subsets, models))
         .group_by(Question.question_id)
-        .having((ended == func.count()) & (labelled < func.count()))
+        .having((ended == func.count()) & ((labelled < func.count()) | assessed_since))
         .order_by(Question.question_id)
     )
     with engine.connect() as connection:

@@ -41,6 +41,11 @@ class StyleChoice(StrEnum):
     online_judge = "online_judge"
 
 
+class SelectChoice(StrEnum):
+    trust = "trust"
+    coverage = "coverage"
+
+
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """What a run leaves: numbers, files, and where to look."""
@@ -144,6 +149,10 @@ def run(
     benchmark: Annotated[
         list[Path], typer.Option(help="File of problems that must not appear (HumanEval, MBPP, own); may be repeated.")
     ] = [],
+    select: Annotated[
+        SelectChoice,
+        typer.Option(help="Which passing pair stands for a question: the most trusted, or the original's rule."),
+    ] = SelectChoice.trust,
     timeout: Annotated[float | None, typer.Option(min=0.1, help="Seconds a trial may run.", show_default="30")] = None,
     replay: Annotated[
         bool, typer.Option("--replay", help="Answer from the ledger only; stop where an answer is missing.")
@@ -189,6 +198,7 @@ def run(
         teacher=teacher,
         seeds=seeds,
         benchmarks=[str(path) for path in benchmark],
+        select=select.value,
     )
     if as_json:
         print(outcome.as_json())

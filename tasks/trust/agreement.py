@@ -3,9 +3,9 @@
 Dual execution agreement (CodeT, Chen et al. 2022, arXiv 2207.10397) holds that right solutions behave alike and right
 tests let them pass, while wrong ones are wrong in ways of their own. CodeT scores a group of solutions that pass the
 same tests by its size and the number of those tests. Three things differ here, because a pair is judged and not a
-solution ranked: a trial's own test says nothing about its own solution, which was chosen for passing it; a claim that a
-stub satisfies, or that no solution does, says nothing about anybody; and either kind of agreement is enough, because in
-a hard question right solutions are rare while many claims are right, or the other way round.
+solution ranked: a trial's own test says nothing about its own solution, which was chosen for passing it; a claim that
+a stub satisfies, or that no solution does, says nothing about anybody; and either kind of agreement is enough, because
+in a hard question right solutions are rare while many claims are right, or the other way round.
 """
 
 from __future__ import annotations

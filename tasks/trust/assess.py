@@ -199,7 +199,7 @@ def _note(pair: _Pair, found: Sequence[tuple[Planned, Seen]], made: Mapping[int,
 
 
 def _known_wrong(pair: _Pair, suites: Suites, matrix: Mapping[int, SuiteRow]) -> list[bool]:
-    """Failed trials' solutions that the tests of some other passed pair reject, and whether this pair's reject them."""
+    """Of the failed trials' solutions that some other passed pair's tests reject, whether this pair's reject them."""
     passed = [row for attempt, row in matrix.items() if suites.candidates[attempt].passed and row is not pair.row]
     found = []
     for attempt, candidate in suites.candidates.items():

@@ -46,7 +46,7 @@ class Planned:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What a run showed: '1' passed, '0' failed, '-' not reached, a character a test; empty where `why` says why not."""
+    """What a run showed: '1' passed, '0' failed, '-' not reached, one a test; empty where `why` says why not."""
 
     outcomes: str = ""
     why: str = ""
@@ -144,15 +144,7 @@ async def _once(
 
 def _as_json(run: Planned) -> dict[str, Any]:
     shown: dict[str, Any] = {"suite": run.suite, "solution": run.solution, "cpu_s": run.cpu_s, "wall_s": run.wall_s}
-    for name, value in (
-        ("first", run.first),
-        ("soft", run.soft),
-        ("names", run.names),
-        ("times", run.times),
-        ("seed", run.seed),
-    ):
-        if value:
-            shown[name] = value
+    shown |= {name: value for name in ("first", "soft", "names", "times", "seed") if (value := getattr(run, name))}
     if run.order != "as written":
         shown["order"] = run.order
     if run.clock_s:

@@ -3,7 +3,8 @@
 It reads a plan (JSON) from standard input and writes two lines a run, to a descriptor that judged code is not handed:
 the run's number when it begins, then `{"run", "outcomes", "why", "took_s", "tests"}`. A run that stops the process
 leaves its second line out, and the supervisor goes on behind it in a new process. `usual` in the plan and `times` in a
-run bound a mutant's time by what the unchanged solution needs. It imports the standard library alone; pytest only where the tests do.
+run bound a mutant's time by what the unchanged solution needs. It imports the standard library alone; pytest only
+where the tests do.
 
 It knows a part of pytest: functions, classes, fixtures of the module, parametrize, unittest.TestCase. A test module
 that needs more is `unsupported`, and no outcome is made up for it.
@@ -15,6 +16,7 @@ import inspect
 import itertools
 import json
 import os
+import pathlib
 import random
 import shutil
 import signal
@@ -67,8 +69,8 @@ class Clock:
 class Suite:
     """A test module, compiled once; every run executes it anew around the run's own solution.
 
-    `soft`: an assertion that fails is noted and the test goes on, so that each is a claim of its own. `sites` are their
-    lines and `claims` what was seen of each in the run under way.
+    `soft`: an assertion that fails is noted and the test goes on, so that each is a claim of its own. `sites` are
+    their lines and `claims` what was seen of each in the run under way.
     """
 
     def __init__(self, source, soft=False):
@@ -86,13 +88,13 @@ class Suite:
         module = types.ModuleType("solution")
         module.__file__ = "solution.py"
         sys.modules["solution"] = module
-        exec(solution, module.__dict__)
+        exec(solution, module.__dict__)  # noqa: S102  # what this program is for
         tests = types.ModuleType("test_solution")
         tests.__file__ = "test_solution.py"
         sys.modules["test_solution"] = tests
-        tests.__dict__["__kodcode_note"] = self.note
-        tests.__dict__["__kodcode_late"] = Late
-        exec(self.code, tests.__dict__)
+        tests.__dict__["__kodcode_note__"] = self.note
+        tests.__dict__["__kodcode_late__"] = Late
+        exec(self.code, tests.__dict__)  # noqa: S102
         return tests
 
 
@@ -126,8 +128,8 @@ class Softener(ast.NodeTransformer):
         site = len(self.sites)
         self.sites.append(str(node.lineno - 2))
         pattern = (
-            f"try:\n    pass\nexcept __kodcode_late:\n    raise\nexcept BaseException:\n"
-            f"    __kodcode_note({site}, False)\nelse:\n    __kodcode_note({site}, True)\n"
+            f"try:\n    pass\nexcept __kodcode_late__:\n    raise\nexcept BaseException:\n"
+            f"    __kodcode_note__({site}, False)\nelse:\n    __kodcode_note__({site}, True)\n"
         )
         guarded = ast.parse(pattern).body[0]
         guarded.body = [node]
@@ -177,13 +179,11 @@ def is_testcase(value):
 
 
 def testcase_names(kind):
-    import unittest
-
-    return unittest.TestLoader().getTestCaseNames(kind)
+    return sys.modules["unittest"].TestLoader().getTestCaseNames(kind)
 
 
 def unittest_call(kind, method):
-    import unittest
+    unittest = sys.modules["unittest"]
 
     def call():
         if inspect.iscoroutinefunction(getattr(kind, method)):
@@ -244,16 +244,7 @@ def cases(name, function):
         names = mark.args[0] if mark.args else mark.kwargs["argnames"]
         values = mark.args[1] if len(mark.args) > 1 else mark.kwargs["argvalues"]
         names = [part.strip() for part in names.split(",") if part.strip()] if isinstance(names, str) else list(names)
-        rows = []
-        for value in values:
-            if type(value).__name__ == "ParameterSet":
-                if value.marks:
-                    raise Unsupported("marks on parameters")
-                value = value.values
-            elif len(names) == 1:
-                value = (value,)
-            rows.append(dict(zip(names, value, strict=True)))
-        sets.append(rows)
+        sets.append([dict(zip(names, parameters(value, len(names)), strict=True)) for value in values])
     if not sets:
         return [(name, {})]
     joined = []
@@ -263,6 +254,15 @@ def cases(name, function):
             arguments.update(part)
         joined.append((f"{name}[{number}]", arguments))
     return joined
+
+
+def parameters(value, count):
+    """One set of values as a sequence of `count`."""
+    if type(value).__name__ == "ParameterSet":
+        if value.marks:
+            raise Unsupported("marks on parameters")
+        return value.values
+    return (value,) if count == 1 else value
 
 
 def function_call(function, arguments, fixtures, autouse, kind=None):
@@ -311,11 +311,9 @@ def setup(instance, name, function):
 def make(name, fixtures, value_of, endings, instance):
     """The value of a fixture; what ends it goes to `endings`."""
     if name == "tmp_path":
-        import pathlib
-
         return pathlib.Path(tempfile.mkdtemp(dir="."))
     if name == "monkeypatch":
-        import pytest
+        import pytest  # noqa: PLC0415  # dear, and few tests need it
 
         patch = pytest.MonkeyPatch()
         endings.append(patch.undo)
@@ -345,7 +343,7 @@ def twice(call):
         call()
     except (Late, Unsupported):
         raise
-    except BaseException:
+    except BaseException:  # noqa: BLE001  # whatever judged code raises is an outcome
         return
 
 
@@ -354,7 +352,7 @@ def arranged(tests, order):
         return list(reversed(tests))
     if order == "shuffled":
         shuffled = list(tests)
-        random.Random(20250302).shuffle(shuffled)
+        random.Random(20250302).shuffle(shuffled)  # noqa: S311  # the same order each time
         return shuffled
     return tests
 
@@ -371,7 +369,7 @@ class Room:
     """A fresh working folder, and the process put back as it was when the run is over."""
 
     def __enter__(self):
-        self.home = os.getcwd()
+        self.home = pathlib.Path.cwd()
         self.folder = tempfile.mkdtemp(dir=self.home)
         os.chdir(self.folder)
         self.limit = sys.getrecursionlimit()
@@ -398,52 +396,59 @@ builtins_module = sys.modules["builtins"]
 def execute(suite, solution, run, clock):
     """(names, outcomes, why): `why` is empty, or says what ended the run before its tests did."""
     random.seed(run.get("seed", 0))
-    names = []
     suite.claims.clear()
     undo = shift_clock(run["clock"]) if run.get("clock") else None
+    soft = run.get("soft")
+    names = []
     with Room():
         clock.start(run["cpu_s"], run["wall_s"])
         try:
             try:
-                alone = run.get("order") == "alone"
-                tests = collect(suite.load(solution))
-                names = [name for name, _ in tests]
-                verdicts = {}
-                for position, (name, call) in enumerate(arranged(tests, run.get("order"))):
-                    if alone and position:
-                        call = dict(collect(suite.load(solution)))[name]
-                    elif run.get("order") == "repeated":
-                        twice(call)
-                    try:
-                        call()
-                        verdicts[name] = PASSED
-                    except (Late, Unsupported):
-                        raise
-                    except BaseException as error:
-                        if clock.fired:
-                            raise Late() from error
-                        if type(error).__name__ == "Skipped":
-                            raise Unsupported("a test that skips") from error
-                        verdicts[name] = FAILED
-                        if run.get("first"):
-                            break
+                verdicts = run_tests(suite, solution, run, clock, names)
                 if clock.fired:
                     raise Late()
-                if run.get("soft"):
-                    return suite.sites, claimed(suite), ""
-                return names, "".join(verdicts.get(name, "-") for name in names), ""
             finally:
                 clock.stop()
                 if undo:
                     undo()
-        except Late:
-            return (suite.sites, claimed(suite), "") if run.get("soft") else (names, "", "timed out")
         except Unsupported as reason:
             return names, "", f"unsupported: {reason}"
-        except BaseException as error:
-            if run.get("soft"):  # what was claimed before the module broke off was claimed
-                return suite.sites, claimed(suite), ""
-            return names, "", f"error: {type(error).__name__}"
+        except BaseException as error:  # noqa: BLE001  # whatever judged code raises is an outcome
+            if not soft:
+                return names, "", "timed out" if isinstance(error, Late) else f"error: {type(error).__name__}"
+    if soft:  # what was claimed before the module broke off was claimed
+        return suite.sites, claimed(suite), ""
+    return names, "".join(verdicts.get(name, "-") for name in names), ""
+
+
+def run_tests(suite, solution, run, clock, names):
+    """The outcome of every test that was reached; `names` gets those of all tests."""
+    order = run.get("order")
+    tests = collect(suite.load(solution))
+    names += [name for name, _ in tests]
+    verdicts = {}
+    for position, (name, call) in enumerate(arranged(tests, order)):
+        if order == "repeated":
+            twice(call)
+        anew = order == "alone" and position
+        verdicts[name] = outcome(dict(collect(suite.load(solution)))[name] if anew else call, clock)
+        if verdicts[name] == FAILED and run.get("first"):
+            break
+    return verdicts
+
+
+def outcome(call, clock):
+    try:
+        call()
+    except (Late, Unsupported):
+        raise
+    except BaseException as error:
+        if clock.fired:
+            raise Late() from error
+        if type(error).__name__ == "Skipped":
+            raise Unsupported("a test that skips") from error
+        return FAILED
+    return PASSED
 
 
 def claimed(suite):

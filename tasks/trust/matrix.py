@@ -88,7 +88,7 @@ class Suites:
 
 
 async def agreement_matrix(suites: Suites, known: Mapping[int, SuiteRow] | None = None) -> dict[int, SuiteRow]:
-    """The rows of every suite that could be run. `known` are rows of an earlier call: their cells are not run again."""
+    """The rows of every suite that could be run. `known` are an earlier call's rows: their cells are not run again."""
     known = known or {}
     rows: dict[int, SuiteRow] = dict(known)
     solutions: dict[str, str] = {}
@@ -144,8 +144,9 @@ def _tests(rows: Mapping[int, SuiteRow]) -> dict[int, Sequence[str]]:
 
 
 def _own_row(suites: Suites, attempt: int, seen: Mapping[Planned, Seen]) -> SuiteRow | None:
-    """The row of assertions with the module's own solution, if the light runner repeats the verdict; one by verdicts for a pair that
-    passed and is to be judged; None for another's module that cannot be run lightly: its voice is not worth the cost."""
+    """The row of assertions with the module's own solution, if the light runner repeats the verdict; one by verdicts
+    for a pair that passed and is to be judged; None for another's module that cannot be run lightly: its voice is not
+    worth the cost."""
     candidate = suites.candidates[attempt]
     hard, soft = (found for run, found in seen.items() if run.names and run.suite == str(attempt))
     if hard.known and soft.tests and soft.outcomes and _by_test(hard) == _by_verdict(candidate.outcomes):

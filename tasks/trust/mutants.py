@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from tasks.trials import Function, is_main_guard, parse_python
+from tasks.trials import Definition, Function, is_main_guard, parse_python
 
 Kind = Literal["arithmetic", "comparison", "boundary", "constant", "return", "deleted", "boolean"]
 KINDS: tuple[Kind, ...] = ("comparison", "arithmetic", "return", "boundary", "constant", "deleted", "boolean")
@@ -93,8 +93,7 @@ def _spread(cuts: list[_Cut]) -> list[_Cut]:
     queues = [_halved(group) for group in by_function.values()]
     ordered: list[_Cut] = []
     while queues:
-        for queue in queues:
-            ordered.append(queue.pop(0))
+        ordered.extend(queue.pop(0) for queue in queues)
         queues = [queue for queue in queues if queue]
     return ordered
 
@@ -146,17 +145,8 @@ def _cuts(module: ast.Module) -> Iterator[_Cut]:
 def _inside(node: ast.AST, function: str, looped: frozenset[str]) -> Iterator[_Cut]:
     """Every change at this node and below. `looped` are the names that the conditions of enclosing loops read: without
     the statement that moves them a loop would not end, which costs time and tells little."""
-    if isinstance(node, Function):
-        if node.name in _FOR_PEOPLE:
-            return
-        function = function or node.name
-        for default in (*node.args.defaults, *filter(None, node.args.kw_defaults)):
-            yield from _inside(default, function, looped)
-        yield from _block(node.body, function, frozenset())
-        return
-    if isinstance(node, ast.ClassDef):
-        for part in node.body:
-            yield from _inside(part, f"{node.name}.{part.name}" if isinstance(part, Function) else node.name, looped)
+    if isinstance(node, Function | ast.ClassDef):
+        yield from _inside_definition(node, function, looped)
         return
     if _is_passive(node):
         return
@@ -173,6 +163,17 @@ def _inside(node: ast.AST, function: str, looped: frozenset[str]) -> Iterator[_C
         for part in value if isinstance(value, list) else [value]:
             if isinstance(part, ast.AST):
                 yield from _inside(part, function, looped)
+
+
+def _inside_definition(node: Definition, function: str, looped: frozenset[str]) -> Iterator[_Cut]:
+    if isinstance(node, ast.ClassDef):
+        for part in node.body:
+            yield from _inside(part, f"{node.name}.{part.name}" if isinstance(part, Function) else node.name, looped)
+    elif node.name not in _FOR_PEOPLE:
+        function = function or node.name
+        for default in (*node.args.defaults, *filter(None, node.args.kw_defaults)):
+            yield from _inside(default, function, looped)
+        yield from _block(node.body, function, frozenset())
 
 
 def _is_passive(node: ast.AST) -> bool:

@@ -6,8 +6,8 @@
     consensus'   (n x consensus + 1/2) / (n + 1) for n other trials: no other trial is half a belief, not none
     strength'    (killed + 1/2) / (mutants + 1): no mutant is half a belief as well
 
-A test that the stub or the always-equal object passes, that holds no assertion, or that does not repeat its outcome has
-soundness 0. The figures are set by reasoning and not fitted: see README.md beside this file.
+A test that the stub or the always-equal object passes, that holds no assertion, or that does not repeat its outcome
+has soundness 0. The figures are set by reasoning and not fitted: see README.md beside this file.
 """
 
 from __future__ import annotations
