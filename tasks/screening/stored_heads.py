@@ -24,7 +24,8 @@ def missing_heads(connection: Connection, subset: str, model: str) -> NDArray[np
         Question.subset == subset, Question.status == "accepted", Question.text.is_not(None)
     )
     known = select(VectorHead.number).where(VectorHead.model == model, VectorHead.subset == subset)
-    missing: NDArray[np.int32] = np.setdiff1d(_numbers(connection, accepted), _numbers(connection, known))
+    present = _numbers(connection, accepted)
+    missing: NDArray[np.int32] = np.sort(present[np.isin(present, _numbers(connection, known), invert=True)])
     return missing
 
 
