@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Connection
 
-from tasks.screening import minhash, tables
+from tasks.screening import minhash, stored_heads, tables
 from tasks.screening.contamination import Finding, Guard
 from tasks.screening.embedding import Vectors
 from tasks.screening.errors import VectorsDisagree
@@ -69,7 +69,7 @@ class Screening:
         self._guard = guard
         self._policy = policy
         self._heads = HeadIndex()
-        for name, numbers, found in tables.stored_heads(connection, model, self._scope):
+        for name, numbers, found in stored_heads.stored_heads(connection, model, self._scope):
             self._heads.extend(name, numbers, found)
         if len(self._heads.widths) > 1:
             raise self._disagree(self._heads.widths)
@@ -235,7 +235,7 @@ class Screening:
         if accepted:
             numbers = [item.question.number for item in accepted]
             added = heads(np.stack([item.vector for item in accepted]))
-            tables.add_heads(self._connection, self._model, [(self._subset, n) for n in numbers], list(added))
+            stored_heads.add_heads(self._connection, self._model, [(self._subset, n) for n in numbers], list(added))
             self._heads.extend(self._subset, np.array(numbers, dtype=np.int32), added)
 
     def _disagree(self, sizes: set[int]) -> VectorsDisagree:

@@ -17,9 +17,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 
+import numpy as np
+from numpy.typing import NDArray
 from sqlalchemy import Engine
 
-from tasks.screening import tables
+from tasks.screening import stored_heads, tables
 from tasks.screening.benchmarks import Problem
 from tasks.screening.contamination import Guard
 from tasks.screening.decide import Screening
@@ -126,23 +128,27 @@ def embed_problems(engine: Engine, embedder: Embedder, page_size: int) -> None:
 
 def embed_history(engine: Engine, subset: str | None, embedder: Embedder, page_size: int) -> None:
     """Vectors and heads of accepted questions that have none of this embedder: another one accepted them."""
-    after = ("", -1)
-    while True:
-        with engine.connect() as connection:
-            page = tables.headless_page(connection, subset, embedder.name, after, page_size)
-        if not page:
-            return
-        after = (page[-1].subset, page[-1].number)
-        hashes = {candidate.question_id: candidate.text_hash or text_hash(candidate.text) for candidate in page}
-        _embed(engine, embedder, {hashes[candidate.question_id]: candidate.text for candidate in page})
-        with engine.begin() as connection:
-            missing = {c.question_id: hashes[c.question_id] for c in page if c.text_hash is None}
-            tables.set_text_hashes(connection, missing)
-            vectors = tables.vectors_of(connection, embedder.name, hashes.values())
-            # One by one: where a model has changed behind its name, lengths differ, and decide() says so.
-            added = [heads(vectors[hashes[candidate.question_id]][None, :])[0] for candidate in page]
-            places = [(candidate.subset, candidate.number) for candidate in page]
-            tables.add_heads(connection, embedder.name, places, added)
+    with engine.connect() as connection:
+        subsets = tables.accepted_subsets(connection) if subset is None else [subset]
+        missing = {name: stored_heads.missing_heads(connection, name, embedder.name) for name in subsets}
+    for name, numbers in missing.items():
+        for start in range(0, len(numbers), page_size):
+            _add_heads(engine, name, numbers[start : start + page_size], embedder)
+
+
+def _add_heads(engine: Engine, subset: str, numbers: NDArray[np.int32], embedder: Embedder) -> None:
+    with engine.connect() as connection:
+        page = tables.accepted_at(connection, subset, numbers)
+    hashes = {candidate.question_id: candidate.text_hash or text_hash(candidate.text) for candidate in page}
+    _embed(engine, embedder, {hashes[candidate.question_id]: candidate.text for candidate in page})
+    with engine.begin() as connection:
+        unhashed = {c.question_id: hashes[c.question_id] for c in page if c.text_hash is None}
+        tables.set_text_hashes(connection, unhashed)
+        vectors = tables.vectors_of(connection, embedder.name, hashes.values())
+        # One by one: where a model has changed behind its name, lengths differ, and decide() says so.
+        added = [heads(vectors[hashes[candidate.question_id]][None, :])[0] for candidate in page]
+        places = [(candidate.subset, candidate.number) for candidate in page]
+        stored_heads.add_heads(connection, embedder.name, places, added)
 
 
 def _embed(engine: Engine, embedder: Embedder, texts: Mapping[str, str]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -21,7 +21,6 @@ from sqlalchemy import (
     func,
     literal,
     select,
-    text,
     tuple_,
     update,
 )
@@ -31,8 +30,6 @@ from tasks.screening.benchmarks import Problem
 from tasks.screening.contamination import Finding, KnownProblem
 from tasks.screening.embedding import Vectors
 from tasks.screening.normalise import text_hash
-from tasks.screening.vectors import Heads
-from tasks.store import copy_rows
 from tasks.store.schema import (
     SCHEMA,
     BenchmarkItem,
@@ -44,8 +41,6 @@ from tasks.store.schema import (
     Triplet,
     VectorHead,
 )
-
-_BLOCK_ROWS = 1_024
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,16 +104,18 @@ def pending_page(
     return _candidates(connection, query.limit(limit))
 
 
-def headless_page(
-    connection: Connection, subset: str | None, model: str, after: tuple[str, int], limit: int
-) -> list[Candidate]:
-    """Accepted questions, of a subset or of all, without a head of this model: accepted under another embedder."""
-    known = exists().where(
-        VectorHead.model == model, VectorHead.subset == Question.subset, VectorHead.number == Question.number
+def accepted_subsets(connection: Connection) -> list[str]:
+    """The subsets that have accepted questions."""
+    return list(
+        connection.scalars(select(Question.subset).where(Question.status == "accepted").distinct().order_by("subset"))
     )
-    place = tuple_(Question.subset, Question.number)
-    query = _with_text(subset).where(Question.status == "accepted", ~known, place > tuple_(*map(literal, after)))
-    return _candidates(connection, query.order_by(None).order_by(Question.subset, Question.number).limit(limit))
+
+
+def accepted_at(connection: Connection, subset: str, numbers: NDArray[np.int32]) -> list[Candidate]:
+    """Those of the questions at these numbers that are accepted."""
+    wanted = literal(numbers.tolist(), ARRAY(Integer))
+    query = _with_text(subset).where(Question.status == "accepted", Question.number == any_(wanted))
+    return _candidates(connection, query)
 
 
 def unembedded(connection: Connection, model: str, hashes: Iterable[str]) -> set[str]:
@@ -180,34 +177,6 @@ def near_vectors(
     )
     rows = connection.execute(query).all()
     return [(row.number, row.question_id) for row in rows], [_vector(row.vector) for row in rows]
-
-
-def stored_heads(
-    connection: Connection, model: str, subset: str | None
-) -> Iterator[tuple[str, NDArray[np.int32], Heads]]:
-    """(subset, numbers, heads) of the accepted questions, of a subset or of all, in blocks of one width."""
-    # The server joins about a thousand heads to one value: for a history of 200,000, a Python object a row costs most.
-    block, size = VectorHead.number // _BLOCK_ROWS, func.octet_length(VectorHead.head)
-    joined = func.string_agg(func.int4send(VectorHead.number).op("||")(VectorHead.head), literal(b""))
-    query = select(VectorHead.subset, size.label("size"), joined.label("joined")).where(VectorHead.model == model)
-    if subset is not None:
-        query = query.where(VectorHead.subset == subset)
-    # By position: a bound parameter is not recognised as the same expression in select and group by.
-    query = query.group_by(VectorHead.subset, text("2"), block)
-    for found in connection.execute(query):
-        row = np.dtype([("number", ">i4"), ("head", f"V{found.size}")])
-        rows = np.frombuffer(found.joined, dtype=row)
-        added = np.frombuffer(rows["head"].tobytes(), dtype="<f2").reshape(len(rows), -1)
-        yield found.subset, rows["number"].astype(np.int32), added.astype(np.float16)
-
-
-def add_heads(connection: Connection, model: str, places: Sequence[tuple[str, int]], added: Sequence[Heads]) -> None:
-    """Store the heads of the questions at these (subset, number); one that is there already gives way."""
-    rows = [
-        {"model": model, "subset": subset, "number": number, "head": row.astype("<f2").tobytes()}
-        for (subset, number), row in zip(places, added, strict=True)
-    ]
-    copy_rows(connection, VectorHead, rows, update=("head",))
 
 
 def known_problems(connection: Connection, model: str) -> list[KnownProblem]:

@@ -7,7 +7,6 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import psutil
 import pytest
 from sqlalchemy import Engine
 
@@ -23,7 +22,7 @@ from tasks.store import ArtifactStore, copy_rows
 from tasks.store.schema import Question
 from tasks.subsets import solve_request
 from tasks.trials import SolveAnswer, parse_solve
-from tests.conftest import PostgresServer
+from tests.benchmarks.measure import cpu_s
 
 QUESTIONS, ATTEMPTS = 200, 3
 MODELS = Models(
@@ -65,19 +64,6 @@ class Instant:
         """Nothing is open."""
 
 
-def cpu_s(*roots: psutil.Process) -> float:
-    """Processor time of these processes and all their descendants, ended ones included."""
-    total = 0.0
-    for root in roots:
-        for process in (root, *root.children(recursive=True)):
-            try:
-                times = process.cpu_times()
-            except psutil.NoSuchProcess:
-                continue
-            total += times.user + times.system + times.children_user + times.children_system
-    return total
-
-
 @pytest.fixture
 def sandbox() -> Iterator[Sandbox]:
     with Sandbox(Policy()) as started:
@@ -86,7 +72,7 @@ def sandbox() -> Iterator[Sandbox]:
 
 @pytest.mark.benchmark
 def test_overhead_per_trial(
-    database: Engine, artifacts: ArtifactStore, postgres: PostgresServer, sandbox: Sandbox, tmp_path: Path,
+    database: Engine, artifacts: ArtifactStore, sandbox: Sandbox, tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip
     """`verify_shard` with ledger, database and labels against a bare loop over the same answers and executions."""
@@ -97,10 +83,6 @@ def test_overhead_per_trial(
              "prompt_index": n, "seed_ids": [], "text": f"Question {n}: rank the values.", "status": "accepted"}
             for n in range(QUESTIONS)
         ))  # fmt: skip
-    ours = psutil.Process()
-    server = next(
-        process for process in ours.children(recursive=True) if process.name() == "postgres"
-    )
 
     async def bare() -> int:
         provider = Instant()
@@ -134,9 +116,9 @@ def test_overhead_per_trial(
     asyncio.run(bare())  # warms caches of both
     figures = {}
     for name, work in (("bare loop", bare), ("pipeline", pipeline)):
-        before, started = cpu_s(ours, server), time.perf_counter()
+        before, started = cpu_s(), time.perf_counter()
         assert asyncio.run(work()) == QUESTIONS * ATTEMPTS
-        figures[name] = (cpu_s(ours, server) - before, time.perf_counter() - started)
+        figures[name] = (cpu_s() - before, time.perf_counter() - started)
     trials = QUESTIONS * ATTEMPTS
     with capsys.disabled():
         print()

@@ -1,0 +1,199 @@
+"""What screening costs as the history grows, and how much of what was planted it finds."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Mapping, Sequence, Set
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sqlalchemy import Engine, select
+
+from tasks.screening import (
+    CONTAMINATED,
+    DUPLICATE_REASONS,
+    HashedEmbedder,
+    load_benchmark,
+    minhash,
+    normalise,
+    screen_subset,
+    store_benchmark,
+    stored_heads,
+    tables,
+    text_hash,
+)
+from tasks.screening.vectors import heads
+from tasks.store import copy_rows
+from tasks.store.schema import Embedding, Question
+from tests.benchmarks.measure import cpu_s, peak_memory_mb
+from tests.benchmarks.questions import edited, question, related, renamed, reordered, sentences
+
+SHARED = Path(__file__).resolve().parents[3] / "shared" / "benchmarks"
+SUBSET = "Leetcode"
+EMBEDDER = HashedEmbedder()
+SHORT, LONG, NEW = 10_000, 200_000, 1_000
+QUESTIONS, NEAR, RELATED, LOOK_ALIKES = 20_000, 2_000, 1_000, 200
+NEAR_KINDS = ("edited", "reordered", "renamed")
+LOOK_ALIKE_KINDS = ("reworded", "continued")
+BLOCK = 5_000
+
+
+def insert_questions(
+    engine: Engine, first: int, texts: Sequence[str], hashes: Sequence[str] | None = None
+) -> list[str]:
+    """Pending questions by ascending number; accepted ones where hashes are given. Returns their ids."""
+    ids = [f"{SUBSET}_{first + place:08d}" for place in range(len(texts))]
+    with engine.begin() as connection:
+        copy_rows(connection, Question, (
+            {"question_id": key, "subset": SUBSET, "number": first + place, "provider": "offline", "model": "canned",
+             "prompt_index": first + place, "prompt_version": "1", "seed_ids": [], "text": texts[place],
+             "status": "accepted" if hashes else "pending", "text_hash": hashes[place] if hashes else None}
+            for place, key in enumerate(ids)
+        ))  # fmt: skip
+    return ids
+
+
+def insert_history(engine: Engine, first: int, count: int) -> None:
+    """Accepted questions with what a screening leaves behind.
+
+    The texts are whole; their vectors and bands are drawn: as those of unrelated questions do, they meet no other.
+    Making them from the texts would take most of the measurement's time.
+    """
+    generator = np.random.default_rng(first)
+    for start in range(first, first + count, BLOCK):
+        numbers = range(start, min(start + BLOCK, first + count))
+        texts = [question(number) for number in numbers]
+        hashes = [text_hash(content) for content in texts]
+        ids = insert_questions(engine, start, texts, hashes)
+        vectors = generator.normal(size=(len(numbers), EMBEDDER.dimension)).astype(np.float32)
+        vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+        bands = generator.integers(-(2**63), 2**63 - 1, size=(len(numbers), minhash.BANDS))
+        with engine.begin() as connection:
+            copy_rows(connection, Embedding, (
+                {"model": EMBEDDER.name, "text_hash": digest, "vector": vector.tobytes()}
+                for digest, vector in zip(hashes, vectors, strict=True)
+            ))  # fmt: skip
+            places = [(SUBSET, number) for number in numbers]
+            stored_heads.add_heads(connection, EMBEDDER.name, places, list(heads(vectors)))
+            tables.replace_bands(connection, [], dict(zip(ids, bands, strict=True)))
+
+
+def screen_new(engine: Engine, first: int) -> tuple[float, float, float]:
+    """CPU seconds, seconds and peak memory (MB, of this process) of screening NEW questions."""
+    insert_questions(engine, first, [question(number) for number in range(first, first + NEW)])
+    with peak_memory_mb() as peak:
+        cpu, started = cpu_s(), time.perf_counter()
+        report = screen_subset(engine, SUBSET, EMBEDDER)
+        spent = cpu_s() - cpu, time.perf_counter() - started
+    assert report.counts == {"accepted": NEW}
+    return *spent, peak()
+
+
+@pytest.mark.benchmark
+def test_new_questions_against_a_long_history(database: Engine, capsys: pytest.CaptureFixture[str]) -> None:
+    """The same work against 10,000 and against 200,000 accepted questions, each the least of three."""
+    insert_history(database, 0, SHORT)
+    screen_new(database, 1_000_000)  # warms up
+    figures = {SHORT: [screen_new(database, 1_000_000 + NEW * turn) for turn in (1, 2, 3)]}
+    insert_history(database, SHORT, LONG - SHORT)
+    figures[LONG] = [screen_new(database, 1_000_000 + NEW * turn) for turn in (4, 5, 6)]
+    best = {history: tuple(map(min, zip(*runs, strict=True))) for history, runs in figures.items()}
+    with capsys.disabled():
+        print()
+        for history, (cpu, wall, peak) in best.items():
+            print(f"{history:7} in the history: {cpu:.2f} CPU s, {wall:.2f} s, {peak:.0f} MB at the peak")
+        growth = (best[LONG][2] - best[SHORT][2]) / (LONG - SHORT) * 100_000
+        print(f"ratio {best[LONG][0] / best[SHORT][0]:.2f}; {growth:.0f} MB more for 100,000 more")
+    assert best[LONG][0] <= 3 * best[SHORT][0]
+
+
+@dataclass(frozen=True, slots=True)
+class Planted:
+    """A text of a kind: that of question `number`, or one made from it or from a problem, with the similarity."""
+
+    text: str
+    kind: str
+    number: int | None = None
+    jaccard: float = 0.0  # with what it was made from
+
+
+def planted(problems: Sequence[str]) -> list[Planted]:
+    """20,000 questions in mixed order: unrelated and related ones, near-duplicates, look-alikes of problems."""
+    generator = random.Random(7)
+    plain = QUESTIONS - NEAR - RELATED - LOOK_ALIKES
+    found = [Planted(question(number), "plain", number) for number in range(plain)]
+    chosen = generator.sample(range(plain), NEAR + RELATED)
+    for place, number in enumerate(chosen[:NEAR]):
+        kind = NEAR_KINDS[place % 3]
+        match kind:
+            case "edited":
+                text = edited(question(number), generator, generator.randrange(1, 9))
+            case "reordered":
+                text = reordered(sentences(number), generator)
+            case _:
+                text = renamed(question(number), generator, generator.randrange(1, 4))
+        found.append(Planted(text, kind, number, similarity(text, question(number))))
+    found += [Planted(related(sentences(number), generator), "related") for number in chosen[NEAR:]]
+    for place, problem in enumerate(generator.sample(problems, LOOK_ALIKES)):
+        kind = LOOK_ALIKE_KINDS[place % 2]
+        if kind == "reworded":  # a word in 25
+            text = edited(problem, generator, max(1, len(problem.split()) // 25))
+        else:
+            text = f"{problem}\n{generator.choice(sentences(place))}"
+        found.append(Planted(text, kind, jaccard=similarity(text, problem)))
+    generator.shuffle(found)
+    return found
+
+
+def similarity(left: str, right: str) -> float:
+    """Jaccard similarity of the word 3-grams."""
+    return minhash.jaccard(*(minhash.shingles(normalise(text)) for text in (left, right)))
+
+
+def share(part: int, whole: int) -> str:
+    return f"{part} of {whole} = {part / whole:.4f}" if whole else "none"
+
+
+@pytest.mark.benchmark
+def test_planted_duplicates_and_look_alikes(database: Engine, capsys: pytest.CaptureFixture[str]) -> None:
+    """The later of an original and its near-duplicate must be rejected, and nothing else but look-alikes."""
+    files = [SHARED / "HumanEval.jsonl.gz", SHARED / "mbpp.jsonl.gz"]
+    if not all(file.exists() for file in files):
+        pytest.skip(f"no published benchmark files in {SHARED}")
+    problems = [problem for file in files for problem in load_benchmark(file)]
+    store_benchmark(database, problems)
+    cases = planted([problem.text for problem in problems])
+    insert_questions(database, 0, [case.text for case in cases])
+    screen_subset(database, SUBSET, EMBEDDER)
+    with database.connect() as connection:
+        query = select(Question.status, Question.reason).order_by(Question.number)
+        reasons = [row.reason for row in connection.execute(query)]
+    duplicates = {number for number, reason in enumerate(reasons) if reason in DUPLICATE_REASONS}
+    contaminated = {number for number, reason in enumerate(reasons) if reason == CONTAMINATED}
+
+    places = {case.number: position for position, case in enumerate(cases) if case.kind == "plain"}
+    later = {  # the one that should be rejected -> the near-duplicate, which may be the earlier of the two
+        max(position, places[case.number]): case for position, case in enumerate(cases) if case.kind in NEAR_KINDS
+    }
+    near = {position for position, case in later.items() if case.jaccard >= 0.8}
+    look_alikes = {position: case for position, case in enumerate(cases) if case.kind in LOOK_ALIKE_KINDS}
+    with capsys.disabled():
+        print(f"\nduplicates  recall at Jaccard >= 0.8: {share(len(near & duplicates), len(near))}")
+        print(f"            precision: {share(len(duplicates & later.keys()), len(duplicates))}")
+        print_kinds(later, duplicates)
+        print(f"look-alikes recall: {share(len(look_alikes.keys() & contaminated), len(look_alikes))}")
+        print(f"            precision: {share(len(look_alikes.keys() & contaminated), len(contaminated))}")
+        print_kinds(look_alikes, contaminated)
+    assert len(near & duplicates) >= 0.95 * len(near) > 0
+    assert len(duplicates & later.keys()) >= 0.99 * len(duplicates)
+    assert len(look_alikes.keys() & contaminated) >= 0.99 * len(contaminated) > 0
+
+
+def print_kinds(expected: Mapping[int, Planted], found: Set[int]) -> None:
+    for kind in sorted({case.kind for case in expected.values()}):
+        for sign, above in ((">=", True), ("<", False)):
+            those = {n for n, case in expected.items() if case.kind == kind and (case.jaccard >= 0.8) == above}
+            print(f"  {kind:10} Jaccard {sign:2} 0.8, found: {share(len(those & found), len(those))}")
