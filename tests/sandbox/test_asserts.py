@@ -105,44 +105,10 @@ def test_what_is_evaluated_and_kept_is_what_python_would(sandbox: Sandbox) -> No
 
 
 def test_tests_with_marks_fixtures_and_watched_output_go_the_long_way_and_agree(sandbox: Sandbox) -> None:
-    plain = _judge(sandbox, "def test_a():\n    assert seen(1) == 2\n")
+    quick = _judge(sandbox, "def test_a():\n    assert seen(1) == 2\n")
     for extra in ("import logging", "import warnings"):
-        assert _judge(sandbox, f"{extra}\ndef test_a():\n    assert seen(1) == 2\n").tests == plain.tests
-    verdict = _judge(
-        sandbox,
-        """
-        import pytest, unittest, warnings
-
-        def test_warns():
-            with pytest.warns(UserWarning):
-                warnings.warn("x")
-
-        @pytest.mark.xfail
-        def test_marked():
-            assert seen(1) == 2
-
-        def test_skips():
-            raise unittest.SkipTest("later")
-
-        @pytest.fixture
-        def broken():
-            raise ValueError("set-up")
-
-        def test_set_up(broken):
-            pass
-
-        @pytest.fixture
-        def closing():
-            yield 1
-            raise ValueError("teardown")
-
-        def test_teardown(closing):
-            assert closing == 1
-        """,
-    )
-    quiet = _judge(
-        sandbox,
-        """
+        assert _judge(sandbox, f"{extra}\ndef test_a():\n    assert seen(1) == 2\n").tests == quick.tests
+    plain = """
         import pytest, unittest
 
         def test_skips():
@@ -162,7 +128,19 @@ def test_tests_with_marks_fixtures_and_watched_output_go_the_long_way_and_agree(
 
         def test_teardown(closing):
             assert closing == 1
-        """,
-    )
-    assert [*verdict.tests.values()] == ["passed", "skipped", "skipped", "error", "error"]
-    assert [*quiet.tests.values()] == ["skipped", "error", "error"]
+    """
+    watched = """
+        import warnings
+
+        def test_warns():
+            with pytest.warns(UserWarning):
+                warnings.warn("x")
+
+        @pytest.mark.xfail
+        def test_marked():
+            assert seen(1) == 2
+    """
+    outcomes = ["skipped", "error", "error"]
+    assert [*_judge(sandbox, plain).tests.values()] == outcomes
+    both = textwrap.dedent(plain) + textwrap.dedent(watched)
+    assert [*_judge(sandbox, both).tests.values()] == [*outcomes, "passed", "skipped"]
