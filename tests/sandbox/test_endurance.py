@@ -88,32 +88,27 @@ def test_nothing_leaks_and_no_verdict_is_wrong() -> None:
         assert _resident_kb() < memory + 20_000
 
 
-def test_zygotes_killed_at_random_cost_no_verdict() -> None:
+def test_zygotes_killed_at_random_make_no_verdict_wrong() -> None:
     ours = os.getpid()
     before = _descendants(ours)
-    finished = threading.Event()
-
-    def kill_now_and_then() -> None:
-        chance = random.Random(7)
-        while not finished.wait(chance.uniform(1.5, 4)):
+    chance = random.Random(7)
+    kinds, kills, next_kill = {}, 0, 20
+    with Sandbox(Policy(timeout_s=10)) as sandbox:
+        jobs = [Job(f"{n}", RIGHT if n % 3 else RIGHT.replace("+", "-"), test=TEST) for n in range(2000)]
+        for verdict in sandbox.run(jobs):
+            kinds[verdict.id] = verdict
+            if len(kinds) < next_kill:
+                continue
+            next_kill += chance.randint(20, 60)
             keepers = [pid for pid in _children(ours) if pid not in before]
             victims = keepers + [pid for keeper in keepers for pid in _children(keeper)]
-            if victims:
-                try:
-                    os.kill(chance.choice(victims), signal.SIGKILL)
-                except ProcessLookupError:
-                    continue
-
-    with Sandbox(Policy(timeout_s=10)) as sandbox:
-        killer = threading.Thread(target=kill_now_and_then)
-        killer.start()
-        try:
-            jobs = [Job(f"{n}", RIGHT if n % 3 else RIGHT.replace("+", "-"), test=TEST) for n in range(1000)]
-            kinds = {verdict.id: verdict for verdict in sandbox.run(jobs)}
-        finally:
-            finished.set()
-            killer.join()
+            try:
+                os.kill(chance.choice(victims), signal.SIGKILL)
+                kills += 1
+            except (ProcessLookupError, IndexError):
+                continue
     wrong = [v for n, v in kinds.items() if v.kind != ("passed" if int(n) % 3 else "failed")]
+    assert len(kinds) == 2000 and kills > 20
     assert [v for v in wrong if v.kind != "infrastructure"] == []
-    assert len(wrong) <= 2  # three kills in a row may hit one job
+    assert 3 * len(wrong) <= kills  # a job is given up when it was hit three times in a row
     assert _descendants(ours) - before == set()
