@@ -113,14 +113,15 @@ class Run:
         """The sandbox's verdict. Raises InfrastructureFailed where there is none."""
         async with self._starting:
             if self._sandbox is None:
-                self._sandbox = await _started(policy_of(self.settings))
+                # tasks/trust runs test modules in the trials of programs.
+                self._sandbox = await _started(dataclasses.replace(policy_of(self.settings), preload=("pytest",)))
         return judged(await self._sandbox.judge(job))
 
     async def judge_with_processes(self, job: Job) -> Verdict:
         """As `judge`, in a sandbox that lets programs start processes; for programs of our own around judged ones."""
         async with self._starting:
             if self._sandbox_with_processes is None:
-                policy = dataclasses.replace(policy_of(self.settings), allow_processes=True, preload=())
+                policy = dataclasses.replace(policy_of(self.settings), allow_processes=True)
                 self._sandbox_with_processes = await _started(policy)
         return judged(await self._sandbox_with_processes.judge(job))
 
@@ -144,7 +145,6 @@ def policy_of(settings: Settings) -> Policy:
         memory_mb=settings.trial_memory_mb,
         jobs=settings.sandbox_jobs,
         allow_weak=settings.allow_weak_sandbox,
-        preload=("pytest",),  # for tasks/trust, whose programs run test modules in a stdio trial
     )
 
 
