@@ -213,7 +213,7 @@ def _load(engine: Engine, keys: Sequence[tuple[str, int]]) -> list[Try]:
             .join(Question, Question.question_id == Trial.question_id)
             .where(Trial.question_id.in_({key for key, _ in keys}))
         )
-        found = {(row.question_id, row.attempt): Try(*row._tuple()) for row in rows}  # type: ignore[arg-type]  # an accepted question has a text
+        found = {(row.question_id, row.attempt): Try(*row) for row in rows}  # type: ignore[arg-type]  # an accepted question has a text
     return [found[tuple(key)] for key in keys]  # type: ignore[index]  # keys that crossed Prefect are lists
 
 
