@@ -9,6 +9,7 @@ import threading
 import time
 from pathlib import Path
 
+import pytest
 from sqlalchemy import Engine
 
 from tests.llm.fault_server import FaultServer, Reply, Seen, error
@@ -39,6 +40,8 @@ class Bucket:
         return None if allowed else error(429, "slow down", headers={})
 
 
+# A rate is time: on a host that is busy otherwise it says little, so it stays out of the default suite.
+@pytest.mark.slow
 def test_three_workers_share_one_limit(database: Engine, tmp_path: Path, server: FaultServer) -> None:
     """At most 5 % of 429 and at least 90 % of what is allowed, once the first seconds are over."""
     bucket = Bucket()
