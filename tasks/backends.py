@@ -46,7 +46,7 @@ class Backends:
             migrate(engine)
             artifacts = open_artifacts(settings.artifacts_url, settings.s3_endpoint_url, started)
             artifacts.check()
-        except BaseException:
+        except BaseException:  # an interrupt too must not leave connections
             engine.dispose()
             raise
         return cls(settings, engine, artifacts, started)

@@ -179,7 +179,7 @@ async def recorded_run(flow: str, parameters: Mapping[str, Any], flow_run_id: st
     except BudgetReached as reached:
         error = str(reached)
         raise
-    except Exception as problem:
+    except Exception as problem:  # recorded, whatever it is, and raised
         status, error = "failed", f"{type(problem).__name__}: {problem}"
         raise
     finally:

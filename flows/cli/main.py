@@ -45,7 +45,7 @@ def main() -> None:
         app()
     except BrokenPipeError:
         sys.exit(0)  # the reader of our output, `head` say, has seen enough
-    except Exception as error:
+    except Exception as error:  # raised again where it is none that commands know
         status = exit_status(error)
         if status is None:
             raise

@@ -133,7 +133,7 @@ class Gateway:
         try:
             # Shielded, for others may wait for the same call.
             answer = await asyncio.shield(flight.task)
-        except Exception:
+        except Exception:  # counted, whatever it is, and raised
             self._progress.failed += 1
             raise
         except asyncio.CancelledError:

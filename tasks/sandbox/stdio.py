@@ -26,7 +26,7 @@ def _difference(expected: list[str], got: list[str]) -> str:
     return f"expected {len(expected)} lines, got {len(got)}"
 
 
-def close(expected: str, got: str, tolerance: float) -> bool:
+def _close(expected: str, got: str, tolerance: float) -> bool:
     """Whether two lines hold the same words, numbers among them within `tolerance`, absolutely or relatively."""
     want, have = expected.split(), got.split()
     return len(want) == len(have) and all(_same(a, b, tolerance) for a, b in zip(want, have, strict=True))
@@ -51,8 +51,8 @@ def _compare(expected: str, got: str, tolerance: float | None) -> str:
         return ""
     if tolerance is not None and len(want) == len(have):
         for number, (line, printed) in enumerate(zip(want, have, strict=True), 1):
-            if not close(line, printed, tolerance):
-                return _difference([*want[:number]], [*want[: number - 1], printed])
+            if not _close(line, printed, tolerance):
+                return _difference(want[:number], [*want[: number - 1], printed])
         return ""
     return _difference(want, have)
 

@@ -266,9 +266,6 @@ class Question(Base):
     benchmark_item: Mapped[str | None]
     benchmark_similarity: Mapped[float | None]  # cosine
     caution: Mapped[str | None]  # accepted, but its triplets are released under use_with_caution for this reason
-    category: Mapped[str | None]  # as the annotator sees it, like the two below
-    asked_difficulty: Mapped[str | None]
-    clarity: Mapped[int | None] = mapped_column(SmallInteger)  # 1 (unclear) to 5
     run_id: Mapped[str | None]
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
     updated_at: Mapped[datetime] = mapped_column(server_default=func.now())
@@ -393,8 +390,6 @@ class Response(Base):
     attempt: Mapped[int] = mapped_column(primary_key=True)
     request_hash: Mapped[str | None] = mapped_column(ForeignKey(f"{SCHEMA}.llm_calls.request_hash"), index=True)
     code: Mapped[str | None]
-    reasoning_chars: Mapped[int | None]  # of what stands apart from the answer: <think>, or the provider's own field
-    answer_chars: Mapped[int | None]
     status: Mapped[str] = mapped_column(server_default="pending")
     reason: Mapped[str | None]
     verdict: Mapped[str | None]

@@ -46,13 +46,7 @@ def upgrade() -> None:
     )
     op.create_index("ix_contaminations_item", "contaminations", ["benchmark", "item_id"], schema="kodcode")
     op.add_column("benchmark_items", sa.Column("solution", sa.Text(), nullable=True), schema="kodcode")
-    for name, kind in (
-        ("caution", sa.Text()),
-        ("category", sa.Text()),
-        ("asked_difficulty", sa.Text()),
-        ("clarity", sa.SmallInteger()),
-    ):
-        op.add_column("questions", sa.Column(name, kind, nullable=True), schema="kodcode")
+    op.add_column("questions", sa.Column("caution", sa.Text(), nullable=True), schema="kodcode")
     op.create_index(
         "ix_questions_duplicate_of",
         "questions",
@@ -64,8 +58,7 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     op.drop_index("ix_questions_duplicate_of", "questions", schema="kodcode")
-    for name in ("clarity", "asked_difficulty", "category", "caution"):
-        op.drop_column("questions", name, schema="kodcode")
+    op.drop_column("questions", "caution", schema="kodcode")
     op.drop_column("benchmark_items", "solution", schema="kodcode")
     op.drop_table("contaminations", schema="kodcode")
     op.drop_table("vector_heads", schema="kodcode")

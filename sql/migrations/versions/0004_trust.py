@@ -30,8 +30,6 @@ def upgrade() -> None:
     op.add_column("triplets", sa.Column("pass_at_k", postgresql.ARRAY(sa.Float()), nullable=True), schema="kodcode")
     op.add_column("triplets", sa.Column("pass_low", sa.Float(), nullable=True), schema="kodcode")
     op.add_column("triplets", sa.Column("pass_high", sa.Float(), nullable=True), schema="kodcode")
-    op.add_column("responses", sa.Column("reasoning_chars", sa.Integer(), nullable=True), schema="kodcode")
-    op.add_column("responses", sa.Column("answer_chars", sa.Integer(), nullable=True), schema="kodcode")
     op.create_check_constraint(op.f("ck_triplets_trust"), "triplets", "trust between 0 and 1", schema="kodcode")
     op.create_check_constraint(op.f("ck_trials_trust"), "trials", "trust between 0 and 1", schema="kodcode")
 
@@ -39,8 +37,6 @@ def upgrade() -> None:
 def downgrade() -> None:
     op.drop_constraint(op.f("ck_trials_trust"), "trials", schema="kodcode")
     op.drop_constraint(op.f("ck_triplets_trust"), "triplets", schema="kodcode")
-    for name in ("answer_chars", "reasoning_chars"):
-        op.drop_column("responses", name, schema="kodcode")
     for name in ("pass_high", "pass_low", "pass_at_k"):
         op.drop_column("triplets", name, schema="kodcode")
     for name in ("assessed_with", "evidence", "agreement", "tier"):
