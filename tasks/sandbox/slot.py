@@ -101,7 +101,7 @@ class Slot:
             return config
         if self._folder is None:
             self._folder = tempfile.mkdtemp(prefix="kodcode-slot-")
-        seccomp = filters(self.policy.allow_processes)["container"] if self.probe.tried["seccomp"] == "ok" else ""
+        seccomp = filters(self.policy.allow_processes, "container") if self.probe.tried["seccomp"] == "ok" else {}
         # Tasks are counted for the user as a whole here, so a limit would hit the user's other processes.
         work = f"{self._folder}/{judge}{'-again' if again else ''}"
         return {**config, "level": self.probe.level.value, "work": work, "seccomp": seccomp, "max_tasks": 0}

@@ -4,9 +4,6 @@ pytest collects, parametrizes, sets up and tears down as always; what it says ab
 with what this module saw for itself when the test function was called.
 """
 
-# Plain os calls: little is imported, and /tmp in here is not the host's.
-# ruff: noqa: PTH119
-
 from __future__ import annotations
 
 import ast

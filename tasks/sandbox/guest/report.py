@@ -14,6 +14,13 @@ Emit = Callable[..., None]
 FD = 3  # where every trial finds the socket
 
 
+class Finished(Exception):
+    """The trial is over before its judge's end, with an exit status of its own choosing."""
+
+    def __init__(self, status: int) -> None:
+        self.status = status
+
+
 def emitter(fd: int, nonce: str) -> Emit:
     """A function that writes one record of strings."""
     sequence = 0
