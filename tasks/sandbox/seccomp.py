@@ -59,7 +59,8 @@ syncfs 306 267; pidfd_open 434 434; pidfd_send_signal 424 424; clone 56 220; clo
 
 # The zygote's own needs between two trials and on the way into one.
 _SLOT_ONLY = """
-mount 165 40; umount2 166 39; unshare 272 97; setns 308 268; capset 126 91; landlock_restrict_self 446 446
+mount 165 40; umount2 166 39; unshare 272 97; setns 308 268; capset 126 91; landlock_create_ruleset 444 444;
+landlock_add_rule 445 445; landlock_restrict_self 446 446
 """
 
 _ARCHITECTURES = {"x86_64": (0xC000003E, 1), "aarch64": (0xC00000B7, 2)}

@@ -44,6 +44,7 @@ class Trial:
     output_bytes: int
     stdin: str | None = None
     again: bool = False  # in the zygote that confirms: another process, with another hash seed
+    apart: bool = False  # the solution in a process of its own
 
 
 @dataclass(slots=True)
@@ -171,6 +172,7 @@ class Slot:
                 "hard_timeout_s": hard,
                 "memory_mb": trial.memory_mb,
                 "cpu_s": int(hard) + 1,
+                "apart": trial.apart,
             }
         }
         ours: list[int] = []

@@ -73,18 +73,20 @@ def limits(memory_mb: int, cpu_s: int, mapped_bytes: int) -> None:
     _limit(resource.RLIMIT_CPU, cpu_s, cpu_s + 2)
 
 
-def ruleset(config: dict[str, Any], visible: list[str]) -> int:
-    """What a trial may touch, as Landlock rules for `lock`: made once in the zygote. -1 where there is no Landlock."""
+def ruleset(config: dict[str, Any], visible: list[str], writable: str = "") -> int:
+    """What a trial may touch, as Landlock rules for `lock`: made once in the zygote. -1 where there is no Landlock.
+    What it may write to is its whole folder, unless `writable` is another."""
     if not config["landlock_abi"]:
         return -1
-    work = config["work"]
     if config["level"] == "full":
         # The folder above: each trial mounts its own on `work` itself, and nothing else lies beside it.
-        readable, writable = ["/"], os.path.dirname(work)
+        readable, writable = ["/"], writable or os.path.dirname(config["work"])
     else:
-        readable, writable = [*visible, "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom"], work
+        readable = [*visible, "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom"]
+        writable = writable or config["work"]
     made = kernel.landlock_ruleset(readable, [writable, "/dev/null"], config["landlock_abi"])
-    kept = fcntl.fcntl(made, fcntl.F_DUPFD_CLOEXEC, report.FD + 1)  # out of the way of what a trial puts in place
+    # Out of the way of what a trial puts in place.
+    kept = fcntl.fcntl(made, fcntl.F_DUPFD_CLOEXEC, report.APART_FD + 1)
     os.close(made)
     return kept
 

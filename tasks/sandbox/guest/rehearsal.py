@@ -119,8 +119,8 @@ def rehearse(folder: str) -> None:
             __import__(name)
     judge = PytestJudge(folder)
     with _streams_kept():
-        job = {"solution": _SOLUTION, "test": _TEST, "star_import": False, "coverage": True, "again": False}
-        judge.run(job, lambda *_: None)
+        how = {"star_import": False, "coverage": True, "again": False, "apart": False}
+        judge.run({"solution": _SOLUTION, "test": _TEST, **how}, lambda *_: None)
         for _ in range(_ROUNDS):
             judge.scope.coverable(judge.solution_path)
     judge.dismantle()

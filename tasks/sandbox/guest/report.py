@@ -12,6 +12,7 @@ from json.encoder import encode_basestring_ascii
 
 Emit = Callable[..., None]
 FD = 3  # where every trial finds the socket
+APART_FD = 4  # where it finds the one to the solution's process, if that is another
 
 
 class Finished(Exception):

@@ -56,7 +56,8 @@ class Zygote:
             __import__(name)
         self.judge = self._judge(config["judge"])
         confine.common_limits(config)
-        self.ruleset = confine.ruleset(config, [] if self.full else room.visible_paths(config["processes"]))
+        self.visible = [] if self.full else room.visible_paths(config["processes"])
+        self.ruleset = confine.ruleset(config, self.visible)
         confine.slot_filter(config)
         confine.decoded(config["seccomp"].get("trial", ""))
         # Listed here: to look through sys.modules would cost every trial a copy of half its pages.
@@ -157,15 +158,20 @@ class Zygote:
             os.setsid()
             if not self.full:
                 kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGKILL)
-            text = os.pread(job_fd, os.fstat(job_fd).st_size, 0)
             os.dup2(descriptors[4] if len(descriptors) > 4 else self.null, 0)
             os.dup2(out_fd, 1)
             os.dup2(err_fd, 2)
             os.dup2(report_fd, report.FD)
             if self.full:
                 confine.namespaces(self.config, self.has_proc)
-            os.closerange(report.FD + 1, self.ruleset)
-            os.closerange(max(self.ruleset, report.FD) + 1, 1 << 20)
+            apart = self._split(trial, job_fd) if trial["apart"] else -1
+            text = os.pread(job_fd, os.fstat(job_fd).st_size, 0)
+            first = report.FD + 1
+            if apart >= 0:
+                os.dup2(apart, report.APART_FD)
+                first = report.APART_FD + 1
+            os.closerange(first, self.ruleset)
+            os.closerange(max(self.ruleset + 1, first), 1 << 20)
             # What a judged program would find by walking up the stack or through sys.modules: no nonce, no test.
             emit = report.emitter(report.FD, trial.pop("nonce"))
             job = json.loads(text)
@@ -187,6 +193,29 @@ class Zygote:
                 os.write(2, traceback.format_exc().encode("utf-8", "replace")[-4000:])
         finally:
             os._exit(status)
+
+    def _split(self, trial: dict[str, Any], job_fd: int) -> int:
+        """Forks the solution's process off, before this one has read the tests; the descriptor that leads to it. Two
+        Landlock domains, and this one's memory closed to its own user, keep them out of each other."""
+        from . import apart  # noqa: PLC0415 - loaded with pytest's judge
+
+        def confined(channel: int) -> int:
+            os.close(job_fd)
+            memory_mb, cpu_s = trial["memory_mb"], trial["cpu_s"]
+            trial.clear()
+            os.dup2(channel, report.FD)  # in the report's place
+            os.closerange(report.FD + 1, 1 << 20)
+            kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGKILL)
+            os.chdir(self.work + "/tmp")  # not the folder that the tests import from
+            for name in self.own_modules:
+                sys.modules.pop(name, None)
+            confine.limits(memory_mb, cpu_s, self.mapped)
+            confine.lock(self.config, confine.ruleset(self.config, self.visible, self.work + "/tmp"))
+            return report.FD
+
+        channel = apart.split(self.work + "/w/solution.py", confined)
+        kernel.prctl(kernel.PR_SET_DUMPABLE, 0)
+        return channel
 
     def _watch(self, pid: int, handle: int, trial: dict[str, Any], started: float) -> str:
         """Waits for the trial's end: "exit", or why it has to be killed.
@@ -305,7 +334,7 @@ def main(fd: int) -> None:
     try:
         if config["judge"] == "pytest":
             # Before the room is closed: the folder of this package is not visible in it.
-            from . import judge_pytest, rehearsal  # noqa: F401, PLC0415
+            from . import apart, judge_pytest, rehearsal  # noqa: F401, PLC0415
         if config["level"] == "full":
             has_proc = room.enter(config)
         else:
