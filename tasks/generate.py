@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
-from sqlalchemy import ColumnElement, Engine, func, select, text, update
+from sqlalchemy import ColumnElement, Connection, Engine, func, select, text, update
 
 from tasks.llm import Answer, Gateway
 from tasks.options import Models
@@ -89,6 +89,18 @@ def has_room(engine: Engine, subset: Subset, models: Models, count: int) -> bool
             select(func.count()).where(*_series(subset, models), Question.prompt_index < count)
         )
     return (planned or 0) < count
+
+
+def planned_prompts(connection: Connection, subset: Subset, models: Models) -> tuple[int, int]:
+    """How many prompts of this subset and model are planned, and how many of them wait for an answer."""
+    unanswered = Question.status.in_(("pending", "failed")) & Question.text.is_(None)
+    row = connection.execute(
+        select(
+            func.coalesce(func.max(Question.prompt_index) + 1, 0).label("planned"),
+            func.count().filter(unanswered).label("unanswered"),
+        ).where(*_series(subset, models))
+    ).one()
+    return row.planned, row.unanswered
 
 
 def _series(subset: Subset, models: Models) -> tuple[ColumnElement[bool], ...]:

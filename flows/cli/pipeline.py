@@ -110,7 +110,17 @@ def demo(
 
 def run(
     subset: Annotated[list[str], typer.Option(help="Which subset; may be repeated. All 12 where none is named.")] = [],
-    questions: Annotated[int, typer.Option(min=1, help="Questions each subset shall hold from this teacher.")] = 100,
+    questions: Annotated[
+        int | None, typer.Option(min=1, help="Questions each subset shall hold from this teacher.", show_default="100")
+    ] = None,
+    target_verified: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Instead of --questions: propose until each subset holds so many verified questions, or the budget "
+            "or what the teacher makes of the seeds ends.",
+        ),
+    ] = None,
     attempts: Annotated[int, typer.Option(min=1, max=10, help="Solution-and-test attempts a question.")] = 3,
     responses: Annotated[int, typer.Option(min=1, max=100, help="Reasoning responses a triplet.")] = 3,
     style: Annotated[
@@ -169,6 +179,8 @@ def run(
     names = chosen_subsets(subset)
     if seeds and len(names) != 1:
         raise UsageError("--seeds belongs to one subset: name it with --subset.")
+    if questions is not None and target_verified is not None:
+        raise UsageError("--questions and --target-verified say two things about how many: give one of them.")
     if timeout is not None:
         os.environ["KODCODE_TRIAL_TIMEOUT_S"] = str(timeout)
     settings = settings_for(data_dir)
@@ -191,7 +203,8 @@ def run(
         settings,
         names,
         "nightly",
-        questions=questions,
+        questions=questions or 100,
+        target_verified=target_verified,
         attempts=attempts,
         responses=responses,
         styles=styles,
