@@ -45,7 +45,10 @@ class Settings(BaseSettings):
     provider: Literal["openai", "anthropic", "offline"] = "openai"
     base_url: str | None = Field(None, description="Any OpenAI-compatible server; the SDK's own default where absent.")
     teacher: str = "gpt-4o"
-    base_model: str | None = Field(None, description="Completes the chat template for Prefill and Filter.")
+    base_model: str | None = Field(
+        None, description="Complete the chat template for Prefill and Filter: MODEL[=TEMPLATE], comma-separated."
+    )
+    annotator: str | None = Field(None, description="Judges every subset's questions; else the teacher, Filter's.")
     reasoner: str | None = Field(None, description="Writes reasoning responses; the teacher where absent.")
     max_concurrency: int = Field(32, ge=1, le=10_000, description="Requests in flight.")
     prices: Path | None = Field(None, description="Price table on top of the shipped one.")

@@ -166,8 +166,9 @@ def test_a_further_attempt_is_made_where_proposals_are_nearly_all_duplicates(run
             connection.execute(
                 text("insert into kodcode.llm_calls (request_hash, provider, model, stage, subset, attempt,"
                      " sampling, prompt_key, answer_key, finish_reason, input_tokens, cached_input_tokens,"
-                     " output_tokens, reasoning_tokens, cost_usd, latency_s, retries) values (:n, 'openai', 'teacher', :stage,"
-                     " 'Evol', 0, '{}', 'k', 'k', 'stop', 1, 0, 1, 0, 0.01, 0, 0)"), {"n": str(n), "stage": stage},
+                     " output_tokens, reasoning_tokens, cost_usd, latency_s, retries) values (:n, 'openai', 'teacher',"
+                     " :stage, 'Evol', 0, '{}', 'k', 'k', 'stop', 1, 0, 1, 0, 0.01, 0, 0)"),
+                {"n": str(n), "stage": stage},
             )  # fmt: skip
     asyncio.run(teacher.propose({"Evol": 20}))
     assert climb(run, teacher, 1).verified == 1

@@ -132,7 +132,19 @@ def run(
     model: Annotated[str | None, typer.Option(help="The teacher: questions, solutions, tests, conversions.")] = None,
     base_url: Annotated[str | None, typer.Option(help="Of an OpenAI-compatible server, including /v1.")] = None,
     base_model: Annotated[
-        str | None, typer.Option(help="Completes chat templates for Prefill and Filter.", show_default="the teacher")
+        list[str],
+        typer.Option(
+            help="MODEL or MODEL=TEMPLATE (chatml, llama3 ...): completes chat templates for Prefill and Filter; may "
+            "be repeated, then they take turns.",
+            show_default="the teacher",
+        ),
+    ] = [],
+    annotator: Annotated[
+        str | None,
+        typer.Option(
+            help="Judges category, difficulty and clarity of every proposed question and rejects the bad.",
+            show_default="the teacher, in Filter only",
+        ),
     ] = None,
     reasoning_model: Annotated[
         str | None, typer.Option(help="Writes the reasoning responses.", show_default="the teacher")
@@ -188,7 +200,8 @@ def run(
         provider=provider.value if provider else None,
         model=model,
         base_url=base_url,
-        base_model=base_model,
+        base_model=",".join(base_model) or None,
+        annotator=annotator,
         reasoner=reasoning_model,
         max_concurrency=concurrency,
         prices=price,

@@ -20,6 +20,7 @@ from tasks.settings import load_settings
 from tasks.store import ArtifactStore
 from tasks.store.schema import Question
 from tasks.subsets import get_subset
+from tests.conftest import TEMPLATE, PostgresServer, _fresh
 from tests.llm.fault_server import FaultServer, fault_server
 
 MODELS = Models(
@@ -37,11 +38,15 @@ class Bench:
     server: FaultServer
     settings: Mapping[str, Any]
 
-    def generate(self, name: str, count: int, seeds: str | None = None, **models: Any) -> dict[str, int]:
-        """What the flow of the subset does between its seeds and its report."""
-        return asyncio.run(self._generate(name, count, seeds, models))
+    def generate(
+        self, name: str, count: int, seeds: str | None = None, stop_after: int | None = None, **models: Any
+    ) -> dict[str, int]:
+        """What the flow of the subset does between its seeds and its report; `stop_after` so many answers."""
+        return asyncio.run(self._generate(name, count, seeds, stop_after, models))
 
-    async def _generate(self, name: str, count: int, seeds: str | None, models: Mapping[str, Any]) -> dict[str, int]:
+    async def _generate(
+        self, name: str, count: int, seeds: str | None, stop_after: int | None, models: Mapping[str, Any]
+    ) -> dict[str, int]:
         subset = get_subset(name)
         chosen = MODELS.model_copy(update={"base_url": self.server.url, **models})
         run = Run("run", Backends(load_settings(**self.settings), self.engine, self.artifacts, None))
@@ -50,7 +55,8 @@ class Bench:
             report = await read_seeds(subset, seeds)
             pool = store_seeds(self.engine, subset, report, named=seeds is not None)
             plan_questions(self.engine, subset, chosen, count, pool)
-            await propose_shard.fn(subset.name, open_questions(self.engine, subset, chosen, count), chosen)
+            places = open_questions(self.engine, subset, chosen, count)[:stop_after]
+            await propose_shard.fn(subset.name, places, chosen)
             return await screen.fn(subset.name)
         finally:
             _current.reset(token)
@@ -61,8 +67,9 @@ class Bench:
         with self.engine.connect() as connection:
             return list(connection.execute(select(Question.__table__).order_by(Question.subset, Question.number)))
 
-    def with_settings(self, **settings: Any) -> Bench:
-        return replace(self, settings={**self.settings, **settings})
+    def on(self, engine: Engine) -> Bench:
+        """The same with another database."""
+        return replace(self, engine=engine)
 
 
 @pytest.fixture
@@ -72,6 +79,12 @@ def bench(
     monkeypatch.setenv("OPENAI_API_KEY", "sk-test")
     with fault_server() as server:
         yield Bench(database, artifacts, server, {"data_dir": tmp_path / "data"})
+
+
+@pytest.fixture
+def other_database(postgres: PostgresServer) -> Iterator[Engine]:
+    """A second database, as another machine has it."""
+    yield from _fresh(postgres, TEMPLATE)
 
 
 Write = Callable[[str], str]

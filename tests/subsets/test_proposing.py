@@ -24,7 +24,7 @@ def teacher(spec: Subset) -> Callable[[Seen], Reply | None]:
     waiting = iter(entries)
 
     def decide(seen: Seen) -> Reply | None:
-        annotated = [e for e in entries if spec.annotator and e.question.strip() in seen.prompt]
+        annotated = [e for e in entries if spec.annotated and e.question.strip() in seen.prompt]
         if annotated:
             return chat(annotated[0].annotation)
         entry = next(waiting, None)
@@ -88,10 +88,10 @@ def _check_asked(bench: Bench, spec: Subset, rows: list[Any]) -> None:
         assert (call.stage, call.subset, call.attempt) == ("propose", spec.name, row.prompt_index)
         asked = stored_request(bench.engine, bench.artifacts, row.request_hash)
         assert asked is not None
-        assert seen.prompt in (asked["prompt"], *(message["content"] for message in asked["messages"]))
+        assert seen.prompt in (asked["prompt"], *(content for _, content in asked["messages"]))
     judged = {row.annotation_hash for row in rows} - {None}
     assert {key for key, call in calls.items() if call.stage == "annotate"} == judged
-    assert bool(judged) == (spec.annotator is not None)
+    assert bool(judged) == spec.annotated
 
 
 def _check_seeds(bench: Bench, spec: Subset, rows: list[Any], source: str | None) -> None:
@@ -100,6 +100,6 @@ def _check_seeds(bench: Bench, spec: Subset, rows: list[Any], source: str | None
     assert bool(seeds) == (spec.seed_kind is not None)
     for row, seen in zip(rows, bench.server.seen, strict=False):
         assert len(row.seed_ids) == spec.seeds_per_prompt
-        if spec.annotator is None:
+        if not spec.annotated:
             assert all(seeds[seed_id].text in seen.prompt for seed_id in row.seed_ids)
     assert all(seed.source != BUILTIN_SOURCE and seed.content_hash for seed in seeds.values())

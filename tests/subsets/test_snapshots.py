@@ -48,7 +48,7 @@ def snapshot(spec: Subset) -> str:
         written("Proposal", propose_request(spec, seeds, 0, "openai", "teacher", has_completions)[0])
         for has_completions in shapes
     ]
-    if spec.annotator:
+    if spec.annotated:
         parts.append(written("Annotation", annotate_request(QUESTION, 0, "openai", "teacher", spec.name)[0]))
     return "\n".join(parts)
 
