@@ -60,7 +60,10 @@ class Settings(BaseSettings):
     allow_weak_sandbox: bool = False
 
     shard_size: int = Field(500, ge=1, le=100_000, description="Rows a Prefect task carries.")
-    embedder: str = Field("hashed", description="'hashed', or the name of an OpenAI-compatible embeddings model.")
+    embedder: str = Field(
+        "hashed",
+        description="'hashed', 'sentence-transformers:MODEL', or the name of an OpenAI-compatible embeddings model.",
+    )
     embedder_url: str | None = Field(None, description="Of the server with that embeddings model, including /v1.")
 
     benchmark_policy: Literal["reject", "use_with_caution"] = Field(
