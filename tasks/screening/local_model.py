@@ -43,18 +43,16 @@ class SentenceTransformersEmbedder:
         self.dimension = int(self._encode(["dimension"]).shape[1])
 
     def embed(self, texts: Sequence[str]) -> Vectors:
-        """(len(texts), dimension) float32, rows of length 1. Texts are cut where the model's window ends."""
+        """(len(texts), dimension) float32, rows of length 1. Texts are cut where the model's window ends; one in which
+        a model sees no token, and gives the zero vector for, gets the first axis."""
         if not texts:
             return np.empty((0, self.dimension), dtype=np.float32)
         return self._encode(texts)
 
     def _encode(self, texts: Sequence[str]) -> Vectors:
-        # An empty text has no tokens, and so no vector in some models.
-        prepared = [text or " " for text in texts]
-        rows = np.asarray(
-            self._model.encode(prepared, convert_to_numpy=True, show_progress_bar=False), dtype=np.float64
-        )
+        rows = np.array(self._model.encode(list(texts), convert_to_numpy=True, show_progress_bar=False), np.float64)
+        rows[~rows.any(axis=1), 0] = 1.0
         vectors = unit_rows(rows)
         if vectors is None:
-            raise EmbedderMisconfigured(f"The embedder {self.name} gave a vector that is zero or not finite.")
+            raise EmbedderMisconfigured(f"The embedder {self.name} gave a vector that is not finite.")
         return vectors

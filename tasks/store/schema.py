@@ -462,7 +462,7 @@ class Contamination(Base):
 
     __tablename__ = "contaminations"
     __table_args__ = (
-        CheckConstraint("measure in ('cosine', 'words', 'code', 'solution')", name="measure"),
+        CheckConstraint("measure in ('cosine', 'words', 'code', 'terms', 'solution')", name="measure"),
         ForeignKeyConstraint(
             ["benchmark", "item_id"], [f"{SCHEMA}.benchmark_items.benchmark", f"{SCHEMA}.benchmark_items.item_id"]
         ),
@@ -473,7 +473,7 @@ class Contamination(Base):
     measure: Mapped[str] = mapped_column(primary_key=True)
     benchmark: Mapped[str]
     item_id: Mapped[str]
-    value: Mapped[float]  # cosine, or share of the item's n-grams
+    value: Mapped[float]  # cosine, weighted Jaccard similarity, or share of the item's n-grams
     threshold: Mapped[float]  # that it reached
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
 

@@ -25,11 +25,14 @@ from tasks.screening import (
     tables,
     text_hash,
 )
+from tasks.screening.contamination import Guard, KnownProblem
+from tasks.screening.rules import Thresholds
 from tasks.screening.vectors import heads
 from tasks.store import copy_rows
 from tasks.store.schema import Embedding, Question
 from tests.benchmarks.measure import cpu_s, peak_memory_mb
 from tests.benchmarks.questions import edited, question, related, renamed, reordered, sentences
+from tests.screening.paraphrases import PARAPHRASES
 
 SHARED = Path(__file__).resolve().parents[3] / "shared" / "benchmarks"
 SUBSET = "Leetcode"
@@ -190,6 +193,33 @@ def test_planted_duplicates_and_look_alikes(database: Engine, capsys: pytest.Cap
     assert len(near & duplicates) >= 0.95 * len(near) > 0
     assert len(duplicates & later.keys()) >= 0.99 * len(duplicates)
     assert len(look_alikes.keys() & contaminated) >= 0.99 * len(contaminated) > 0
+
+
+@pytest.mark.benchmark
+def test_paraphrases_of_published_items(capsys: pytest.CaptureFixture[str]) -> None:
+    """How many items of HumanEval and MBPP are found in other words, and how many without `terms`."""
+    files = [SHARED / "HumanEval.jsonl.gz", SHARED / "mbpp.jsonl.gz"]
+    if not all(file.exists() for file in files):
+        pytest.skip(f"no published benchmark files in {SHARED}")
+    by_file = [load_benchmark(file) for file in files]
+    problems = [problem for file in by_file for problem in file]
+    vectors = EMBEDDER.embed([problem.text for problem in problems])
+    guard = Guard(
+        [KnownProblem(p.benchmark, p.item_id, p.text, p.solution, v) for p, v in zip(problems, vectors, strict=True)],
+        Thresholds(), EMBEDDER.name,
+    )  # fmt: skip
+    for kind, rule in PARAPHRASES.items():
+        for file in by_file:
+            texts = [new for p in file if (new := rule(p.text)) != p.text or kind == "nothing"]
+            near = guard.nearest(EMBEDDER.embed(texts)) if texts else []
+            measures = [{f.measure for f in guard.of_question(t, n)} for t, n in zip(texts, near, strict=True)]
+            found, others = sum(map(bool, measures)), sum(bool(m - {"terms"}) for m in measures)
+            with capsys.disabled():
+                print(
+                    f"\n{kind:26} {file[0].benchmark:10} {share(found, len(texts))}; "
+                    f"without terms {share(others, len(texts))}",
+                    end="",
+                )
 
 
 def print_kinds(expected: Mapping[int, Planted], found: Set[int]) -> None:

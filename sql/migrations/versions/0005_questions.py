@@ -1,4 +1,4 @@
-"""What the annotator says of a question, in columns."""
+"""What the annotator says of a question, in columns; a further measure of contamination."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -22,9 +22,18 @@ def upgrade() -> None:
     op.create_check_constraint(
         op.f("ck_questions_annotated_clarity"), "questions", "annotated_clarity between 1 and 5", schema="kodcode"
     )
+    _measures("'cosine', 'words', 'code', 'terms', 'solution'")
+
+
+def _measures(known: str) -> None:
+    name = op.f("ck_contaminations_measure")
+    op.drop_constraint(name, "contaminations", schema="kodcode")
+    op.create_check_constraint(name, "contaminations", f"measure in ({known})", schema="kodcode")
 
 
 def downgrade() -> None:
+    op.execute("delete from kodcode.contaminations where measure = 'terms'")
+    _measures("'cosine', 'words', 'code', 'solution'")
     op.drop_constraint(op.f("ck_questions_annotated_clarity"), "questions", schema="kodcode")
     op.drop_constraint(op.f("ck_questions_annotated_difficulty"), "questions", schema="kodcode")
     for name in ("annotated_clarity", "annotated_difficulty", "annotated_category"):
