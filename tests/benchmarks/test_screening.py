@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import time
 from collections.abc import Mapping, Sequence, Set
@@ -38,6 +39,9 @@ SHARED = Path(__file__).resolve().parents[3] / "shared" / "benchmarks"
 SUBSET = "Leetcode"
 EMBEDDER = HashedEmbedder()
 SHORT, LONG, NEW = 10_000, 200_000, 1_000
+FULL, LAST = 450_000, 10_000
+PUBLISHED = int(os.environ.get("KODCODE_BENCHMARK_QUESTIONS", str(FULL)))
+REPORT_EVERY = 50_000
 QUESTIONS, NEAR, RELATED, LOOK_ALIKES = 20_000, 2_000, 1_000, 200
 NEAR_KINDS = ("edited", "reordered", "renamed")
 LOOK_ALIKE_KINDS = ("reworded", "continued")
@@ -111,6 +115,58 @@ def test_new_questions_against_a_long_history(database: Engine, capsys: pytest.C
         growth = (best[LONG][2] - best[SHORT][2]) / (LONG - SHORT) * 100_000
         print(f"ratio {best[LONG][0] / best[SHORT][0]:.2f}; {growth:.0f} MB more for 100,000 more")
     assert best[LONG][0] <= 3 * best[SHORT][0]
+
+
+def insert_heads(engine: Engine, count: int) -> None:
+    """Accepted questions of a line each, with drawn heads: what a screening reads of the whole history, and no more."""
+    generator = np.random.default_rng(0)
+    for start in range(0, count, BLOCK):
+        numbers = range(start, min(start + BLOCK, count))
+        insert_questions(engine, start, [f"Question {n}." for n in numbers], [f"drawn {n}" for n in numbers])
+        vectors = generator.normal(size=(len(numbers), EMBEDDER.dimension)).astype(np.float32)
+        vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+        with engine.begin() as connection:
+            places = [(SUBSET, number) for number in numbers]
+            stored_heads.add_heads(connection, EMBEDDER.name, places, list(heads(vectors)))
+
+
+@pytest.mark.benchmark
+def test_memory_of_the_last_questions_of_450_000(database: Engine, capsys: pytest.CaptureFixture[str]) -> None:
+    """The last 10,000 are screened against a history of 440,000, which is the most that is ever read: under 2 GB."""
+    insert_heads(database, FULL - LAST)
+    texts = [question(n) for n in range(LAST)]
+    insert_questions(database, FULL - LAST, texts)
+    with peak_memory_mb() as peak:
+        cpu = cpu_s()
+        report = screen_subset(database, SUBSET, EMBEDDER)
+    with capsys.disabled():
+        print(f"\n{LAST} after {FULL - LAST}: {cpu_s() - cpu:.0f} CPU s, {peak():.0f} MB at the peak")
+    assert report.counts == {"accepted": LAST}
+    assert peak() < 2_000
+
+
+@pytest.mark.benchmark
+def test_memory_of_screening_as_many_as_were_published(database: Engine, capsys: pytest.CaptureFixture[str]) -> None:
+    """One call of `screen_subset` over 450,000 unrelated questions (KODCODE_BENCHMARK_QUESTIONS: fewer), all of which
+    are accepted, so that the history grows to its fullest: under 2 GB."""
+    for start in range(0, PUBLISHED, BLOCK):
+        insert_questions(database, start, [question(n) for n in range(start, min(start + BLOCK, PUBLISHED))])
+    told = 0
+
+    def tell(count: int) -> None:
+        nonlocal told
+        told += count
+        if told % REPORT_EVERY == 0 or told == PUBLISHED:
+            with capsys.disabled():
+                print(f"{told:7} screened: {cpu_s() - cpu:.0f} CPU s, {peak():.0f} MB at the peak")
+
+    with capsys.disabled():
+        print()
+    with peak_memory_mb() as peak:
+        cpu = cpu_s()
+        report = screen_subset(database, SUBSET, EMBEDDER, progress=tell)
+        assert peak() < 2_000
+    assert report.counts == {"accepted": PUBLISHED}
 
 
 @dataclass(frozen=True, slots=True)

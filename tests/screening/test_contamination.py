@@ -151,8 +151,8 @@ def test_the_index_over_the_benchmarks_is_made_once_for_what_they_hold(database:
     first = loaded()
     assert loaded() is first
     assert loaded(Thresholds(ngram=8)) is not first
-    changes = [Problem("Ours", "1", PROBLEM, SOLUTION), Problem("Ours", "1", "Another text."), Problem("New", "2", "t")]
-    for change in changes:
+    solved, changed = Problem("Ours", "1", PROBLEM, SOLUTION), Problem("Ours", "1", "t")
+    for change in (solved, changed, Problem("New", "2", "t")):
         before = loaded()
         store_benchmark(database, [change])
         propose(["Something else again."])
