@@ -9,6 +9,8 @@ from dataclasses import replace
 import pytest
 from sqlalchemy import Engine, text
 
+from flows.cli.errors import UsageError
+from flows.cli.pipeline import run as run_command
 from flows.quota import reach
 from tasks.backends import Backends
 from tasks.options import Models, SubsetName
@@ -57,6 +59,11 @@ def test_the_cheaper_of_a_proposal_and_a_further_attempt_is_chosen() -> None:
 def test_a_step_at_most_doubles_what_there_is() -> None:
     poor = replace(STANDING, verified=0, accepted=0, unsolved=0, proposed=40, planned=40)
     assert next_step(poor, 20, 3) == Step("propose", 60)
+
+
+def test_two_answers_to_how_many_are_refused() -> None:
+    with pytest.raises(UsageError, match="give one of them"):
+        run_command(questions=5, target_verified=5)
 
 
 class Teller(Silent):

@@ -29,6 +29,9 @@ def decontaminate(
     cosine: Annotated[float, typer.Option(min=-1, max=1, help="Contaminated above this cosine.")] = 0.95,
     ngram: Annotated[int, typer.Option(min=5, max=50, help="Words or code tokens in a row.")] = 13,
     ngram_share: Annotated[float, typer.Option(min=0.01, max=1, help="Contaminated from this share of them.")] = 0.3,
+    terms: Annotated[
+        float, typer.Option(min=0.01, max=1, help="Contaminated from this weighted Jaccard similarity of the words.")
+    ] = 0.55,
     as_json: AsJson = False,
     data_dir: DataDir = None,
 ) -> None:
@@ -39,7 +42,7 @@ def decontaminate(
     settings = settings_for(data_dir)
     problems = [(path, load_benchmark(path)) for path in benchmark]
     policy: Policy = "reject" if reject else "use_with_caution"
-    thresholds = Thresholds(benchmark_cosine=cosine, ngram=ngram, ngram_share=ngram_share)
+    thresholds = Thresholds(benchmark_cosine=cosine, ngram=ngram, ngram_share=ngram_share, terms_jaccard=terms)
     backends = Backends.open(settings, note=note, orchestrated=False)
     try:
         for path, found in problems:

@@ -118,7 +118,7 @@ def test_new_questions_against_a_long_history(database: Engine, capsys: pytest.C
 
 
 def insert_heads(engine: Engine, count: int) -> None:
-    """Accepted questions of a line each, with drawn heads: what a screening reads of the whole history, and no more."""
+    """Accepted questions of a line each, with drawn heads: all that a screening reads of the whole history."""
     generator = np.random.default_rng(0)
     for start in range(0, count, BLOCK):
         numbers = range(start, min(start + BLOCK, count))
