@@ -10,7 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from tasks.llm import Budget, parse_price
 from tasks.llm.types import Stage
-from tasks.settings import Settings
+from tasks.screening import Thresholds
+from tasks.settings import ConfigurationError, Settings
 from tasks.subsets.errors import SubsetError
 from tasks.subsets.registry import SUBSETS, get_subset
 from tasks.subsets.templates import base_models
@@ -163,3 +164,12 @@ def chosen_subsets(names: Sequence[str]) -> list[SubsetName]:
     """Canonical names, in the registry's order; all 12 for an empty list. Raises UnknownSubset."""
     wanted = {get_subset(name).name for name in names} or set(SUBSETS)
     return [name for name in get_args(SubsetName) if name in wanted]
+
+
+def thresholds_of(settings: Settings) -> Thresholds:
+    """The thresholds that the settings ask for. Raises ConfigurationError."""
+    try:
+        return Thresholds(**settings.thresholds)  # type: ignore[arg-type]  # checked by the class itself
+    except (TypeError, ValueError) as error:
+        known = ", ".join(f"{name} = {getattr(Thresholds(), name)}" for name in Thresholds.__slots__)
+        raise ConfigurationError(f"The setting thresholds is not usable: {error}. The defaults: {known}.") from error

@@ -69,6 +69,9 @@ class Settings(BaseSettings):
     benchmark_policy: Literal["reject", "use_with_caution"] = Field(
         "reject", description="What becomes of a question that is too near to a benchmark."
     )
+    thresholds: dict[str, int | float] = Field(
+        {}, description="Of screening where not the default: tasks.screening.Thresholds, like {ngram = 8}."
+    )
     across_subsets: bool = Field(False, description="Screen questions against the other subsets' too.")
 
     @field_validator("data_dir", mode="after")
