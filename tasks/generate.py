@@ -10,7 +10,7 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 from sqlalchemy import ColumnElement, Connection, Engine, func, or_, select, text, update
 
-from tasks.llm import Gateway
+from tasks.llm import Gateway, ProviderRefused
 from tasks.options import Models
 from tasks.run import Run, current_run
 from tasks.screening import text_hash
@@ -217,7 +217,10 @@ async def _annotated(
         return Ending("pending", None, extraction.detail), {}
     annotator = models.annotator or models.teacher
     request, _ = annotate_request(extraction.text, prompt_index, models.provider, annotator, subset.name)
-    answer = await gateway.ask(request)
+    try:
+        answer = await gateway.ask(request)
+    except ProviderRefused as error:  # of the judgement; the proposal is paid for and stored
+        return Ending("rejected", "annotator", f"the annotator refused: {error}"), {}
     said = read_annotation(answer.text, any_category=not subset.annotated)
     values: dict[str, object] = {
         "annotation_hash": answer.request_hash,

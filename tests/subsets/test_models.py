@@ -1,4 +1,4 @@
-"""Prompt i of a run is the same on every machine, however its places were planned and wherever it was stopped."""
+"""Prompt i of a run is the same on every machine and after every stop; which models are asked for it and judge it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy import Engine
 
 from tasks.settings import REPOSITORY
-from tests.llm.fault_server import COMPLETIONS
+from tests.llm.fault_server import COMPLETIONS, Reply, Seen, chat, error
 from tests.subsets.conftest import Bench
 from tests.subsets.first_requests import hashes
 
@@ -77,19 +77,33 @@ def test_several_base_models_take_turns_by_the_index_of_the_prompt(bench: Bench,
     assert [(row.model, row.prompt_index) for row in bench.rows()[7:]] == [("qwen", 1)]
 
 
+def test_an_annotator_that_refuses_rejects_the_question_and_loses_nothing(
+    bench: Bench, sources: Callable[[str], str]
+) -> None:
+    question = "Write `count_rows(table: list[dict]) -> int`, which returns the number of distinct rows of a table."
+
+    def decide(seen: Seen) -> Reply:
+        return error(400, "content policy") if seen.body["model"] == "judge" else chat(question)
+
+    bench.server.decide = decide
+    bench.generate("Evol", 1, sources("Evol"), annotator="judge")
+    (row,) = bench.rows()
+    assert (row.status, row.reason, row.text) == ("rejected", "annotator", question)
+    assert row.request_hash is not None
+    assert "the annotator refused" in row.detail
+
+
 @pytest.mark.parametrize("quality", ["good", "bad"])
 def test_a_named_annotator_judges_the_questions_of_any_subset(
     bench: Bench, sources: Callable[[str], str], quality: str
 ) -> None:
-    from tests.llm.fault_server import Seen, chat
-
     verdict = {"category": "data query", "difficulty": "hard", "clarity": 4, "quality": quality, "reason": "so"}
     question = "Write `count_rows(table: list[dict]) -> int`, which returns the number of distinct rows of a table."
 
-    def decide(seen: Seen) -> object:
+    def decide(seen: Seen) -> Reply:
         return chat(json.dumps(verdict) if seen.body["model"] == "judge" else question)
 
-    bench.server.decide = decide  # type: ignore[assignment]
+    bench.server.decide = decide
     bench.generate("Evol", 1, sources("Evol"), annotator="judge")
     (row,) = bench.rows()
     assert (row.annotated_category, row.annotated_difficulty, row.annotated_clarity) == ("Data Query", "hard", 4)
