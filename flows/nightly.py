@@ -8,6 +8,7 @@ from prefect import flow, runtime
 
 from flows.convert import Tries, convert
 from flows.generate import SUBSET_FLOWS, Count
+from flows.quota import reach
 from flows.release import release
 from flows.respond import AnyStyle, Responses, respond
 from flows.verify import Attempts, verify
@@ -22,6 +23,7 @@ from tasks.trials import Select
 async def nightly(
     subsets: list[SubsetName] = [],
     questions: Count = 100,
+    target_verified: Count | None = None,
     attempts: Attempts = 3,
     styles: list[Style] = ["complete", "online_judge"],
     tries: Tries = 3,
@@ -36,6 +38,8 @@ async def nightly(
     Args:
         subsets: Which subsets; all 12 if empty.
         questions: How many places each subset shall hold for this teacher.
+        target_verified: If given, places are added, instead of up to `questions`, until each subset holds so many
+            verified questions, gives no more, or the budget ends; the cheapest step comes first (tasks/quota.py).
         attempts: Solution-and-test samples a question.
         styles: Which other styles verified questions are converted to.
         tries: How often the model may try a conversion.
@@ -49,6 +53,7 @@ async def nightly(
     parameters = {
         "subsets": names,
         "questions": questions,
+        "target_verified": target_verified,
         "attempts": attempts,
         "styles": styles,
         "tries": tries,
@@ -61,20 +66,31 @@ async def nightly(
     if seeds and len(names) > 1:
         raise ValueError("seeds belong to one subset: name it with `subsets`")
     async with recorded_run("nightly", parameters, runtime.flow_run.id) as run:
-        stopped: list[Exception] = []
 
-        async def generate(name: SubsetName) -> None:
-            try:
-                await SUBSET_FLOWS[name](questions, teacher, seeds, benchmarks)
-            except (BudgetReached, ProviderMisconfigured) as error:
-                stopped.append(error)  # the other subsets' calls in flight may be paid for and end by themselves
+        async def propose(places: dict[SubsetName, int]) -> None:
+            stopped: list[Exception] = []
 
-        async with asyncio.TaskGroup() as group:
-            for name in names:
-                group.create_task(generate(name))
-        if stopped:
-            raise stopped[0]
-        await verify(names, initial=attempts, attempts=attempts, select=select, teacher=teacher)
+            async def generate(name: SubsetName) -> None:
+                try:
+                    await SUBSET_FLOWS[name](places[name], teacher, seeds, benchmarks)
+                except (BudgetReached, ProviderMisconfigured) as error:
+                    stopped.append(error)  # the other subsets' calls in flight may be paid for and end by themselves
+
+            async with asyncio.TaskGroup() as group:
+                for name in places:
+                    group.create_task(generate(name))
+            if stopped:
+                raise stopped[0]
+
+        async def try_out(chosen: list[SubsetName]) -> None:
+            await verify(chosen, initial=attempts, attempts=attempts, select=select, teacher=teacher)
+
+        if target_verified is None:
+            await propose(dict.fromkeys(names, questions))
+            await try_out(names)
+        else:
+            models = teacher.resolved(run.settings)
+            await reach(run, names, target_verified, attempts, models, propose, try_out)
         await convert(names, styles, tries, teacher)
         response_styles: list[AnyStyle] = ["instruct", *styles]
         await respond(names, response_styles, responses, teacher)

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
-from sqlalchemy import ColumnElement, Engine, func, select, text, update
+from sqlalchemy import ColumnElement, Connection, Engine, func, or_, select, text, update
 
-from tasks.llm import Answer, Gateway
+from tasks.llm import Gateway, ProviderRefused
 from tasks.options import Models
 from tasks.run import Run, current_run
 from tasks.screening import text_hash
@@ -18,17 +18,19 @@ from tasks.store import copy_rows
 from tasks.store.schema import Question, Seed
 from tasks.subsets import (
     BUILTIN_SOURCE,
+    CHATML,
     Extraction,
     SeedReport,
     Subset,
     annotate_request,
+    base_models,
     choose_seeds,
     extract_question,
     get_subset,
     load_declared,
     load_seeds,
-    parse_annotation,
     propose_request,
+    read_annotation,
     seed_id,
 )
 from tasks.subsets import Seed as SeedText
@@ -77,9 +79,13 @@ def store_seeds(engine: Engine, subset: Subset, report: SeedReport, named: bool)
     return sorted(stored or {str(row["seed_id"]) for row in rows})
 
 
-def series_model(subset: Subset, models: Models) -> str:
-    """The model whose proposals are counted: for raw completions the base model, if one is named, else the teacher."""
-    return models.base_model or models.teacher if subset.endpoint == "completions" else models.teacher
+def series_models(subset: Subset, models: Models) -> tuple[str, ...]:
+    """The models whose proposals are counted: for raw completions the base models, if any is named, else the teacher.
+
+    Prompt i belongs to the model at place i modulo their number, whatever else was or will be planned.
+    """
+    bases = base_models(models.base_model) if subset.endpoint == "completions" else ()
+    return tuple(base.name for base in bases) or (models.teacher,)
 
 
 def has_room(engine: Engine, subset: Subset, models: Models, count: int) -> bool:
@@ -91,20 +97,32 @@ def has_room(engine: Engine, subset: Subset, models: Models, count: int) -> bool
     return (planned or 0) < count
 
 
+def planned_prompts(connection: Connection, subset: Subset, models: Models) -> tuple[int, int]:
+    """How many prompts of this subset and model are planned, and how many of them wait for an answer."""
+    unanswered = Question.status.in_(("pending", "failed")) & Question.text.is_(None)
+    row = connection.execute(
+        select(
+            func.coalesce(func.max(Question.prompt_index) + 1, 0).label("planned"),
+            func.count().filter(unanswered).label("unanswered"),
+        ).where(*_series(subset, models))
+    ).one()
+    return row.planned, row.unanswered
+
+
 def _series(subset: Subset, models: Models) -> tuple[ColumnElement[bool], ...]:
-    return (
-        Question.subset == subset.name,
-        Question.provider == models.provider,
-        Question.model == series_model(subset, models),
+    asked = series_models(subset, models)
+    turns = (
+        (Question.model == model) & (Question.prompt_index % len(asked) == turn) for turn, model in enumerate(asked)
     )
+    return (Question.subset == subset.name, Question.provider == models.provider, or_(*turns))
 
 
 def plan_questions(engine: Engine, subset: Subset, models: Models, count: int, pool: Sequence[str]) -> int:
-    """Make places for prompts 0..count-1 of this subset and model; returns how many are new.
+    """Make places for prompts 0..count-1 of this subset and its models; returns how many are new.
 
     Prompt i draws its seeds now, so that a seed added later changes nothing that is already planned.
     """
-    model = series_model(subset, models)
+    asked = series_models(subset, models)
     with engine.begin() as connection:
         connection.execute(text("select pg_advisory_xact_lock(hashtext(:name))"), {"name": f"plan {subset.name}"})
         planned = set(connection.scalars(select(Question.prompt_index).where(*_series(subset, models))))
@@ -116,7 +134,7 @@ def plan_questions(engine: Engine, subset: Subset, models: Models, count: int, p
                 "subset": subset.name,
                 "number": number + offset,
                 "provider": models.provider,
-                "model": model,
+                "model": asked[index % len(asked)],
                 "prompt_index": index,
                 "seed_ids": list(choose_seeds(subset, pool, index)),
                 "status": "pending",
@@ -159,35 +177,59 @@ async def propose_shard(subset_name: str, question_ids: list[str], models: Model
     run, subset = current_run(), get_subset(subset_name)
     gateway = run.gateway(models)
     # The teacher is a chat model; only a model that was named as a base model is asked to complete a raw prompt.
-    raw = gateway.has_completions and models.base_model is not None
+    templates = {base.name: base.template for base in base_models(models.base_model)}
+    raw = gateway.has_completions and bool(templates)
     places = await asyncio.to_thread(_load, run.engine, question_ids)
 
     async def propose(place: Place) -> Ending:
-        request, version = propose_request(subset, place.seeds, place.prompt_index, models.provider, place.model, raw)
+        request, version = propose_request(
+            subset, place.seeds, place.prompt_index, models.provider, place.model, raw,
+            template=templates.get(place.model, CHATML),
+        )  # fmt: skip
         answer = await gateway.ask(request)
         extraction = extract_question(subset, answer.text, answer.finish_reason)
-        ending, annotation = await _annotated(gateway, subset, extraction, models, place.prompt_index)
-        await asyncio.to_thread(_store, run, place, answer, annotation, version, extraction, ending)
+        ending, annotated = await _annotated(gateway, subset, extraction, models, place.prompt_index)
+        proposed = {
+            "request_hash": answer.request_hash,
+            "prompt_version": version,
+            "text": extraction.text,
+            "text_hash": extraction.text and text_hash(extraction.text),
+        }
+        await asyncio.to_thread(_store, run, place, ending, proposed | annotated)
         return ending
 
     async def mark(place: Place, ending: Ending) -> None:
-        await asyncio.to_thread(_mark, run, place, ending)
+        await asyncio.to_thread(_store, run, place, ending, {})
 
     return dict(await drain(places, propose, mark, run.advance(STAGE), models.max_concurrency))
 
 
 async def _annotated(
     gateway: Gateway, subset: Subset, extraction: Extraction, models: Models, prompt_index: int
-) -> tuple[Ending, Answer | None]:
-    """How the place ends: pending (to be screened), or rejected; and the annotator's answer, if it was asked."""
+) -> tuple[Ending, dict[str, object]]:
+    """How the place ends: pending (to be screened), or rejected; and what the annotator said, if it was asked.
+
+    In Filter the annotator also chooses by category; elsewhere a question is of the kind that was asked for.
+    """
     if extraction.text is None:
-        return Ending("rejected", extraction.reason, extraction.detail), None
-    if subset.annotator is None:
-        return Ending("pending", None, extraction.detail), None
-    request, _ = annotate_request(extraction.text, prompt_index, models.provider, models.teacher, subset.name)
-    answer = await gateway.ask(request)
-    keep, reason = parse_annotation(answer.text)
-    return (Ending("pending", None, reason) if keep else Ending("rejected", "annotator", reason)), answer
+        return Ending("rejected", extraction.reason, extraction.detail), {}
+    if not subset.annotated and models.annotator is None:
+        return Ending("pending", None, extraction.detail), {}
+    annotator = models.annotator or models.teacher
+    request, _ = annotate_request(extraction.text, prompt_index, models.provider, annotator, subset.name)
+    try:
+        answer = await gateway.ask(request)
+    except ProviderRefused as error:  # of the judgement; the proposal is paid for and stored
+        return Ending("rejected", "annotator", f"the annotator refused: {error}"), {}
+    said = read_annotation(answer.text, any_category=not subset.annotated)
+    values: dict[str, object] = {
+        "annotation_hash": answer.request_hash,
+        "annotated_category": said.category or None,
+        "annotated_difficulty": said.difficulty,
+        "annotated_clarity": said.clarity,
+    }
+    ending = Ending("pending", None, said.summary) if said.keep else Ending("rejected", "annotator", said.summary)
+    return ending, values
 
 
 def _load(engine: Engine, question_ids: Sequence[str]) -> list[Place]:
@@ -208,36 +250,11 @@ def _load(engine: Engine, question_ids: Sequence[str]) -> list[Place]:
     ]
 
 
-def _store(
-    run: Run,
-    place: Place,
-    answer: Answer,
-    annotation: Answer | None,
-    version: str,
-    extraction: Extraction,
-    ending: Ending,
-) -> None:
-    values = {
-        "request_hash": answer.request_hash,
-        "annotation_hash": annotation and annotation.request_hash,
-        "prompt_version": version,
-        "text": extraction.text,
-        "text_hash": extraction.text and text_hash(extraction.text),
-        "status": ending.status,
-        "reason": ending.reason,
-        "detail": ending.detail,
-    }
-    _update(run, place, values)
-
-
-def _mark(run: Run, place: Place, ending: Ending) -> None:
-    _update(run, place, {"status": ending.status, "reason": ending.reason, "detail": ending.detail})
-
-
-def _update(run: Run, place: Place, values: Mapping[str, object]) -> None:
+def _store(run: Run, place: Place, ending: Ending, values: Mapping[str, object]) -> None:
+    ended = {"status": ending.status, "reason": ending.reason, "detail": ending.detail}
     with run.engine.begin() as connection:
         connection.execute(
             update(Question)
             .where(Question.question_id == place.question_id, Question.text.is_(None))
-            .values(**values, run_id=run.run_id, updated_at=func.now())
+            .values(**values, **ended, run_id=run.run_id, updated_at=func.now())
         )

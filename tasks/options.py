@@ -10,8 +10,11 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from tasks.llm import Budget, parse_price
 from tasks.llm.types import Stage
-from tasks.settings import Settings
+from tasks.screening import Thresholds
+from tasks.settings import ConfigurationError, Settings
+from tasks.subsets.errors import SubsetError
 from tasks.subsets.registry import SUBSETS, get_subset
+from tasks.subsets.templates import base_models
 
 ProviderName = Literal["openai", "anthropic", "offline"]
 Style = Literal["complete", "online_judge"]
@@ -46,7 +49,8 @@ class Teacher(BaseModel):
     base_model: str | None = Field(
         None,
         title="Base model",
-        description="Completes raw chat templates for Prefill and Filter; the teacher gets a chat prompt if empty.",
+        description="Completes raw chat templates for Prefill and Filter: MODEL or MODEL=TEMPLATE; several, separated "
+        "by commas, take turns. The teacher gets a chat prompt if empty.",
         json_schema_extra={"position": 3},
     )
     reasoner: str | None = Field(
@@ -55,28 +59,44 @@ class Teacher(BaseModel):
         description="Writes the responses; the teacher if empty.",
         json_schema_extra={"position": 4},
     )
+    annotator: str | None = Field(
+        None,
+        title="Annotator",
+        description="Judges category, difficulty and clarity of every proposed question and rejects the bad; if "
+        "empty, the teacher judges those of Filter only.",
+        json_schema_extra={"position": 5},
+    )
     max_concurrency: int | None = Field(
-        None, ge=1, le=10_000, title="Requests in flight", json_schema_extra={"position": 5}
+        None, ge=1, le=10_000, title="Requests in flight", json_schema_extra={"position": 6}
     )
 
     prices: list[str] = Field(
         [],
         title="Prices",
         description="MODEL=INPUT:OUTPUT in dollars per million tokens, where a price is not known; 0 is free.",
-        json_schema_extra={"position": 6},
+        json_schema_extra={"position": 7},
     )
     budget: list[str] = Field(
         [],
         title="Budget",
         description="Dollars for the run, like 100; or by day, stage or subset: day=50, solve=20, Leetcode=5.",
-        json_schema_extra={"position": 7},
+        json_schema_extra={"position": 8},
     )
     replay: bool = Field(
         False,
         title="Replay",
         description="Answer from the ledger only: nothing is asked or paid; stops where an answer is missing.",
-        json_schema_extra={"position": 8},
+        json_schema_extra={"position": 9},
     )
+
+    @field_validator("base_model")
+    @classmethod
+    def _are_models(cls, given: str | None) -> str | None:
+        try:
+            base_models(given)
+        except SubsetError as error:
+            raise ValueError(str(error)) from error
+        return given
 
     @field_validator("prices")
     @classmethod
@@ -99,6 +119,7 @@ class Teacher(BaseModel):
             teacher=teacher,
             base_url=None if provider == "offline" else self.base_url or settings.base_url,
             base_model=teacher if provider == "offline" else self.base_model or settings.base_model,
+            annotator=None if provider == "offline" else self.annotator or settings.annotator,
             reasoner=teacher if provider == "offline" else self.reasoner or settings.reasoner or teacher,
             max_concurrency=self.max_concurrency or settings.max_concurrency,
             prices=tuple(self.prices),
@@ -124,9 +145,10 @@ class Models(BaseModel):
     provider: ProviderName
     teacher: str
     base_url: str | None
-    base_model: str | None
+    base_model: str | None  # several, as `tasks.subsets.base_models` reads them
     reasoner: str
     max_concurrency: int
+    annotator: str | None = None  # of every subset's questions; where none is named, the teacher judges Filter's
     prices: tuple[str, ...] = ()
     budget: tuple[str, ...] = ()
     replay: bool = False
@@ -142,3 +164,12 @@ def chosen_subsets(names: Sequence[str]) -> list[SubsetName]:
     """Canonical names, in the registry's order; all 12 for an empty list. Raises UnknownSubset."""
     wanted = {get_subset(name).name for name in names} or set(SUBSETS)
     return [name for name in get_args(SubsetName) if name in wanted]
+
+
+def thresholds_of(settings: Settings) -> Thresholds:
+    """The thresholds that the settings ask for. Raises ConfigurationError."""
+    try:
+        return Thresholds(**settings.thresholds)  # type: ignore[arg-type]  # checked by the class itself
+    except (TypeError, ValueError) as error:
+        known = ", ".join(f"{name} = {getattr(Thresholds(), name)}" for name in Thresholds.__slots__)
+        raise ConfigurationError(f"The setting thresholds is not usable: {error}. The defaults: {known}.") from error

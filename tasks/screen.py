@@ -9,6 +9,7 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 from sqlalchemy import Engine
 
+from tasks.options import thresholds_of
 from tasks.run import current_run
 from tasks.screening import load_benchmark, make_embedder, screen_subset, store_benchmark
 
@@ -23,6 +24,7 @@ async def screen(subset: str) -> dict[str, int]:
         run.engine,
         subset,
         embedder,
+        thresholds_of(run.settings),
         policy=run.settings.benchmark_policy,
         across=run.settings.across_subsets,
     )

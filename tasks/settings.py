@@ -45,7 +45,10 @@ class Settings(BaseSettings):
     provider: Literal["openai", "anthropic", "offline"] = "openai"
     base_url: str | None = Field(None, description="Any OpenAI-compatible server; the SDK's own default where absent.")
     teacher: str = "gpt-4o"
-    base_model: str | None = Field(None, description="Completes the chat template for Prefill and Filter.")
+    base_model: str | None = Field(
+        None, description="Complete the chat template for Prefill and Filter: MODEL[=TEMPLATE], comma-separated."
+    )
+    annotator: str | None = Field(None, description="Judges every subset's questions; else the teacher, Filter's.")
     reasoner: str | None = Field(None, description="Writes reasoning responses; the teacher where absent.")
     max_concurrency: int = Field(32, ge=1, le=10_000, description="Requests in flight.")
     prices: Path | None = Field(None, description="Price table on top of the shipped one.")
@@ -57,11 +60,17 @@ class Settings(BaseSettings):
     allow_weak_sandbox: bool = False
 
     shard_size: int = Field(500, ge=1, le=100_000, description="Rows a Prefect task carries.")
-    embedder: str = Field("hashed", description="'hashed', or the name of an OpenAI-compatible embeddings model.")
+    embedder: str = Field(
+        "hashed",
+        description="'hashed', 'sentence-transformers:MODEL', or the name of an OpenAI-compatible embeddings model.",
+    )
     embedder_url: str | None = Field(None, description="Of the server with that embeddings model, including /v1.")
 
     benchmark_policy: Literal["reject", "use_with_caution"] = Field(
         "reject", description="What becomes of a question that is too near to a benchmark."
+    )
+    thresholds: dict[str, int | float] = Field(
+        {}, description="Of screening where not the default: tasks.screening.Thresholds, like {ngram = 8}."
     )
     across_subsets: bool = Field(False, description="Screen questions against the other subsets' too.")
 

@@ -11,8 +11,8 @@ import typer
 
 from flows.cli.context import AsJson, DataDir, console, note, settings_for
 from tasks.backends import Backends
-from tasks.options import chosen_subsets
-from tasks.screening import Policy, Thresholds, load_benchmark, make_embedder, store_benchmark
+from tasks.options import chosen_subsets, thresholds_of
+from tasks.screening import Policy, load_benchmark, make_embedder, store_benchmark
 from tasks.screening import decontaminate as check
 
 
@@ -26,9 +26,22 @@ def decontaminate(
         bool,
         typer.Option("--reject", help="Reject contaminated questions that have no trials yet; else only mark them."),
     ] = False,
-    cosine: Annotated[float, typer.Option(min=-1, max=1, help="Contaminated above this cosine.")] = 0.95,
-    ngram: Annotated[int, typer.Option(min=5, max=50, help="Words or code tokens in a row.")] = 13,
-    ngram_share: Annotated[float, typer.Option(min=0.01, max=1, help="Contaminated from this share of them.")] = 0.3,
+    cosine: Annotated[
+        float | None, typer.Option(min=-1, max=1, help="Contaminated above this cosine.", show_default="0.95")
+    ] = None,
+    ngram: Annotated[
+        int | None, typer.Option(min=5, max=50, help="Words or code tokens in a row.", show_default="13")
+    ] = None,
+    ngram_share: Annotated[
+        float | None, typer.Option(min=0.01, max=1, help="Contaminated from this share of them.", show_default="0.3")
+    ] = None,
+    terms: Annotated[
+        float | None,
+        typer.Option(
+            min=0.01, max=1, help="Contaminated from this weighted Jaccard similarity of the words.",
+            show_default="0.55",
+        ),
+    ] = None,
     as_json: AsJson = False,
     data_dir: DataDir = None,
 ) -> None:
@@ -39,7 +52,10 @@ def decontaminate(
     settings = settings_for(data_dir)
     problems = [(path, load_benchmark(path)) for path in benchmark]
     policy: Policy = "reject" if reject else "use_with_caution"
-    thresholds = Thresholds(benchmark_cosine=cosine, ngram=ngram, ngram_share=ngram_share)
+    given = {"benchmark_cosine": cosine, "ngram": ngram, "ngram_share": ngram_share, "terms_jaccard": terms}
+    thresholds = thresholds_of(settings.model_copy(update={
+        "thresholds": settings.thresholds | {name: value for name, value in given.items() if value is not None}
+    }))  # fmt: skip
     backends = Backends.open(settings, note=note, orchestrated=False)
     try:
         for path, found in problems:

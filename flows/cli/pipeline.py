@@ -110,7 +110,17 @@ def demo(
 
 def run(
     subset: Annotated[list[str], typer.Option(help="Which subset; may be repeated. All 12 where none is named.")] = [],
-    questions: Annotated[int, typer.Option(min=1, help="Questions each subset shall hold from this teacher.")] = 100,
+    questions: Annotated[
+        int | None, typer.Option(min=1, help="Questions each subset shall hold from this teacher.", show_default="100")
+    ] = None,
+    target_verified: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Instead of --questions: propose until each subset holds so many verified questions, or the budget "
+            "or what the teacher makes of the seeds ends.",
+        ),
+    ] = None,
     attempts: Annotated[int, typer.Option(min=1, max=10, help="Solution-and-test attempts a question.")] = 3,
     responses: Annotated[int, typer.Option(min=1, max=100, help="Reasoning responses a triplet.")] = 3,
     style: Annotated[
@@ -122,7 +132,19 @@ def run(
     model: Annotated[str | None, typer.Option(help="The teacher: questions, solutions, tests, conversions.")] = None,
     base_url: Annotated[str | None, typer.Option(help="Of an OpenAI-compatible server, including /v1.")] = None,
     base_model: Annotated[
-        str | None, typer.Option(help="Completes chat templates for Prefill and Filter.", show_default="the teacher")
+        list[str],
+        typer.Option(
+            help="MODEL or MODEL=TEMPLATE (chatml, llama3 ...): completes chat templates for Prefill and Filter; may "
+            "be repeated, then they take turns.",
+            show_default="the teacher",
+        ),
+    ] = [],
+    annotator: Annotated[
+        str | None,
+        typer.Option(
+            help="Judges category, difficulty and clarity of every proposed question and rejects the bad.",
+            show_default="the teacher, in Filter only",
+        ),
     ] = None,
     reasoning_model: Annotated[
         str | None, typer.Option(help="Writes the reasoning responses.", show_default="the teacher")
@@ -169,6 +191,8 @@ def run(
     names = chosen_subsets(subset)
     if seeds and len(names) != 1:
         raise UsageError("--seeds belongs to one subset: name it with --subset.")
+    if questions is not None and target_verified is not None:
+        raise UsageError("--questions and --target-verified say two things about how many: give one of them.")
     if timeout is not None:
         os.environ["KODCODE_TRIAL_TIMEOUT_S"] = str(timeout)
     settings = settings_for(data_dir)
@@ -176,7 +200,8 @@ def run(
         provider=provider.value if provider else None,
         model=model,
         base_url=base_url,
-        base_model=base_model,
+        base_model=",".join(base_model) or None,
+        annotator=annotator,
         reasoner=reasoning_model,
         max_concurrency=concurrency,
         prices=price,
@@ -191,7 +216,8 @@ def run(
         settings,
         names,
         "nightly",
-        questions=questions,
+        questions=questions or 100,
+        target_verified=target_verified,
         attempts=attempts,
         responses=responses,
         styles=styles,

@@ -8,6 +8,7 @@ with asked as (
            count(*) filter (where reason like 'duplicate%') as duplicates,
            count(*) filter (where reason = 'contaminated') as contaminated,
            count(*) filter (where status = 'accepted') as accepted,
+           count(*) filter (where status = 'accepted' and caution is not null) as cautioned,
            count(*) filter (where status = 'pending' and text is not null) as unscreened,
            count(*) filter (where status in ('pending', 'failed') and text is null) as unanswered
     from kodcode.questions group by subset
@@ -29,7 +30,7 @@ with asked as (
     select subset, case when bool_or(cost_usd is null) then null else sum(cost_usd) end as cost_usd
     from kodcode.llm_calls group by subset
 )
-select a.subset, a.proposed, a.unusable, a.duplicates, a.contaminated, a.accepted, a.unscreened, a.unanswered,
+select a.subset, a.proposed, a.unusable, a.duplicates, a.contaminated, a.accepted, a.cautioned, a.unscreened, a.unanswered,
        coalesce(l.verified, 0) as verified, coalesce(l.easy, 0) as easy, coalesce(l.medium, 0) as medium,
        coalesce(l.hard, 0) as hard, coalesce(l.failed, 0) as failed,
        coalesce(l.complete, 0) as complete, coalesce(l.online_judge, 0) as online_judge,
@@ -46,6 +47,7 @@ comment on column kodcode.v_funnel.unusable is 'Answers without a usable questio
 comment on column kodcode.v_funnel.duplicates is 'Rejected as exact, MinHash or semantic duplicates.';
 comment on column kodcode.v_funnel.contaminated is 'Rejected for their likeness to a benchmark problem.';
 comment on column kodcode.v_funnel.accepted is 'Passed the screens: trials are made for these.';
+comment on column kodcode.v_funnel.cautioned is 'Of the accepted: too near to a benchmark problem, kept for the split use_with_caution.';
 comment on column kodcode.v_funnel.unscreened is 'Proposed, not yet screened.';
 comment on column kodcode.v_funnel.unanswered is 'Planned or failed for reasons of infrastructure: the next run asks again.';
 comment on column kodcode.v_funnel.verified is 'Questions with a trial whose solution passes its test: easy + medium + hard.';

@@ -2,7 +2,8 @@
 
 from tasks.screening.benchmarks import DEMO_BENCHMARK, Problem, load_benchmark
 from tasks.screening.decontaminate import Decontamination, decontaminate
-from tasks.screening.embedding import Embedder, HashedEmbedder, OpenAIEmbedder, make_embedder
+from tasks.screening.embedders import make_embedder
+from tasks.screening.embedding import Embedder, HashedEmbedder, OpenAIEmbedder
 from tasks.screening.errors import (
     BenchmarkError,
     EmbedderError,

@@ -1,8 +1,10 @@
-"""Decontamination: how near a question or its solution is to the problems of a benchmark, by four measures.
+"""Decontamination: how near a question or its solution is to the problems of a benchmark, by five measures.
 
 - `cosine`: the highest cosine of the embeddings (paper, section 2.4).
 - `words`: the share of a problem's runs of n words (13 by default) that the question contains.
 - `code`: the same over code tokens, in which signs count: it sees copied signatures, examples and stubs.
+- `terms`: the Jaccard similarity of the words, weighted by what is characteristic of a problem: it sees short problems
+  in other words, of which no run of n words and no high cosine is left.
 - `solution`: the share of the n-grams of a reference solution that our solution contains, names of functions,
   parameters and variables aside.
 
@@ -24,9 +26,10 @@ from tasks import syntax
 from tasks.screening.embedding import Vectors
 from tasks.screening.normalise import normalise, words
 from tasks.screening.rules import Thresholds
+from tasks.screening.terms import Terms
 from tasks.screening.vectors import Neighbour, VectorIndex
 
-Measure = Literal["cosine", "words", "code", "solution"]
+Measure = Literal["cosine", "words", "code", "terms", "solution"]
 
 # A shorter text or solution is too common to be anybody's: "sort a list of integers", `return sum(x)`.
 LEAST_WORDS = 10
@@ -38,7 +41,8 @@ _NAME = re.compile(r"(?<![\w.])[^\W\d]\w*")  # not an attribute
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """A benchmark item that is too near by one measure. `value` is a cosine or a share, at or above `threshold`."""
+    """A benchmark item that is too near by one measure. `value` is a cosine, a similarity or a share, at or above
+    `threshold`."""
 
     measure: Measure
     benchmark: str
@@ -51,6 +55,8 @@ class Finding:
         item = f"{self.item_id} of {self.benchmark}"
         if self.measure == "cosine":
             return f"cosine {self.value:.3f} with {item} (embedder {model})"
+        if self.measure == "terms":
+            return f"weighted Jaccard similarity {self.value:.2f} of the words with {item}"
         kind = {"words": "the word", "code": "the code-token", "solution": "the reference solution's"}[self.measure]
         return f"{self.value:.0%} of {kind} {ngram}-grams of {item}"
 
@@ -79,6 +85,7 @@ class Guard:
         texts = [normalise(problem.text) for problem in problems]
         self._words = _Shares(map(words, texts), thresholds.ngram, LEAST_WORDS)
         self._code = _Shares(map(code_tokens, texts), thresholds.ngram, LEAST_WORDS)
+        self._terms = Terms(map(words, texts))
         self._solutions: _Shares | None = None
 
     def __bool__(self) -> bool:
@@ -101,8 +108,11 @@ class Guard:
                 Finding("cosine", *self.item(nearest), nearest.cosine, self._thresholds.benchmark_cosine)
             )
         normalised = normalise(text)
-        found.append(self._share("words", self._words, words(normalised), self._thresholds.ngram_share))
-        found.append(self._share("code", self._code, code_tokens(normalised), self._thresholds.ngram_share))
+        tokens = words(normalised)
+        found.append(self._finding("words", self._words.best(tokens), self._thresholds.ngram_share))
+        best_code = self._code.best(code_tokens(normalised))
+        found.append(self._finding("code", best_code, self._thresholds.ngram_share))
+        found.append(self._finding("terms", self._terms.best(tokens), self._thresholds.terms_jaccard))
         return tuple(finding for finding in found if finding is not None)
 
     def of_solution(self, solution: str) -> Finding | None:
@@ -110,18 +120,14 @@ class Guard:
         if self._solutions is None:
             references = (solution_functions(problem.solution or "") for problem in self._problems)
             self._solutions = _Shares(references, self._thresholds.ngram, LEAST_SOLUTION_TOKENS)
-        return self._share(
-            "solution", self._solutions, solution_functions(solution), self._thresholds.solution_share
-        )
+        best = self._solutions.best(solution_functions(solution))
+        return self._finding("solution", best, self._thresholds.solution_share)
 
     def told(self, findings: Iterable[Finding]) -> str:
         """Findings in one line, for people."""
         return "; ".join(finding.told(self._thresholds.ngram, self._model) for finding in findings)
 
-    def _share(
-        self, measure: Measure, shares: _Shares, tokens: Sequence[str] | Sequence[Sequence[str]], threshold: float
-    ) -> Finding | None:
-        best = shares.best(tokens)
+    def _finding(self, measure: Measure, best: tuple[int, float] | None, threshold: float) -> Finding | None:
         if best is None or best[1] < threshold:
             return None
         problem = self._problems[best[0]]

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Engine
 from tasks.screening import tables
 from tasks.screening.contamination import Finding, Guard
 from tasks.screening.embedding import Embedder
+from tasks.screening.guards import load_guard
 from tasks.screening.normalise import text_hash
 from tasks.screening.rules import Policy, Thresholds
 from tasks.screening.screen import embed_history, embed_problems
@@ -48,7 +49,7 @@ def decontaminate(
     for subset in subsets:
         embed_history(engine, subset, embedder, page_size)
     with engine.connect() as connection:
-        guard = Guard(tables.known_problems(connection, embedder.name), thresholds, embedder.name)
+        guard = load_guard(connection, embedder.name, thresholds)
     checked = contaminated = 0
     found: dict[str, int] = {}
     for subset in subsets:

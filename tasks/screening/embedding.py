@@ -167,11 +167,10 @@ class OpenAIEmbedder:
             raise self._nonsense("vectors that are not lists of numbers of one length") from error
         if rows.ndim != 2 or rows.shape[1] == 0 or (self._dimension or rows.shape[1]) != rows.shape[1]:
             raise self._nonsense(f"vectors of shape {rows.shape[1:]}, expected {self._dimension or 'one dimension'}")
-        lengths = np.linalg.norm(rows, axis=1, keepdims=True)
-        if not np.isfinite(rows).all() or not (lengths > 0).all():
+        unit = unit_rows(rows)
+        if unit is None:
             raise self._nonsense("a vector that is zero or not finite")
         self._dimension = rows.shape[1]
-        unit: Vectors = (rows / lengths).astype(np.float32)
         return unit
 
     def _nonsense(self, what: str) -> EmbedderUnavailable:
@@ -181,6 +180,10 @@ class OpenAIEmbedder:
         )
 
 
-def make_embedder(name: str, *, base_url: str | None = None, api_key: str | None = None) -> Embedder:
-    """`hashed`, or else the name of a model of an OpenAI-compatible embeddings endpoint."""
-    return HashedEmbedder() if name == "hashed" else OpenAIEmbedder(name, base_url=base_url, api_key=api_key)
+def unit_rows(rows: NDArray[np.float64]) -> Vectors | None:
+    """(n, d) rows made length 1 in float32; None where one is zero or not finite."""
+    lengths = np.linalg.norm(rows, axis=1, keepdims=True)
+    if not np.isfinite(rows).all() or not (lengths > 0).all():
+        return None
+    unit: Vectors = (rows / lengths).astype(np.float32)
+    return unit

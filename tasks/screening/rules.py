@@ -29,6 +29,7 @@ class Thresholds:
     benchmark_cosine: float = 0.95  # more than this to a benchmark's problem
     ngram: int = 13  # words or code tokens in a row
     ngram_share: float = 0.3  # at least this share of a problem's n-grams in the question
+    terms_jaccard: float = 0.55  # at least this much of the weighted words in common with a problem
     solution_share: float = 0.8  # at least this share of a reference solution's n-grams in ours
 
     def __post_init__(self) -> None:
@@ -40,7 +41,7 @@ class Thresholds:
             raise ValueError(f"benchmark_cosine is {self.benchmark_cosine}: a cosine lies in -1 to 1")
         if not 5 <= self.ngram <= 50:
             raise ValueError(f"ngram is {self.ngram}: give 5 to 50 tokens; shorter runs occur everywhere")
-        for name in ("ngram_share", "solution_share"):
+        for name in ("ngram_share", "terms_jaccard", "solution_share"):
             if not 0 < getattr(self, name) <= 1:
                 raise ValueError(f"{name} is {getattr(self, name)}: a share lies above 0 and at most at 1")
 

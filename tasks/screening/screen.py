@@ -23,9 +23,9 @@ from sqlalchemy import Engine
 
 from tasks.screening import stored_heads, tables
 from tasks.screening.benchmarks import Problem
-from tasks.screening.contamination import Guard
 from tasks.screening.decide import Screening
 from tasks.screening.embedding import Embedder
+from tasks.screening.guards import load_guard
 from tasks.screening.normalise import normalise, text_hash
 from tasks.screening.rules import REASONS, Policy, ScreenReport, Thresholds
 from tasks.screening.vectors import heads
@@ -73,7 +73,7 @@ def screen_subset(
         _embed_pending(engine, subset, embedder, page_size, None, through=last)
     embed_history(engine, None if across else subset, embedder, page_size)
     with engine.connect() as connection:
-        guard = Guard(tables.known_problems(connection, embedder.name), thresholds, embedder.name)
+        guard = load_guard(connection, embedder.name, thresholds)
     counts: Counter[str] = Counter()
     after, more = -1, True
     while more:

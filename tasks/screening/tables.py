@@ -24,7 +24,7 @@ from sqlalchemy import (
     tuple_,
     update,
 )
-from sqlalchemy.dialects.postgresql import ARRAY, insert
+from sqlalchemy.dialects.postgresql import ARRAY, aggregate_order_by, insert
 
 from tasks.screening.benchmarks import Problem
 from tasks.screening.contamination import Finding, KnownProblem
@@ -189,6 +189,19 @@ def known_problems(connection: Connection, model: str) -> list[KnownProblem]:
         for row in connection.execute(query)
     )
     return sorted(found, key=lambda problem: (problem.benchmark, problem.item_id))
+
+
+def benchmarks_hash(connection: Connection, model: str) -> str:
+    """MD5 of what `known_problems` reads, made by the server: benchmarks and item ids, texts, solutions, vectors."""
+    parts = (BenchmarkItem.benchmark, BenchmarkItem.item_id, BenchmarkItem.text, BenchmarkItem.solution)
+    item = func.md5(func.jsonb_build_array(*parts).cast(Text)).concat(func.md5(Embedding.vector))
+    in_order = aggregate_order_by(literal(""), BenchmarkItem.benchmark, BenchmarkItem.item_id)
+    query = (
+        select(func.md5(func.string_agg(item, in_order)))
+        .join_from(BenchmarkItem, Embedding, Embedding.text_hash == BenchmarkItem.text_hash)
+        .where(Embedding.model == model)
+    )
+    return str(connection.scalar(query))
 
 
 def accepted_with_hash(connection: Connection, subset: str | None, hashes: Iterable[str]) -> dict[str, Candidate]:

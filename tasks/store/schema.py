@@ -239,6 +239,8 @@ class Question(Base):
     __tablename__ = "questions"
     __table_args__ = (
         _status(), _reason(),
+        CheckConstraint("annotated_difficulty in ('easy', 'medium', 'hard')", name="annotated_difficulty"),
+        CheckConstraint("annotated_clarity between 1 and 5", name="annotated_clarity"),
         UniqueConstraint("subset", "number"),
         UniqueConstraint("subset", "provider", "model", "prompt_index"),
         Index("ix_questions_open", "subset", "number", postgresql_where="status in ('pending', 'failed')"),
@@ -255,6 +257,9 @@ class Question(Base):
     seed_ids: Mapped[list[str]]
     request_hash: Mapped[str | None] = mapped_column(ForeignKey(f"{SCHEMA}.llm_calls.request_hash"))
     annotation_hash: Mapped[str | None] = mapped_column(ForeignKey(f"{SCHEMA}.llm_calls.request_hash"))
+    annotated_category: Mapped[str | None]  # the annotator's words, where it was asked
+    annotated_difficulty: Mapped[str | None]
+    annotated_clarity: Mapped[int | None] = mapped_column(SmallInteger)  # 1 (unclear) to 5
     text: Mapped[str | None]  # null until the teacher's answer was parsed; set and `pending`: waits for screening
     text_hash: Mapped[str | None] = mapped_column(index=True)  # of the normalised text
     status: Mapped[str] = mapped_column(server_default="pending")
@@ -457,7 +462,7 @@ class Contamination(Base):
 
     __tablename__ = "contaminations"
     __table_args__ = (
-        CheckConstraint("measure in ('cosine', 'words', 'code', 'solution')", name="measure"),
+        CheckConstraint("measure in ('cosine', 'words', 'code', 'terms', 'solution')", name="measure"),
         ForeignKeyConstraint(
             ["benchmark", "item_id"], [f"{SCHEMA}.benchmark_items.benchmark", f"{SCHEMA}.benchmark_items.item_id"]
         ),
@@ -468,7 +473,7 @@ class Contamination(Base):
     measure: Mapped[str] = mapped_column(primary_key=True)
     benchmark: Mapped[str]
     item_id: Mapped[str]
-    value: Mapped[float]  # cosine, or share of the item's n-grams
+    value: Mapped[float]  # cosine, weighted Jaccard similarity, or share of the item's n-grams
     threshold: Mapped[float]  # that it reached
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
 

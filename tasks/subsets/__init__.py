@@ -12,7 +12,6 @@ from tasks.subsets.extract import (
     Extraction,
     Reason,
     extract_question,
-    parse_annotation,
     read_annotation,
 )
 from tasks.subsets.generate import annotate_request, propose_request
@@ -32,7 +31,15 @@ from tasks.subsets.seeds import (
     seed_id,
 )
 from tasks.subsets.sources import SeedSource, load_seeds, load_source
-from tasks.subsets.templates import CHATML, TEMPLATES, ChatTemplate, UnknownTemplate, get_template
+from tasks.subsets.templates import (
+    CHATML,
+    TEMPLATES,
+    BaseModel,
+    ChatTemplate,
+    UnknownTemplate,
+    base_models,
+    get_template,
+)
 
 __all__ = [
     "BUILTIN_SOURCE",
@@ -41,6 +48,7 @@ __all__ = [
     "SUBSETS",
     "TEMPLATES",
     "Annotation",
+    "BaseModel",
     "ChatTemplate",
     "Extraction",
     "NoSeeds",
@@ -60,6 +68,7 @@ __all__ = [
     "UnknownSubset",
     "UnknownTemplate",
     "annotate_request",
+    "base_models",
     "builtin_seeds",
     "choose_seeds",
     "complete_request",
@@ -78,7 +87,6 @@ __all__ = [
     "load_table",
     "merge",
     "online_judge_request",
-    "parse_annotation",
     "propose_request",
     "read_annotation",
     "render",

@@ -5,7 +5,8 @@ from __future__ import annotations
 import itertools
 import json
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from tasks.subsets import _text
@@ -68,13 +69,16 @@ class Extraction:
 
 @dataclass(frozen=True, slots=True)
 class Annotation:
-    """The annotator's verdict. `problem` is a code where the question is not kept, `reason` the model's own words."""
+    """The annotator's verdict. `problem` is a code where the question is not kept, `reason` the model's own words;
+    difficulty and clarity are None where the model named none that exists."""
 
     keep: bool
     problem: str = ""
     category: str = ""
     quality: str = ""
     reason: str = ""
+    difficulty: str | None = None  # easy, medium, hard
+    clarity: int | None = None  # 1 (it cannot be told what is wanted) to 5 (every special case is settled)
 
     @property
     def summary(self) -> str:
@@ -83,7 +87,12 @@ class Annotation:
         return f"{judged or self.problem}: {self.reason}" if self.reason else judged or self.problem
 
 
-KEPT_CATEGORIES = ("Algorithm Implementation", "Function Generation")
+CATEGORIES = (
+    "Algorithm Implementation", "Function Generation", "Debugging", "Code Explanation", "Application Development",
+    "Data Query", "Other",
+)  # fmt: skip
+KEPT_CATEGORIES = CATEGORIES[:2]
+DIFFICULTIES = ("easy", "medium", "hard")
 
 
 def extract_question(spec: Subset, answer_text: str, finish_reason: str = "stop") -> Extraction:
@@ -236,7 +245,7 @@ def _problem(spec: Subset, question: str) -> tuple[Reason, str] | None:
         (_text.foreign_share(question) > 0.3, Reason.NOT_ENGLISH, "most of its letters are not Latin"),
         (len(_text.without_code(question).strip()) < 30, Reason.NO_STATEMENT, "code without a statement"),
         (
-            spec.annotator is not None and not _ABOUT_CODE.search(question),
+            spec.annotated and not _ABOUT_CODE.search(question),
             Reason.NOT_CODE,
             "no word in it belongs to programming",
         ),
@@ -244,26 +253,33 @@ def _problem(spec: Subset, question: str) -> tuple[Reason, str] | None:
     return next(((reason, detail) for failed, reason, detail in checks if failed), None)
 
 
-def read_annotation(text: str) -> Annotation:
-    """The annotator's JSON object, wherever in the answer it stands. Kept only if category and quality both fit."""
+def read_annotation(text: str, *, any_category: bool = False) -> Annotation:
+    """The annotator's JSON object, wherever in the answer it stands. Kept only if the quality is good and, unless
+    `any_category` is, the category one of KEPT_CATEGORIES."""
     fields = _object(_text.without_thoughts(_text.clean(text[:_MAX_ANSWER]))[0])
     if fields is None:
         return Annotation(False, "annotation_unparsed", reason=_line(text))
     category, quality, reason = (_line(fields.get(name) or "") for name in ("category", "quality", "reason"))
+    found = Annotation(False, "annotation_unparsed", category, quality, reason, _difficulty(fields), _clarity(fields))
     if not category or not quality:
-        return Annotation(False, "annotation_unparsed", category, quality, reason)
-    known = next((name for name in KEPT_CATEGORIES if _flat(name) == _flat(category)), None)
-    if known is None:
-        return Annotation(False, "annotated_other_category", category, quality, reason)
+        return found
+    known = next((name for name in CATEGORIES if _flat(name) == _flat(category)), category)
+    if not any_category and known not in KEPT_CATEGORIES:
+        return replace(found, problem="annotated_other_category", category=known)
     if _flat(quality) != "good":
-        return Annotation(False, "annotated_bad_quality", known, quality, reason)
-    return Annotation(True, "", known, "good", reason)
+        return replace(found, problem="annotated_bad_quality", category=known)
+    return replace(found, keep=True, problem="", category=known, quality="good")
 
 
-def parse_annotation(text: str) -> tuple[bool, str]:
-    """(keep, one line of why) of an annotator's answer."""
-    annotation = read_annotation(text)
-    return annotation.keep, annotation.summary
+def _difficulty(fields: Mapping[str, object]) -> str | None:
+    named = _flat(_line(fields.get("difficulty") or ""))
+    return named if named in DIFFICULTIES else None
+
+
+def _clarity(fields: Mapping[str, object]) -> int | None:
+    # "4", 4, 4.0 and "4/5" all occur.
+    found = re.match(r"[1-5](?![\d])(?!\.[1-9])", _line(fields.get("clarity") or ""))
+    return int(found[0]) if found else None
 
 
 def _line(value: object) -> str:
@@ -274,8 +290,9 @@ def _flat(text: str) -> str:
     return " ".join(re.sub(r"[_\-./]+", " ", text.lower()).split()).strip(" .\"'")
 
 
+_CLARITY = re.compile(r"[\"']?clarity[\"']?\s{0,5}[:=]\s{0,5}[\"']?([1-5])\b", re.IGNORECASE)
 _FIELD = re.compile(
-    r"[\"']?(category|quality|reason)[\"']?\s{0,5}[:=]\s{0,5}[\"']([^\"'\n]{1,300})[\"']", re.IGNORECASE
+    r"[\"']?(category|quality|difficulty|reason)[\"']?\s{0,5}[:=]\s{0,5}[\"']([^\"'\n]{1,300})[\"']", re.IGNORECASE
 )
 
 
@@ -298,4 +315,6 @@ def _object(text: str) -> dict[str, object] | None:
     loose: dict[str, object] = {}
     for name, field in _FIELD.findall(text):
         loose.setdefault(name.lower(), field)
+    if loose and (clarity := _CLARITY.search(text)):
+        loose["clarity"] = clarity[1]
     return loose or None

@@ -16,11 +16,10 @@ from tasks.subsets.extract import (
     Extraction,
     Reason,
     extract_question,
-    parse_annotation,
     read_annotation,
 )
 from tasks.subsets.prompts import render
-from tasks.subsets.registry import Subset, get_subset
+from tasks.subsets.registry import ANNOTATE, Subset, get_subset
 from tasks.subsets.seeds import BUILTIN_SOURCE, NoSeeds, Seed
 from tasks.subsets.templates import CHATML, ChatTemplate
 
@@ -30,7 +29,6 @@ __all__ = [
     "Reason",
     "annotate_request",
     "extract_question",
-    "parse_annotation",
     "propose_request",
     "read_annotation",
 ]
@@ -92,14 +90,9 @@ def propose_request(
 def annotate_request(
     question: str, attempt: int, provider: str, model: str, subset: str = "Filter", *, sampling: Sampling | None = None
 ) -> tuple[Request, str]:
-    """The request that judges a proposed question of `subset`. Returns it and the version of its prompt.
-
-    Raises ValueError for a subset whose questions are not annotated.
-    """
+    """The request that judges a proposed question of `subset`. Returns it and the version of its prompt."""
     spec = get_subset(subset)
-    if spec.annotator is None:
-        raise ValueError(f"questions of {spec.name} are not annotated")
-    rendered = render(spec.annotator, question=question)
+    rendered = render(ANNOTATE, question=question)
     request = Request(
         provider=provider,
         model=model,

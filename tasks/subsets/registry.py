@@ -17,6 +17,8 @@ _PROPOSE = Sampling(max_tokens=4096, temperature=1.0)
 _ANALYSE = Sampling(max_tokens=6144, temperature=1.0)
 _COMPLETE_TURN = Sampling(max_tokens=2048, temperature=1.0, top_p=1.0)
 
+ANNOTATE = "annotate"  # the prompt of the annotator, one for all subsets
+
 _STATEMENTS = (
     "Problem statements stay under the terms of the site that published them; seeds only shape the style of new "
     "questions and are not released. Record the licence of each file in its `licence`."
@@ -47,15 +49,15 @@ class Subset:
     chat_prompt: str | None = None
     opening: str = ""
     needs_markers: bool = False  # the answer also holds an analysis; only markers tell the question from it
-    annotator: str | None = None  # prompt of the request that judges each question before it is stored
+    annotated: bool = False  # each question is judged before it is stored, whether or not an annotator is named
     may_abstain: bool = False
     min_chars: int = 60
     max_chars: int = 12_000
 
     @property
     def prompts(self) -> tuple[str, ...]:
-        """Every prompt file that this subset may send."""
-        return tuple(name for name in (self.prompt, self.chat_prompt, self.annotator) if name is not None)
+        """Every prompt file that this subset may send for a proposal and its annotation."""
+        return tuple(name for name in (self.prompt, self.chat_prompt, ANNOTATE) if name is not None)
 
 
 _ENTRIES = (
@@ -168,7 +170,7 @@ _ENTRIES = (
         _NO_SEEDS,
         endpoint="completions",
         chat_prompt="propose-filter",
-        annotator="annotate",
+        annotated=True,
         min_chars=40,
     ),
     Subset(

@@ -49,6 +49,28 @@ class UnknownTemplate(SubsetError):
     """No chat template has that name; the message lists those that exist."""
 
 
+@dataclass(frozen=True, slots=True)
+class BaseModel:
+    """A model that completes raw prompts, and the template that it was trained on."""
+
+    name: str
+    template: ChatTemplate
+
+
+def base_models(text: str | None) -> tuple[BaseModel, ...]:
+    """The models of a list like "Qwen/Qwen3-8B, meta-llama/Llama-3.1-8B=llama3": names with the chat template where
+    it is not ChatML, separated by commas. They take turns; one that stands there twice has two turns. Raises
+    UnknownTemplate, SubsetError."""
+    models = []
+    for entry in (text or "").split(","):
+        name, _, template = (part.strip() for part in entry.partition("="))
+        if name:
+            models.append(BaseModel(name, get_template(template) if template else CHATML))
+        elif entry.strip():
+            raise SubsetError(f"{entry.strip()!r} names no model. Write MODEL or MODEL=TEMPLATE.")
+    return tuple(models)
+
+
 def get_template(name: str) -> ChatTemplate:
     """The chat template called `name`. Raises UnknownTemplate."""
     try:

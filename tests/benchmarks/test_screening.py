@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import time
 from collections.abc import Mapping, Sequence, Set
@@ -25,16 +26,22 @@ from tasks.screening import (
     tables,
     text_hash,
 )
+from tasks.screening.contamination import Guard, KnownProblem
+from tasks.screening.rules import Thresholds
 from tasks.screening.vectors import heads
 from tasks.store import copy_rows
 from tasks.store.schema import Embedding, Question
 from tests.benchmarks.measure import cpu_s, peak_memory_mb
 from tests.benchmarks.questions import edited, question, related, renamed, reordered, sentences
+from tests.screening.paraphrases import PARAPHRASES
 
 SHARED = Path(__file__).resolve().parents[3] / "shared" / "benchmarks"
 SUBSET = "Leetcode"
 EMBEDDER = HashedEmbedder()
 SHORT, LONG, NEW = 10_000, 200_000, 1_000
+FULL, LAST = 450_000, 10_000
+PUBLISHED = int(os.environ.get("KODCODE_BENCHMARK_QUESTIONS", str(FULL)))
+REPORT_EVERY = 10_000
 QUESTIONS, NEAR, RELATED, LOOK_ALIKES = 20_000, 2_000, 1_000, 200
 NEAR_KINDS = ("edited", "reordered", "renamed")
 LOOK_ALIKE_KINDS = ("reworded", "continued")
@@ -108,6 +115,58 @@ def test_new_questions_against_a_long_history(database: Engine, capsys: pytest.C
         growth = (best[LONG][2] - best[SHORT][2]) / (LONG - SHORT) * 100_000
         print(f"ratio {best[LONG][0] / best[SHORT][0]:.2f}; {growth:.0f} MB more for 100,000 more")
     assert best[LONG][0] <= 3 * best[SHORT][0]
+
+
+def insert_heads(engine: Engine, count: int) -> None:
+    """Accepted questions of a line each, with drawn heads: all that a screening reads of the whole history."""
+    generator = np.random.default_rng(0)
+    for start in range(0, count, BLOCK):
+        numbers = range(start, min(start + BLOCK, count))
+        insert_questions(engine, start, [f"Question {n}." for n in numbers], [f"drawn {n}" for n in numbers])
+        vectors = generator.normal(size=(len(numbers), EMBEDDER.dimension)).astype(np.float32)
+        vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+        with engine.begin() as connection:
+            places = [(SUBSET, number) for number in numbers]
+            stored_heads.add_heads(connection, EMBEDDER.name, places, list(heads(vectors)))
+
+
+@pytest.mark.benchmark
+def test_memory_of_the_last_questions_of_450_000(database: Engine, capsys: pytest.CaptureFixture[str]) -> None:
+    """The last 10,000 are screened against a history of 440,000, which is the most that is ever read: under 2 GB."""
+    insert_heads(database, FULL - LAST)
+    texts = [question(n) for n in range(LAST)]
+    insert_questions(database, FULL - LAST, texts)
+    with peak_memory_mb() as peak:
+        cpu = cpu_s()
+        report = screen_subset(database, SUBSET, EMBEDDER)
+    with capsys.disabled():
+        print(f"\n{LAST} after {FULL - LAST}: {cpu_s() - cpu:.0f} CPU s, {peak():.0f} MB at the peak")
+    assert report.counts == {"accepted": LAST}
+    assert peak() < 2_000
+
+
+@pytest.mark.benchmark
+def test_memory_of_screening_as_many_as_were_published(database: Engine, capsys: pytest.CaptureFixture[str]) -> None:
+    """One call of `screen_subset` over 450,000 unrelated questions (KODCODE_BENCHMARK_QUESTIONS: fewer), all of which
+    are accepted, so that the history grows to its fullest: under 2 GB."""
+    for start in range(0, PUBLISHED, BLOCK):
+        insert_questions(database, start, [question(n) for n in range(start, min(start + BLOCK, PUBLISHED))])
+    told = 0
+
+    def tell(count: int) -> None:
+        nonlocal told
+        told += count
+        if told % REPORT_EVERY == 0 or told == PUBLISHED:
+            with capsys.disabled():
+                print(f"{told:7} screened: {cpu_s() - cpu:.0f} CPU s, {peak():.0f} MB at the peak")
+
+    with capsys.disabled():
+        print()
+    with peak_memory_mb() as peak:
+        cpu = cpu_s()
+        report = screen_subset(database, SUBSET, EMBEDDER, progress=tell)
+        assert peak() < 2_000
+    assert report.counts == {"accepted": PUBLISHED}
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,6 +249,33 @@ def test_planted_duplicates_and_look_alikes(database: Engine, capsys: pytest.Cap
     assert len(near & duplicates) >= 0.95 * len(near) > 0
     assert len(duplicates & later.keys()) >= 0.99 * len(duplicates)
     assert len(look_alikes.keys() & contaminated) >= 0.99 * len(contaminated) > 0
+
+
+@pytest.mark.benchmark
+def test_paraphrases_of_published_items(capsys: pytest.CaptureFixture[str]) -> None:
+    """How many items of HumanEval and MBPP are found in other words, and how many without `terms`."""
+    files = [SHARED / "HumanEval.jsonl.gz", SHARED / "mbpp.jsonl.gz"]
+    if not all(file.exists() for file in files):
+        pytest.skip(f"no published benchmark files in {SHARED}")
+    by_file = [load_benchmark(file) for file in files]
+    problems = [problem for file in by_file for problem in file]
+    vectors = EMBEDDER.embed([problem.text for problem in problems])
+    guard = Guard(
+        [KnownProblem(p.benchmark, p.item_id, p.text, p.solution, v) for p, v in zip(problems, vectors, strict=True)],
+        Thresholds(), EMBEDDER.name,
+    )  # fmt: skip
+    for kind, rule in PARAPHRASES.items():
+        for file in by_file:
+            texts = [new for p in file if (new := rule(p.text)) != p.text or kind == "nothing"]
+            near = guard.nearest(EMBEDDER.embed(texts)) if texts else []
+            measures = [{f.measure for f in guard.of_question(t, n)} for t, n in zip(texts, near, strict=True)]
+            found, others = sum(map(bool, measures)), sum(bool(m - {"terms"}) for m in measures)
+            with capsys.disabled():
+                print(
+                    f"\n{kind:26} {file[0].benchmark:10} {share(found, len(texts))}; "
+                    f"without terms {share(others, len(texts))}",
+                    end="",
+                )
 
 
 def print_kinds(expected: Mapping[int, Planted], found: Set[int]) -> None:

@@ -50,6 +50,7 @@ def test_flow_runs_with_its_defaults_and_explains_every_parameter(flow: Flow[...
     ("name", "wrong"),
     [
         ("nightly", {"questions": 0}),
+        ("nightly", {"target_verified": 0}),
         ("nightly", {"subsets": ["Leetkode"]}),
         ("verify", {"attempts": 11}),
         ("respond", {"teacher": {"provider": "nobody"}}),

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 import json
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from sqlalchemy import Engine
 
 from tasks.screening import (
     EmbedderMisconfigured,
@@ -18,6 +21,7 @@ from tasks.screening import (
     HashedEmbedder,
     OpenAIEmbedder,
     make_embedder,
+    screen_subset,
 )
 
 TEXTS = ["Reverse a linked list.", "Find the median of two sorted arrays.", "", "¿?", "x" * 100_000]
@@ -204,3 +208,68 @@ def test_hashed_is_the_built_in_embedder_and_any_other_name_a_model(monkeypatch:
     monkeypatch.setenv("OPENAI_API_KEY", "k")
     assert isinstance(make_embedder("hashed"), HashedEmbedder)
     assert make_embedder("text-embedding-3-small").name == "text-embedding-3-small"
+
+
+def test_a_sentence_transformers_model_is_named_with_its_prefix_and_says_what_to_install() -> None:
+    if importlib.util.find_spec("sentence_transformers") is not None:
+        pytest.skip("the extra is installed: the next tests try it")
+    with pytest.raises(EmbedderMisconfigured, match=r"uv pip install .* sentence-transformers"):
+        make_embedder("sentence-transformers:BAAI/bge-small-en-v1.5")
+
+
+@pytest.fixture(scope="module")
+def model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny real model: a random vector a word, averaged."""
+    transformers = pytest.importorskip("sentence_transformers", reason="the extra `embeddings` is not installed")
+    from sentence_transformers.sentence_transformer.modules import StaticEmbedding
+    from tokenizers import Tokenizer
+    from tokenizers.models import WordLevel
+    from tokenizers.pre_tokenizers import Whitespace
+
+    words = ["[UNK]", "reverse", "a", "linked", "list", "find", "the", "median", "of", "two", "sorted", "arrays", "."]
+    tokenizer = Tokenizer(WordLevel({word: n for n, word in enumerate(words)}, unk_token="[UNK]"))
+    tokenizer.pre_tokenizer = Whitespace()
+    generator = np.random.default_rng(1)
+    weights = generator.normal(size=(len(words), 16)).astype(np.float32)
+    folder = tmp_path_factory.mktemp("model")
+    transformers.SentenceTransformer(modules=[StaticEmbedding(tokenizer, embedding_weights=weights)]).save(str(folder))
+    return folder
+
+
+def test_a_local_sentence_transformers_model_gives_unit_vectors_under_its_folders_name(model_folder: Path) -> None:
+    model = make_embedder(f"sentence-transformers:{model_folder}")
+    assert (model.name, model.dimension) == (f"sentence-transformers:{model_folder.resolve()}", 16)
+    vectors = model.embed(["reverse a linked list", "list linked a reverse", "find the median", " "])
+    assert (vectors.shape, vectors.dtype) == ((4, 16), np.float32)
+    assert np.allclose(np.linalg.norm(vectors, axis=1), 1)
+    assert vectors[0] @ vectors[1] == pytest.approx(1)
+    assert vectors[0] @ vectors[2] < 0.95
+    assert model.embed([]).shape == (0, 16)
+
+
+def test_a_folder_without_a_model_is_misconfiguration(model_folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(EmbedderMisconfigured, match="cannot be loaded"):
+        make_embedder(f"sentence-transformers:{tmp_path}")
+
+
+def test_questions_are_screened_by_the_vectors_of_an_endpoint_which_are_asked_for_once(
+    database: Engine, propose: Callable[..., list[str]], endpoint: Endpoint
+) -> None:
+    meanings = {"fewest": [1.0, 0.0], "smallest": [1.0, 0.01]}
+
+    def answer(body: dict[str, Any]) -> tuple[int, bytes]:
+        data = [
+            {"index": n, "embedding": next((v for word, v in meanings.items() if word in text), [0.0, 1.0])}
+            for n, text in enumerate(body["input"])
+        ]
+        return endpoint.say({"data": data})
+
+    endpoint.answer = answer
+    model = make_embedder("meaning", base_url=endpoint.url, api_key="k")
+    texts = ["Return the fewest coins.", "Give back the smallest number of coins.", "Rotate a matrix."]
+    propose(texts)
+    report = screen_subset(database, "Leetcode", model)
+    assert report.counts == {"accepted": 2, "duplicate_semantic": 1}
+    propose(texts, subset="Apps")
+    screen_subset(database, "Apps", model)
+    assert [len(request["input"]) for request in endpoint.requests] == [3]

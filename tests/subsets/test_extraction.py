@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tasks.subsets import SUBSETS, Extraction, Reason, extract_question, get_subset, parse_annotation, read_annotation
+from tasks.subsets import SUBSETS, Extraction, Reason, extract_question, get_subset, read_annotation
 
 CORPUS = tomllib.loads((Path(__file__).parent / "extraction.toml").read_text("utf-8"))
 RECORDED = Path(__file__).resolve().parents[3] / "shared" / "recorded" / "leetcode"
@@ -122,7 +122,7 @@ def test_extraction_never_raises_and_its_result_can_be_stored(name: str, answer:
     if extraction.text is not None:
         assert extraction.text == extraction.text.strip()
         assert spec.min_chars <= len(extraction.text) <= spec.max_chars
-    parse_annotation(answer)
+    read_annotation(answer)
 
 
 @pytest.mark.parametrize(
@@ -171,7 +171,7 @@ def test_hostile_repetition_costs_no_more_than_its_length(unit: str) -> None:
     for name in ("Leetcode", "Docs", "Prefill", "Filter"):
         start = time.process_time()
         extract_question(SUBSETS[name], answer)
-        parse_annotation(answer)
+        read_annotation(answer)
         # Tenths of a second when linear, half a minute and more when quadratic; processor time, not the clock.
         assert time.process_time() - start < 5
 
@@ -208,5 +208,31 @@ def test_hostile_repetition_costs_no_more_than_its_length(unit: str) -> None:
 def test_annotations(answer: str, keep: bool, problem: str) -> None:
     annotation = read_annotation(answer)
     assert (annotation.keep, annotation.problem) == (keep, problem)
-    assert parse_annotation(answer) == (keep, annotation.summary)
     assert annotation.summary or not answer
+
+
+@pytest.mark.parametrize(
+    ("fields", "difficulty", "clarity"),
+    [
+        ('"difficulty": "medium", "clarity": 4', "medium", 4),
+        ('"difficulty": "Hard.", "clarity": "5/5"', "hard", 5),
+        ('"difficulty": "EASY", "clarity": 3.0', "easy", 3),
+        ('"difficulty": "very hard", "clarity": 9', None, None),
+        ('"difficulty": null, "clarity": 45', None, None),
+        ('"difficulty": ["easy"], "clarity": 2.5', None, None),
+        ("'difficulty': 'easy', 'clarity': 4,", "easy", 4),
+        ('"reason": "no more"', None, None),
+    ],
+)
+def test_difficulty_and_clarity_are_read_where_the_annotator_names_them(
+    fields: str, difficulty: str | None, clarity: int | None
+) -> None:
+    annotation = read_annotation('{"category": "Function Generation", ' + fields + ', "quality": "good"}')
+    assert (annotation.keep, annotation.difficulty, annotation.clarity) == (True, difficulty, clarity)
+
+
+def test_outside_filter_the_quality_alone_decides() -> None:
+    other = '{"category": "data query", "quality": "good"}'
+    assert not read_annotation(other).keep
+    assert (read_annotation(other, any_category=True).keep, read_annotation(other).category) == (True, "Data Query")
+    assert not read_annotation('{"category": "Other", "quality": "bad"}', any_category=True).keep

@@ -19,10 +19,12 @@ from tasks.subsets import (
     PromptError,
     Seed,
     Subset,
+    SubsetError,
     UnknownPrompt,
     UnknownSubset,
     UnknownTemplate,
     annotate_request,
+    base_models,
     choose_seeds,
     complete_request,
     get_subset,
@@ -121,6 +123,18 @@ def test_prefill_opens_the_turn_of_the_user() -> None:
     assert request.prompt == "<|im_start|>user\nWrite a Python function that"
     assert request.sampling.stop == CHATML.stop
     assert version == load_prompt("prefill").version
+
+
+def test_base_models_are_listed_with_their_templates() -> None:
+    assert base_models(None) == base_models(" ") == ()
+    found = base_models("qwen/a, meta/b=llama3,qwen/a")
+    assert [(model.name, model.template.name) for model in found] == [
+        ("qwen/a", "chatml"), ("meta/b", "llama3"), ("qwen/a", "chatml"),
+    ]  # fmt: skip
+    with pytest.raises(UnknownTemplate, match="llama9"):
+        base_models("meta/b=llama9")
+    with pytest.raises(SubsetError, match="names no model"):
+        base_models("a,=llama3")
 
 
 def test_filter_leaves_the_turn_of_the_user_empty() -> None:
@@ -235,7 +249,7 @@ def test_model_text_in_prompts_is_never_a_template() -> None:
         assert "49" not in _text(request)
 
 
-def test_annotation_is_asked_with_a_fixed_temperature_and_only_for_filter() -> None:
+def test_annotation_is_asked_with_a_fixed_temperature() -> None:
     request, version = annotate_request(QUESTION, 9, "openai", "teacher", "Filter")
     text = _text(request)
     assert QUESTION in text
@@ -244,8 +258,7 @@ def test_annotation_is_asked_with_a_fixed_temperature_and_only_for_filter() -> N
     assert (request.stage, request.subset, request.attempt) == ("annotate", "Filter", 9)
     assert request.sampling.temperature == 0.0
     assert version == load_prompt("annotate").version
-    with pytest.raises(ValueError, match="not annotated"):
-        annotate_request(QUESTION, 0, "openai", "teacher", "Apps")
+    assert _text(annotate_request(QUESTION, 0, "openai", "teacher", "Apps")[0]) == text
 
 
 # --- prompt files ---

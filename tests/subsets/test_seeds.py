@@ -21,6 +21,7 @@ from moto.server import ThreadedMotoServer
 
 from tasks.subsets import (
     BUILTIN_SOURCE,
+    SHIPPED_SOURCES,
     SUBSETS,
     NoSeeds,
     RowProblem,
@@ -31,7 +32,9 @@ from tasks.subsets import (
     SubsetError,
     builtin_seeds,
     choose_seeds,
+    declared_sources,
     get_subset,
+    load_declared,
     load_docs_folder,
     load_docstrings,
     load_package,
@@ -274,6 +277,37 @@ def test_hugging_face_paths_go_to_the_mirror_and_keep_their_revision(mirror: Pat
 def test_a_pattern_cannot_be_read_through_a_mirror(mirror: Path) -> None:
     with pytest.raises(SeedError, match="pattern"):
         load_seeds(APPS, "hf://datasets/owner/name/*.parquet")
+
+
+# The columns of the shipped tables as their cards and the code that reads them name them.
+PUBLISHED = {
+    "leetcode": ("id", "slug", "title", "difficulty", "content", "java", "c++", "python", "javascript"),
+    "codeforces": ("id", "contest_id", "index", "title", "description", "input_format", "output_format", "rating"),
+    "apps": ("problem_id", "question", "solutions", "input_output", "difficulty", "url", "starter_code"),
+    "taco": ("question", "solutions", "starter_code", "input_output", "difficulty", "raw_tags", "name", "source"),
+    "code-contests": ("name", "description", "public_tests", "private_tests", "difficulty", "cf_rating", "source"),
+    "package-instruct": ("instruction", "output", "tag"),
+    "evol-instruct": ("instruction", "response"),
+}
+
+
+def test_every_shipped_table_is_read_in_its_published_shape_with_its_licence(mirror: Path) -> None:
+    tables = {source.name: source for source in declared_sources(SHIPPED_SOURCES) if source.path is not None}
+    assert tables.keys() == PUBLISHED.keys()
+    for name, source in tables.items():
+        columns = PUBLISHED[name]
+        row = {column: f"{column} of {name}" for column in columns}
+        owner, repository, rest = str(source.path).removeprefix("hf://datasets/").split("/", 2)
+        file = mirror / "datasets" / owner / repository / "resolve" / "main" / rest
+        file.parent.mkdir(parents=True)
+        if file.suffix == ".parquet":
+            pl.DataFrame([row]).write_parquet(file)
+        else:
+            file.write_text(json.dumps(row) + "\n")
+        for subset in source.subsets:
+            report = load_declared(get_subset(subset), SHIPPED_SOURCES)
+            assert [seed.text for seed in report.seeds] == [f"{source.column} of {name}"]
+            assert [seed.licence for seed in report.seeds] == [source.licence]
 
 
 # --- source code ---
