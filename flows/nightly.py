@@ -77,5 +77,5 @@ async def nightly(
         await verify(names, initial=attempts, attempts=attempts, select=select, teacher=teacher)
         await convert(names, styles, tries, teacher)
         response_styles: list[AnyStyle] = ["instruct", *styles]
-        await respond(names, response_styles, responses, teacher)
+        await respond(names, response_styles, responses, teacher=teacher)
         return await release(names, canned=teacher.resolved(run.settings).provider == "offline")

@@ -33,9 +33,8 @@ from tasks.work import Ending, drain
 STAGE = "convert"
 
 
-def plan_conversions(engine: Engine, subsets: Sequence[str], styles: Sequence[str], models: Models) -> int:
-    """Make a place for each style of every accepted instruct triplet in scope; returns how many are new."""
-    planned = 0
+def plan_conversions(engine: Engine, subsets: Sequence[str], styles: Sequence[str], models: Models) -> None:
+    """Make a place for each style of every accepted instruct triplet in scope."""
     with engine.begin() as connection:
         for style in styles:
             wanted = (
@@ -50,8 +49,7 @@ def plan_conversions(engine: Engine, subsets: Sequence[str], styles: Sequence[st
                 .where(in_scope(subsets, models), Triplet.style == "instruct", Triplet.status == "accepted")
             )
             names = ["triplet_id", "question_id", "subset", "style", "source_triplet_id"]
-            planned += connection.execute(insert(Triplet).from_select(names, wanted).on_conflict_do_nothing()).rowcount
-    return planned
+            connection.execute(insert(Triplet).from_select(names, wanted).on_conflict_do_nothing())
 
 
 def open_conversions(engine: Engine, subsets: Sequence[str], styles: Sequence[str], models: Models) -> list[str]:
