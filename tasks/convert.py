@@ -16,7 +16,7 @@ from tasks.label import STYLE_LETTERS
 from tasks.llm import Answer
 from tasks.options import Models
 from tasks.run import Run, current_run
-from tasks.solve import in_scope
+from tasks.solve import in_scope, rows_at_once
 from tasks.store.schema import Question, Triplet
 from tasks.styles import (
     Converted,
@@ -104,6 +104,8 @@ async def convert_shard(triplet_ids: list[str], models: Models, tries: int) -> d
                     "solution": result.solution,
                     "test": result.test,
                     "test_info": info,
+                    "coverage": result.coverage,
+                    "kill_rate": result.kill_rate,
                 }
             else:
                 history.append(entry | {"reason": result.reason.value, "message": result.message})
@@ -117,7 +119,7 @@ async def convert_shard(triplet_ids: list[str], models: Models, tries: int) -> d
         tries_so_far = [{"reason": ending.reason, "message": ending.detail}]
         await asyncio.to_thread(_store, run, row, ending, {"tries": tries_so_far})
 
-    return dict(await drain(rows, convert, mark, run.advance(STAGE), models.max_concurrency))
+    return dict(await drain(rows, convert, mark, run.advance(STAGE), rows_at_once(run, models)))
 
 
 async def _checked(run: Run, row: Conversion, answer: Answer) -> Converted | Rejection:
@@ -128,7 +130,7 @@ async def _checked(run: Run, row: Conversion, answer: Answer) -> Converted | Rej
     return (
         parsed
         if isinstance(parsed, Rejection)
-        else await check_online_judge(parsed, row.solution, run.judge, test=row.test)
+        else await check_online_judge(parsed, row.solution, row.test, run.judge)
     )
 
 

@@ -80,7 +80,13 @@ class Reason(StrEnum):
     """All cases have the same output, so a constant would pass."""
 
     UNCONFIRMED = "unconfirmed"
-    """The program did not pass its own recorded outputs."""
+    """The program did not pass its own recorded outputs, or what its cases reach cannot be measured."""
+
+    LOW_COVERAGE = "low_coverage"
+    """The cases reach less of the solution than its test does."""
+
+    WEAK_CASES = "weak_cases"
+    """The cases let through too many of the faulty solutions that the test rejects."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,11 +103,17 @@ class Rejection:
 
 @dataclass(frozen=True, slots=True)
 class Converted:
-    """A triplet in its new style, proven by execution."""
+    """A triplet in its new style, proven by execution.
+
+    Online Judge cases come with what was measured of them: coverage of the verified solution's lines, percent, and
+    the share of its mutants that they reject, None where it has none.
+    """
 
     question: str
     solution: str
     test: str
+    coverage: float | None = None
+    kill_rate: float | None = None
 
 
 class Rejected(Exception):
