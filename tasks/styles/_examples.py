@@ -6,6 +6,7 @@ import ast
 import doctest
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from tasks import syntax
 from tasks.trials import Definition, parse_python
@@ -47,26 +48,50 @@ _MAX_LINE_CHARS = 2_000
 _MAX_CLOSINGS = 30
 
 
-def examples_test(code: str, prompt: ast.Module) -> str | None:
-    """A pytest module that fails where an example is false; None where there are no examples.
+@dataclass(frozen=True, slots=True)
+class Examples:
+    """What a prompt shows by example. `called` are the names that its examples call."""
 
-    Examples are doctest's (`>>> call` and its output), compared as doctest compares, and lines such as
-    `f(1, 2) -> 3`, where call and value are literal, compared by equality. Raises ValueError, saying why, for examples
-    that doctest cannot read or that ask to be skipped.
+    doctests: tuple[tuple[str, str], ...]  # where it stands, and the text
+    stated: tuple[tuple[str, str], ...]  # call and value
+    called: frozenset[str]
+
+    def __bool__(self) -> bool:
+        return bool(self.doctests or self.stated)
+
+
+def find_examples(code: str, prompt: ast.Module) -> Examples:
+    """The examples of a prompt: doctest's (`>>> call` and its output), and lines such as `f(1, 2) -> 3`, where call
+    and value are literal.
+
+    Raises ValueError, saying why, for examples that doctest cannot read or that ask to be skipped.
     """
     texts = [(name, _MISSING_BLANK.sub(r"\1 ", text)) for name, text in _texts(code, prompt)]
-    with_doctests = [(name, text) for name, text in texts if ">>>" in text and _has_examples(text)]
+    parsed = {(name, text): _doctest(text) for name, text in texts if ">>>" in text}
     declared = {node.name for node in prompt.body if isinstance(node, Definition)}
     stated = [pair for _, text in texts for pair in _stated(text, declared)]
     if len(stated) > _MAX_STATED:
         raise ValueError(f"{len(stated)} stated examples are more than {_MAX_STATED}")
-    if not with_doctests and not stated:
-        return None
+    sources = [example.source for found in parsed.values() for example in found] + [call for call, _ in stated]
+    return Examples(
+        tuple(where for where, found in parsed.items() if found),
+        tuple(stated),
+        frozenset(name for source in sources for name in _called(source)),
+    )
+
+
+def examples_test(examples: Examples, prompt: ast.Module) -> str:
+    """A pytest module that fails where an example is false; doctests are compared as doctest compares, stated values
+    by equality."""
     kept = (ast.Import, ast.ImportFrom, ast.Assign, ast.AnnAssign)
     preparation = ast.unparse(ast.Module([node for node in prompt.body if isinstance(node, kept)], type_ignores=[]))
-    module = _TEST_MODULE.format(preparation=ascii(preparation), docstrings=ascii(with_doctests), stated=ascii(stated))
-    tests = [f"def test_docstring_{n}():\n    check_docstring(*DOCSTRINGS[{n}])" for n in range(len(with_doctests))]
-    tests += [f"def test_stated_{n}():\n    check_stated(*STATED[{n}])" for n in range(len(stated))]
+    module = _TEST_MODULE.format(
+        preparation=ascii(preparation), docstrings=ascii(examples.doctests), stated=ascii(examples.stated)
+    )
+    tests = [
+        f"def test_docstring_{n}():\n    check_docstring(*DOCSTRINGS[{n}])" for n in range(len(examples.doctests))
+    ]
+    tests += [f"def test_stated_{n}():\n    check_stated(*STATED[{n}])" for n in range(len(examples.stated))]
     return "\n\n\n".join([module, *tests]) + "\n"
 
 
@@ -78,11 +103,23 @@ def _texts(code: str, module: ast.Module) -> Iterator[tuple[str, str]]:
     yield "comments", "\n".join(_COMMENT_LINE.findall(code))
 
 
-def _has_examples(text: str) -> bool:
+def _doctest(text: str) -> list[doctest.Example]:
     examples = doctest.DocTestParser().get_examples(text)
     if any(example.options.get(doctest.SKIP) for example in examples):
         raise ValueError("an example asks to be skipped")
-    return bool(examples)
+    return examples
+
+
+def _called(source: str) -> Iterator[str]:
+    """The names that are called, or whose attributes are."""
+    module = parse_python(source)
+    for node in ast.walk(module) if module else ():
+        if isinstance(node, ast.Call):
+            called = node.func
+            while isinstance(called, ast.Attribute):
+                called = called.value
+            if isinstance(called, ast.Name):
+                yield called.id
 
 
 def _stated(text: str, names: set[str]) -> Iterator[tuple[str, str]]:

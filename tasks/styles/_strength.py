@@ -22,7 +22,7 @@ _TEST, _CASES = "test", "cases"
 
 @dataclass(frozen=True, slots=True)
 class Strength:
-    """Percent of the solution's lines that the cases reach; share of its mutants that they reject, None without any."""
+    """How many percent of the solution's lines cases reach, and the share of its mutants that they reject, if any."""
 
     coverage: float
     kill_rate: float | None

@@ -46,6 +46,9 @@ class Reason(StrEnum):
     MISSING_DOCSTRING = "missing_docstring"
     """A declared entry point is not described."""
 
+    MISSING_EXAMPLE = "missing_example"
+    """No example calls a declared entry point."""
+
     FALSE_EXAMPLE = "false_example"
     """An example is not what the verified solution gives, or cannot be executed."""
 

@@ -108,11 +108,18 @@ TRIPLETS = {
 }
 RUNS = "Collect the runs of equal characters in a text."
 BACK = "Turn runs back into the text that they came from."
+RUNS_SHOWN = "\n\n    >>> compress('aab')\n    [('a', 2), ('b', 1)]"
+BACK_SHOWN = "\n\n    >>> expand([('a', 2)])\n    'aa'"
+EVEN_SHOWN = "\n\n    >>> is_even(2)\n    True"
 
 
 def compress_prompt(
-    runs: str = RUNS, back: str = BACK, head: str = "from typing import List, Tuple\n\nLIMIT = 9\n"
+    runs: str = RUNS, back: str = BACK, head: str = "from typing import List, Tuple\n\nLIMIT = 9\n", shown: bool = True
 ) -> str:
+    """Honest but for what is given; examples are added where a text has none."""
+    if shown:
+        back += "" if "expand(" in back + runs else BACK_SHOWN
+        runs += "" if "compress(" in runs else RUNS_SHOWN
     return (
         f"{head}\n\ndef compress(text: str, limit: int = LIMIT) -> List[Tuple[str, int]]:\n"
         f'    """{runs}\n    """\n\n\n'
@@ -120,7 +127,8 @@ def compress_prompt(
     )
 
 
-def even_prompt(doc: str, rest: str = "") -> str:
+def even_prompt(doc: str, rest: str = "", shown: bool = True) -> str:
+    doc += "" if not shown or ">>>" in doc else EVEN_SHOWN
     return f'def is_even(n):\n    """{doc}\n    """\n{rest}'
 
 
@@ -141,7 +149,11 @@ STACK_DOC = '''class MinStack:
     """
 '''
 STACK_METHODS = '''class MinStack:
-    """A stack of numbers that can tell its smallest."""
+    """A stack of numbers that can tell its smallest.
+
+    >>> MinStack.name()
+    'MinStack'
+    """
 
     MAX = 100
 
@@ -184,10 +196,22 @@ GOOD = {
     "module_docstring": ("even", f'"""Numbers."""\n\n\n{even_prompt("Whether a number is even.")}'),
     "class_with_only_a_docstring": ("stack", STACK_DOC),
     "class_with_empty_methods": ("stack", STACK_METHODS),
+    "only_stated_examples": (
+        "compress",
+        compress_prompt("Runs: compress('a') -> [('a', 1)].", "Back: expand([('a', 2)]) -> 'aa'.", shown=False),
+    ),
     "static_method": ("stack", f'{STACK_METHODS}\n    @staticmethod\n    def name():\n        """Its name."""\n'),
     "future_import": ("stack", f"from __future__ import annotations\n\n\n{STACK_DOC}"),
-    "keyword_only": ("power", 'MOD = 10**9 + 7\n\n\ndef power(a, b, /, *, mod=MOD):\n    """Power modulo."""\n'),
-    "async": ("later", 'async def later(x):\n    """The value twice, later."""\n'),
+    "keyword_only": (
+        "power",
+        'MOD = 10**9 + 7\n\n\ndef power(a, b, /, *, mod=MOD):\n    """Power modulo.\n\n'
+        '    >>> power(2, 5)\n    32\n    """\n',
+    ),
+    "async": (
+        "later",
+        'async def later(x):\n    """The value twice, later.\n\n    >>> import asyncio\n'
+        '    >>> asyncio.run(later(3))\n    [3, 3]\n    """\n',
+    ),
     "dataclass": (
         "point",
         'from dataclasses import dataclass\n\n\n@dataclass\nclass Point:\n    """A point in the plane."""\n\n'
@@ -238,7 +262,7 @@ BAD = {
     "body_in_the_docstring": ("compress", compress_prompt(f"Do this:\n{BODY}"), Reason.LEAKS_SOLUTION),
     "body_in_comments": (
         "compress",
-        compress_prompt().replace('in a text.\n    """', f'in a text.\n    """\n{COMMENTED}'),
+        compress_prompt(shown=False).replace('in a text.\n    """', f'in a text.\n    """\n{COMMENTED}'),
         Reason.LEAKS_SOLUTION,
     ),
     "body_in_a_doctest": (
@@ -341,8 +365,25 @@ BAD = {
     "no_docstring": ("even", "def is_even(n):\n    ...\n", Reason.MISSING_DOCSTRING),
     "one_without_docstring": (
         "compress",
-        compress_prompt().replace(f'"""{BACK}\n    """', "pass"),
+        compress_prompt(shown=False).replace(f'"""{BACK}\n    """', "pass"),
         Reason.MISSING_DOCSTRING,
+    ),
+    "no_example": ("even", even_prompt("Whether a number is even.", shown=False), Reason.MISSING_EXAMPLE),
+    "no_example_of_one_function": (
+        "compress",
+        compress_prompt(RUNS + RUNS_SHOWN, BACK, shown=False),
+        Reason.MISSING_EXAMPLE,
+    ),
+    "example_that_calls_nothing": ("even", even_prompt("Even?\n\n    >>> 1 + 1\n    2"), Reason.MISSING_EXAMPLE),
+    "example_that_only_names_it": (
+        "even",
+        even_prompt("Even?\n\n    >>> callable(is_even)\n    True"),
+        Reason.MISSING_EXAMPLE,
+    ),
+    "no_example_of_a_class": (
+        "stack",
+        'class MinStack:\n    """A stack that can tell its smallest number."""\n',
+        Reason.MISSING_EXAMPLE,
     ),
     "false_example": ("even", even_prompt("Is it even?\n\n    >>> is_even(3)\n    True"), Reason.FALSE_EXAMPLE),
     "second_example_false": (
