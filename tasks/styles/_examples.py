@@ -42,7 +42,12 @@ def check_stated(call, value):
 """
 _COMMENT_LINE = re.compile(r"^[ \t]*#[ \t]?(.*)$", re.MULTILINE)
 _MISSING_BLANK = re.compile(r"^([ \t]*>>>)(?=[^\s>])", re.MULTILINE)
-_ARROW = re.compile(r"\s*(?:->|==?>?|=>|→|➞|⇒|#\s*(?:->|=>)?|(?:should\s+)?returns?|should\s+be|gives|is)\s*")
+_ARROW = re.compile(
+    r"\s*(?:->|==?>?|=>|:|→|➞|⇒|#\s*(?:->|=>)?|(?:should\s+|will\s+|must\s+|would\s+)?"
+    r"(?:returns?|be|gives?|yields?|outputs?|produces?|equals?|becomes?|evaluates?\s+to|results?\s+in)|is)\s*"
+)
+# With these an example could show something else than the solution.
+_REACHING = frozenset({"setattr", "delattr", "exec", "eval", "globals", "vars", "locals", "__import__"})
 _MAX_STATED = 40
 _MAX_LINE_CHARS = 2_000
 _MAX_CLOSINGS = 30
@@ -64,7 +69,8 @@ def find_examples(code: str, prompt: ast.Module) -> Examples:
     """The examples of a prompt: doctest's (`>>> call` and its output), and lines such as `f(1, 2) -> 3`, where call
     and value are literal.
 
-    Raises ValueError, saying why, for examples that doctest cannot read or that ask to be skipped.
+    Raises ValueError, saying why, for examples that doctest cannot read, that ask to be skipped, or that bind a
+    declared name: what they then show is not the solution.
     """
     texts = [(name, _MISSING_BLANK.sub(r"\1 ", text)) for name, text in _texts(code, prompt)]
     parsed = {(name, text): _doctest(text) for name, text in texts if ">>>" in text}
@@ -73,6 +79,8 @@ def find_examples(code: str, prompt: ast.Module) -> Examples:
     if len(stated) > _MAX_STATED:
         raise ValueError(f"{len(stated)} stated examples are more than {_MAX_STATED}")
     sources = [example.source for found in parsed.values() for example in found] + [call for call, _ in stated]
+    for name in (name for source in sources for name in _bound(source, declared)):
+        raise ValueError(f"an example binds or reaches around {name}")
     return Examples(
         tuple(where for where, found in parsed.items() if found),
         tuple(stated),
@@ -110,16 +118,36 @@ def _doctest(text: str) -> list[doctest.Example]:
     return examples
 
 
+def _bound(source: str, declared: set[str]) -> Iterator[str]:
+    """Declared names that an example binds, or an attribute of which it does, and builtins that could do it for it."""
+    module = parse_python(source)
+    for node in ast.walk(module) if module else ():
+        name = ""
+        if isinstance(node, ast.Name | ast.Attribute) and not isinstance(node.ctx, ast.Load):
+            name = _root(node)
+        elif isinstance(node, Definition):
+            name = node.name
+        elif isinstance(node, ast.alias):
+            name = node.asname or node.name
+        elif isinstance(node, ast.Name) and node.id in _REACHING - declared:
+            yield node.id
+        if name in declared:
+            yield name
+
+
+def _root(node: ast.expr) -> str:
+    """`a` of a, a.b and a.b.c; empty where it is no name."""
+    while isinstance(node, ast.Attribute):
+        node = node.value
+    return node.id if isinstance(node, ast.Name) else ""
+
+
 def _called(source: str) -> Iterator[str]:
     """The names that are called, or whose attributes are."""
     module = parse_python(source)
     for node in ast.walk(module) if module else ():
         if isinstance(node, ast.Call):
-            called = node.func
-            while isinstance(called, ast.Attribute):
-                called = called.value
-            if isinstance(called, ast.Name):
-                yield called.id
+            yield _root(node.func)
 
 
 def _stated(text: str, names: set[str]) -> Iterator[tuple[str, str]]:

@@ -435,6 +435,36 @@ BAD = {
         compress_prompt(back='Back.\n\n    >>> expand([("a", 2)])\n    "aa"'),
         Reason.FALSE_EXAMPLE,
     ),
+    "example_shows_another_function": (
+        "even",
+        even_prompt("Even?\n\n    >>> is_even = lambda n: n % 2 == 1\n    >>> is_even(3)\n    True"),
+        Reason.FALSE_EXAMPLE,
+    ),
+    "example_imports_another_function": (
+        "even",
+        even_prompt("Even?\n\n    >>> from operator import not_ as is_even\n    >>> is_even(0)\n    True"),
+        Reason.FALSE_EXAMPLE,
+    ),
+    "example_patches_a_method": (
+        "stack",
+        STACK_DOC.replace(
+            "    >>> stack.push(2)\n", "    >>> MinStack.smallest = lambda self: 1\n    >>> stack.push(2)\n"
+        ),
+        Reason.FALSE_EXAMPLE,
+    ),
+    "example_reaches_around": (
+        "even",
+        even_prompt("Even?\n\n    >>> globals()['is_even'] = bool\n    >>> is_even(3)\n    True"),
+        Reason.FALSE_EXAMPLE,
+    ),
+    "false_example_in_words": ("even", even_prompt("Even? is_even(3) evaluates to True."), Reason.FALSE_EXAMPLE),
+    "example_prints_the_source": (
+        "compress",
+        compress_prompt(
+            f"The runs of compress('').\n\n    >>> import inspect\n    >>> print(inspect.getsource(compress))\n{BODY}"
+        ),
+        Reason.LEAKS_SOLUTION,
+    ),
     "example_redefines": (
         "even",
         even_prompt("Even?\n\n    >>> is_even = bool\n    >>> is_even(3)\n    False"),
