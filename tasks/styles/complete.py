@@ -10,6 +10,7 @@ from uuid import uuid4
 from tasks import syntax
 from tasks.sandbox.types import Job
 from tasks.styles._answers import answer_text, only_python_block, single_block
+from tasks.styles._completed import completed
 from tasks.styles._examples import examples_test, find_examples
 from tasks.styles._execution import join_modules, parse_verified, run
 from tasks.styles._leakage import leak
@@ -48,8 +49,8 @@ async def check_complete(
 
     Its declarations are those of the entry points that the test uses, with the solution's parameters and empty bodies;
     its text does not tell the solution; its examples call each of them and hold when executed against the solution;
-    and the prompt followed by the solution passes the test. Imports that the declarations need and forgot are added
-    from the solution's or from `typing`. Costs two executions. Raises JudgeUnavailable where the sandbox failed,
+    and the prompt with the solution's bodies in it passes the test. Imports that the declarations need and forgot are
+    added from the solution's or from `typing`. Costs two executions. Raises JudgeUnavailable where the sandbox failed,
     ValueError for a solution that does not parse, which no verified one is.
     """
     try:
@@ -83,8 +84,8 @@ async def _check(code: str, solution: str, test: str, judge: Judge, job_id: str)
     silent = [name for name in described_entry_points(prompt, entry_points) if name not in examples.called]
     if silent:
         raise Rejected(Reason.MISSING_EXAMPLE, f"no example calls {', '.join(silent)}")
-    completed = join_modules(code, solution)
-    verdict = await run(judge, Job(id=f"{job_id}-completed", solution=completed, test=test, coverage=False))
+    whole = completed(prompt, original)
+    verdict = await run(judge, Job(id=f"{job_id}-completed", solution=whole, test=test, coverage=False))
     if not verdict.passed:
         raise Rejected(Reason.PROMPT_FAILS, f"{verdict.kind}: {verdict.message}")
     return Converted(question=code, solution=solution, test=test)

@@ -53,7 +53,7 @@ class Reason(StrEnum):
     """An example is not what the verified solution gives, or cannot be executed."""
 
     PROMPT_FAILS = "prompt_fails"
-    """The prompt followed by the verified solution does not pass the test."""
+    """The prompt with the verified solution's bodies in it does not pass the test."""
 
     INCOMPLETE_STATEMENT = "incomplete_statement"
     """The statement does not describe input and output."""

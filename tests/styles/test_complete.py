@@ -98,7 +98,22 @@ DATACLASS = (
 )
 DATACLASS_TEST = "def test_norm():\n    assert Point(-1, 2).norm() == 3\n"
 
+BAG = """import functools
+
+
+def _squared(values):
+    return [value * value for value in values]
+
+
+class Bag(list):
+    @functools.cached_property
+    def weight(self):
+        return sum(_squared(self))
+"""
+BAG_TEST = "def test_weight():\n    assert Bag([1, 2]).weight == 5\n"
+
 TRIPLETS = {
+    "bag": (BAG, BAG_TEST),
     "compress": (COMPRESS, COMPRESS_TEST),
     "stack": (COUNTER, COUNTER_TEST),
     "even": (TINY, TINY_TEST),
@@ -172,6 +187,20 @@ STACK_METHODS = '''class MinStack:
         """The smallest number."""
         raise NotImplementedError("to be written")
 '''
+BAG_PROMPT = '''import functools
+
+
+class Bag(list):
+    """Numbers, repetitions among them.
+
+    >>> Bag([3, 1]).weight
+    10
+    """
+
+    @functools.cached_property
+    def weight(self):
+        """The sum of the squares."""
+'''
 
 GOOD = {
     "plain": ("compress", compress_prompt()),
@@ -235,6 +264,7 @@ GOOD = {
             "TypeError: 'int' object is not iterable"
         ),
     ),
+    "base_and_helper": ("bag", BAG_PROMPT),
     "private_helper_not_declared": ("even", even_prompt("Return True for an even number and False for an odd one.")),
 }
 
@@ -469,6 +499,13 @@ BAD = {
         "even",
         even_prompt("Even?\n\n    >>> is_even = bool\n    >>> is_even(3)\n    False"),
         Reason.FALSE_EXAMPLE,
+    ),
+    "base_left_out": ("bag", BAG_PROMPT.replace("(list)", ""), Reason.PROMPT_FAILS),
+    "decorator_left_out": (
+        "point",
+        'class Point:\n    """A point in the plane.\n\n    >>> Point(1).norm()\n    1\n    """\n\n'
+        '    x: int\n    y: int = 0\n\n    def norm(self):\n        """Sum of distances."""\n',
+        Reason.PROMPT_FAILS,
     ),
     "unknown_type": ("even", even_prompt("Is it even?").replace("(n)", "(n: Number)"), Reason.PROMPT_FAILS),
 }
