@@ -92,7 +92,26 @@ def test_negative():
 # What the light runner of tests does not know, so that each mutant gets a trial of its own.
 MARKED = MARK_TEST.replace("\n\n\n", "\n\npytestmark = pytest.mark.filterwarnings('error')\n\n\n", 1)
 
+SCORED = """LIMITS = {"A": 90, "B": 50}
+
+
+def _limit(mark):
+    return LIMITS[mark]
+
+
+def main():
+    print(mark(1))
+
+
+def mark(points):
+    if points < 0:
+        return "error"
+    return "A" if points >= _limit("A") else "B" if points >= _limit("B") else "C"
+"""
+SCORED_TEST = "def test_mark():\n    assert [mark(n) for n in (-1, 49, 50, 89, 90)] == ['error', 'C', 'B', 'B', 'A']\n"
+
 TRIPLETS = {
+    "scored": (SCORED, SCORED_TEST),
     "mark": (MARK, MARK_TEST),
     "marked": (MARK, MARKED),
     "gaps": (GAPS, GAPS_TEST),
@@ -146,6 +165,7 @@ MARK_ADAPTER = """try:
 except ValueError:
     print("error")
 """
+SCORED_ADAPTER = "import sys\n\npoints = int(sys.stdin.read())\nprint(mark(points))\n"
 MARK_CASES = ["90\n", "89\n", "50\n", "49\n", "0\n", "-1\n"]
 CASES = ["1 5 2\n", "7\n", "1 2 3 4\n", "10 -10\n", "3 3 3\n"]
 QUEUE_STATEMENT = """Keep the newest numbers of a stream. The first line of the input holds the size of the queue, each
@@ -228,6 +248,10 @@ GOOD = {
             ADAPTER.replace("largest_gap(numbers)", "'YES' if (largest_gap(numbers) or 0) > 2 else 'NO'"),
         ),
     ),
+    "names_of_the_main_part_reused": (
+        "scored",
+        answer(MARK_STATEMENT, f"def main():\n    pass\n\n\n{SCORED_ADAPTER}", MARK_CASES),
+    ),
     "every_line_and_edge": ("mark", answer(MARK_STATEMENT, MARK_ADAPTER, MARK_CASES)),
     "test_of_a_kind_that_needs_trials": ("marked", answer(MARK_STATEMENT, MARK_ADAPTER, MARK_CASES)),
     "reads_and_writes_descriptors": (
@@ -289,6 +313,48 @@ BAD = {
         "gaps",
         answer(program=f"def largest_gap(n):\n    return 1\n\n{ADAPTER}"),
         Reason.ADAPTER_UNUSED,
+    ),
+    "adapter_redefines_a_helper": (
+        "scored",
+        answer(MARK_STATEMENT, f"def _limit(mark):\n    return 0\n\n\n{SCORED_ADAPTER}", MARK_CASES),
+        Reason.ADAPTER_UNUSED,
+    ),
+    "adapter_changes_a_constant": (
+        "scored",
+        answer(MARK_STATEMENT, f"LIMITS = {{'A': 1, 'B': 0}}\n{SCORED_ADAPTER}", MARK_CASES),
+        Reason.ADAPTER_UNUSED,
+    ),
+    "adapter_patches_a_method": (
+        "queue",
+        answer(QUEUE_STATEMENT, f"Item.value = 1\n{QUEUE_ADAPTER}", QUEUE_CASES),
+        Reason.ADAPTER_UNUSED,
+    ),
+    "adapter_patches_by_name": (
+        "gaps",
+        answer(program=OWN_WORK.format("globals()['largest' + '_gap'] = None")),
+        Reason.ADAPTER_UNUSED,
+    ),
+    "adapter_multiplies_by_one": (
+        "mark",
+        answer(
+            MARK_STATEMENT,
+            "points = int(input())\ntry:\n    given = mark(abs(points))\n"
+            "    print('error' if points < 0 else given and 'CBA'[(points >= 50) + (points >= 90)])\n"
+            "except ValueError:\n    print('error')",
+            MARK_CASES,
+        ),
+        Reason.LOW_COVERAGE,
+    ),
+    "adapter_knows_the_answers": (
+        "mark",
+        answer(
+            MARK_STATEMENT,
+            "points = int(input())\ntry:\n    given = mark(points)\n"
+            "    print(given and {90: 'A', 89: 'B', 50: 'B', 49: 'C', 0: 'C'}[points])\n"
+            "except ValueError:\n    print('error')",
+            MARK_CASES,
+        ),
+        Reason.WEAK_CASES,
     ),
     "adapter_hides_it_in_a_variable": (
         "gaps",
