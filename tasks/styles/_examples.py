@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from tasks import syntax
-from tasks.trials import Definition, parse_python
+from tasks.styles._statement import examples as labelled_examples
+from tasks.trials import Definition, Function, definitions, parse_python
 
 # Runs in the sandbox beside the verified solution. The texts are literals; nothing of the prompt is executed but
 # its imports and constants, which the examples may use.
@@ -65,9 +66,9 @@ class Examples:
         return bool(self.doctests or self.stated)
 
 
-def find_examples(code: str, prompt: ast.Module) -> Examples:
-    """The examples of a prompt: doctest's (`>>> call` and its output), and lines such as `f(1, 2) -> 3`, where call
-    and value are literal.
+def find_examples(code: str, prompt: ast.Module, solution: ast.Module) -> Examples:
+    """The examples of a prompt: doctest's (`>>> call` and its output), lines such as `f(1, 2) -> 3`, and, in the
+    text of its only function, "Input: a = 1, b = 2" with "Output: 3", where call and value are literal.
 
     Raises ValueError, saying why, for examples that doctest cannot read, that ask to be skipped, or that bind a
     declared name: what they then show is not the solution.
@@ -75,7 +76,7 @@ def find_examples(code: str, prompt: ast.Module) -> Examples:
     texts = [(name, _MISSING_BLANK.sub(r"\1 ", text)) for name, text in _texts(code, prompt)]
     parsed = {(name, text): _doctest(text) for name, text in texts if ">>>" in text}
     declared = {node.name for node in prompt.body if isinstance(node, Definition)}
-    stated = [pair for _, text in texts for pair in _stated(text, declared)]
+    stated = [pair for _, text in texts for pair in (*_stated(text, declared), *_labelled(text, prompt, solution))]
     if len(stated) > _MAX_STATED:
         raise ValueError(f"{len(stated)} stated examples are more than {_MAX_STATED}")
     sources = [example.source for found in parsed.values() for example in found] + [call for call, _ in stated]
@@ -160,6 +161,27 @@ def _stated(text: str, names: set[str]) -> Iterator[tuple[str, str]]:
                 pair = _call_and_value(line[start.start() :])
                 if pair:
                     yield pair
+
+
+def _labelled(text: str, prompt: ast.Module, solution: ast.Module) -> Iterator[tuple[str, str]]:
+    declared = [node for node in prompt.body if isinstance(node, Definition)]
+    function = declared[0] if len(declared) == 1 else None
+    if not isinstance(function, Function) or not _returns(function.name, solution):
+        return
+    arguments = function.args
+    names = {part.arg for part in (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs)}
+    for example in labelled_examples(text):
+        call = _literal_call(f"{function.name}({example.stdin.strip().strip('`')})")
+        value = example.stdout.strip().strip("`").strip()
+        given = {node.arg for node in ast.walk(syntax.parse(call)) if isinstance(node, ast.keyword)} if call else set()
+        if call and given <= names and _is_literal(value):
+            yield call, value
+
+
+def _returns(name: str, solution: ast.Module) -> bool:
+    """Whether the function has a result: what works in place may tell its changed argument as output."""
+    node = definitions(solution).get(name)
+    return node is not None and any(isinstance(part, ast.Return) and part.value is not None for part in ast.walk(node))
 
 
 def _call_and_value(text: str) -> tuple[str, str] | None:

@@ -72,7 +72,7 @@ async def _check(code: str, solution: str, test: str, judge: Judge, job_id: str)
     if told:
         raise Rejected(Reason.LEAKS_SOLUTION, told)
     try:
-        examples = find_examples(code, prompt)
+        examples = find_examples(code, prompt, original)
     except ValueError as error:
         raise Rejected(Reason.FALSE_EXAMPLE, str(error)) from error
     if examples:

@@ -114,6 +114,10 @@ BAG_TEST = "def test_weight():\n    assert Bag([1, 2]).weight == 5\n"
 
 TRIPLETS = {
     "bag": (BAG, BAG_TEST),
+    "turn": (
+        "def turn(row):\n    row.reverse()\n",
+        "def test_turn():\n    row = [1, 2]\n    turn(row)\n    assert row == [2, 1]\n",
+    ),
     "compress": (COMPRESS, COMPRESS_TEST),
     "stack": (COUNTER, COUNTER_TEST),
     "even": (TINY, TINY_TEST),
@@ -263,6 +267,15 @@ GOOD = {
             "Runs.\n\n    >>> compress(1)\n    Traceback (most recent call last):\n    ...\n    "
             "TypeError: 'int' object is not iterable"
         ),
+    ),
+    "input_and_output": (
+        "even",
+        even_prompt(f"Even?{EVEN_SHOWN}\n\n    Example 1:\n    Input: n = 3\n    Output: False"),
+    ),
+    "input_and_output_of_what_works_in_place": (
+        "turn",
+        'def turn(row):\n    """Turn the row around.\n\n    Example:\n    Input: row = [1, 2]\n    Output: [2, 1]\n\n'
+        '    >>> row = [3, 4]\n    >>> turn(row)\n    >>> row\n    [4, 3]\n    """\n',
     ),
     "base_and_helper": ("bag", BAG_PROMPT),
     "private_helper_not_declared": ("even", even_prompt("Return True for an even number and False for an odd one.")),
@@ -485,6 +498,16 @@ BAD = {
     "example_reaches_around": (
         "even",
         even_prompt("Even?\n\n    >>> globals()['is_even'] = bool\n    >>> is_even(3)\n    True"),
+        Reason.FALSE_EXAMPLE,
+    ),
+    "false_input_and_output": (
+        "even",
+        even_prompt(f"Even?{EVEN_SHOWN}\n\n    Example 1:\n    Input: n = 3\n    Output: True"),
+        Reason.FALSE_EXAMPLE,
+    ),
+    "false_input_and_output_in_backticks": (
+        "even",
+        even_prompt(f"Even?{EVEN_SHOWN}\n\n    **Example:**\n\n    - Input: `3`\n    - Output: `True`"),
         Reason.FALSE_EXAMPLE,
     ),
     "false_example_in_words": ("even", even_prompt("Even? is_even(3) evaluates to True."), Reason.FALSE_EXAMPLE),
