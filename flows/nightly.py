@@ -93,5 +93,5 @@ async def nightly(
             await reach(run, names, target_verified, attempts, models, propose, try_out)
         await convert(names, styles, tries, teacher)
         response_styles: list[AnyStyle] = ["instruct", *styles]
-        await respond(names, response_styles, responses, teacher)
+        await respond(names, response_styles, responses, teacher=teacher)
         return await release(names, canned=teacher.resolved(run.settings).provider == "offline")

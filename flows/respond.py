@@ -23,6 +23,7 @@ async def respond(
     subsets: list[SubsetName] = [],
     styles: list[AnyStyle] = ["instruct", "complete", "online_judge"],
     responses: Responses = 3,
+    stop_early: bool = False,
     teacher: Teacher = Teacher(),
 ) -> int:
     """Ask a reasoning model for answers to verified questions and keep those whose code passes the tests.
@@ -31,16 +32,23 @@ async def respond(
         subsets: Which subsets; all 12 if empty.
         styles: Which styles' questions are asked.
         responses: Independent samples a triplet.
+        stop_early: Ask for the next sample only where none was kept so far.
         teacher: Which models are asked, and where.
     """
     names = chosen_subsets(subsets)
-    parameters = {"subsets": names, "styles": styles, "responses": responses, "teacher": teacher.model_dump()}
+    parameters = {
+        "subsets": names, "styles": styles, "responses": responses, "stop_early": stop_early,
+        "teacher": teacher.model_dump(),
+    }  # fmt: skip
     async with recorded_run("respond", parameters, runtime.flow_run.id) as run:
         models = teacher.resolved(run.settings)
-        await asyncio.to_thread(plan_responses, run.engine, names, styles, models, responses)
-        keys = await asyncio.to_thread(open_responses, run.engine, names, styles, models)
-        run.progress.begin(STAGE, len(keys))
-        for shard in shards(keys, run.settings.shard_size):
-            await respond_shard(list(shard), models)
+        asked = 0
+        for planned in range(1 if stop_early else responses, responses + 1):
+            await asyncio.to_thread(plan_responses, run.engine, names, styles, models, planned, stop_early)
+            keys = await asyncio.to_thread(open_responses, run.engine, names, styles, models, stop_early)
+            run.progress.begin(STAGE, len(keys))
+            for shard in shards(keys, run.settings.shard_size):
+                await respond_shard(list(shard), models)
+            asked += len(keys)
         await publish_funnel("respond", names)
-    return len(keys)
+    return asked

@@ -16,7 +16,7 @@ from tasks.label import STYLE_LETTERS
 from tasks.llm import Answer
 from tasks.options import Models
 from tasks.run import Run, current_run
-from tasks.solve import in_scope
+from tasks.solve import in_scope, rows_at_once
 from tasks.store.schema import Question, Triplet
 from tasks.styles import (
     Converted,
@@ -33,9 +33,8 @@ from tasks.work import Ending, drain
 STAGE = "convert"
 
 
-def plan_conversions(engine: Engine, subsets: Sequence[str], styles: Sequence[str], models: Models) -> int:
-    """Make a place for each style of every accepted instruct triplet in scope; returns how many are new."""
-    planned = 0
+def plan_conversions(engine: Engine, subsets: Sequence[str], styles: Sequence[str], models: Models) -> None:
+    """Make a place for each style of every accepted instruct triplet in scope."""
     with engine.begin() as connection:
         for style in styles:
             wanted = (
@@ -50,8 +49,7 @@ def plan_conversions(engine: Engine, subsets: Sequence[str], styles: Sequence[st
                 .where(in_scope(subsets, models), Triplet.style == "instruct", Triplet.status == "accepted")
             )
             names = ["triplet_id", "question_id", "subset", "style", "source_triplet_id"]
-            planned += connection.execute(insert(Triplet).from_select(names, wanted).on_conflict_do_nothing()).rowcount
-    return planned
+            connection.execute(insert(Triplet).from_select(names, wanted).on_conflict_do_nothing())
 
 
 def open_conversions(engine: Engine, subsets: Sequence[str], styles: Sequence[str], models: Models) -> list[str]:
@@ -106,6 +104,8 @@ async def convert_shard(triplet_ids: list[str], models: Models, tries: int) -> d
                     "solution": result.solution,
                     "test": result.test,
                     "test_info": info,
+                    "coverage": result.coverage,
+                    "kill_rate": result.kill_rate,
                 }
             else:
                 history.append(entry | {"reason": result.reason.value, "message": result.message})
@@ -119,7 +119,7 @@ async def convert_shard(triplet_ids: list[str], models: Models, tries: int) -> d
         tries_so_far = [{"reason": ending.reason, "message": ending.detail}]
         await asyncio.to_thread(_store, run, row, ending, {"tries": tries_so_far})
 
-    return dict(await drain(rows, convert, mark, run.advance(STAGE), models.max_concurrency))
+    return dict(await drain(rows, convert, mark, run.advance(STAGE), rows_at_once(run, models)))
 
 
 async def _checked(run: Run, row: Conversion, answer: Answer) -> Converted | Rejection:
@@ -130,7 +130,7 @@ async def _checked(run: Run, row: Conversion, answer: Answer) -> Converted | Rej
     return (
         parsed
         if isinstance(parsed, Rejection)
-        else await check_online_judge(parsed, row.solution, run.judge, test=row.test)
+        else await check_online_judge(parsed, row.solution, row.test, run.judge)
     )
 
 

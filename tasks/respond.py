@@ -9,26 +9,34 @@ from typing import Any
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
-from sqlalchemy import Engine, Integer, func, literal, select, true
+from sqlalchemy import ColumnElement, Engine, Integer, func, literal, select, true
 from sqlalchemy.dialects.postgresql import insert
 
 from tasks import syntax
 from tasks.options import Models
 from tasks.run import Run, current_run
 from tasks.sandbox import Job
-from tasks.solve import ending_of, in_scope, verdict_columns
+from tasks.solve import ending_of, in_scope, rows_at_once, verdict_columns
 from tasks.store.schema import Question, Response, Triplet
 from tasks.subsets import respond_request
-from tasks.trials import align_entry_points, extract_response_code
+from tasks.trials import EntryPoint, extract_response_code, repair_entry_point
 from tasks.work import Ending, drain
 
 STAGE = "respond"
 
 
 def plan_responses(
-    engine: Engine, subsets: Sequence[str], styles: Sequence[str], models: Models, responses: int
-) -> int:
-    """Make responses 0..responses-1 of every accepted triplet in scope; returns how many are new."""
+    engine: Engine,
+    subsets: Sequence[str],
+    styles: Sequence[str],
+    models: Models,
+    responses: int,
+    stop_early: bool = False,
+) -> None:
+    """Make responses 0..responses-1 of every accepted triplet in scope.
+
+    `stop_early` leaves out triplets of which this reasoner has a kept response.
+    """
     numbers = func.generate_series(0, literal(responses - 1, Integer)).table_valued("attempt").render_derived()
     wanted = (
         select(Triplet.triplet_id, literal(models.provider), literal(models.reasoner), numbers.c.attempt)
@@ -36,16 +44,17 @@ def plan_responses(
         .join(Question, Question.question_id == Triplet.question_id)
         .join(numbers, true())
         .where(in_scope(subsets, models), Triplet.style.in_(styles), Triplet.status == "accepted")
+        .where(_asked(models, stop_early))
     )
     names = ["triplet_id", "provider", "model", "attempt"]
     with engine.begin() as connection:
-        return connection.execute(insert(Response).from_select(names, wanted).on_conflict_do_nothing()).rowcount
+        connection.execute(insert(Response).from_select(names, wanted).on_conflict_do_nothing())
 
 
 def open_responses(
-    engine: Engine, subsets: Sequence[str], styles: Sequence[str], models: Models
+    engine: Engine, subsets: Sequence[str], styles: Sequence[str], models: Models, stop_early: bool = False
 ) -> list[tuple[str, int]]:
-    """Responses of this reasoner without a verdict."""
+    """Responses of this reasoner without a verdict; with `stop_early` none of triplets that have a kept one."""
     with engine.connect() as connection:
         rows = connection.execute(
             select(Response.triplet_id, Response.attempt)
@@ -57,10 +66,28 @@ def open_responses(
                 Response.provider == models.provider,
                 Response.model == models.reasoner,
                 Response.status.in_(("pending", "failed")),
+                _asked(models, stop_early),
             )
             .order_by(Question.subset, Question.number, Triplet.triplet_id, Response.attempt)
         )
         return [(row.triplet_id, row.attempt) for row in rows]
+
+
+def _asked(models: Models, stop_early: bool) -> ColumnElement[bool]:
+    if not stop_early:
+        return true()
+    kept = Response.__table__.alias("kept")
+    return ~(
+        select(kept.c.attempt)
+        .where(
+            kept.c.triplet_id == Triplet.triplet_id,
+            kept.c.provider == models.provider,
+            kept.c.model == models.reasoner,
+            kept.c.status == "accepted",
+        )
+        .correlate(Triplet)
+        .exists()
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +100,7 @@ class Sample:
     style: str
     question: str
     test: str
-    entry_points: tuple[str, ...]
+    entry_points: tuple[EntryPoint, ...]
 
 
 @task(name="respond shard", cache_policy=NO_CACHE)
@@ -102,7 +129,7 @@ async def respond_shard(keys: list[tuple[str, int]], models: Models) -> dict[str
     async def mark(row: Sample, ending: Ending) -> None:
         await asyncio.to_thread(_store, run, row, models, ending, {})
 
-    return dict(await drain(samples, respond, mark, run.advance(STAGE), models.max_concurrency))
+    return dict(await drain(samples, respond, mark, run.advance(STAGE), rows_at_once(run, models)))
 
 
 def _job(row: Sample, code: str) -> Job:
@@ -110,7 +137,7 @@ def _job(row: Sample, code: str) -> Job:
     if row.style == "online_judge":
         cases: Any = syntax.literal(row.test)
         return Job(name, code, judge="stdio", stdin=tuple(cases["stdin"]), stdout=tuple(cases["stdout"]))
-    return Job(name, align_entry_points(code, row.entry_points), test=row.test)
+    return Job(name, repair_entry_point(code, row.entry_points), test=row.test)
 
 
 def _load(engine: Engine, keys: Sequence[tuple[str, int]]) -> list[Sample]:
@@ -129,7 +156,7 @@ def _load(engine: Engine, keys: Sequence[tuple[str, int]]) -> list[Sample]:
             found[key].style,
             found[key].question,
             found[key].test,
-            tuple(entry["function_name"] for entry in found[key].test_info or ()),
+            tuple(found[key].test_info or ()),
         )
         for key, attempt in keys
     ]

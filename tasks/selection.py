@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, select
+from sqlalchemy import ColumnElement, Connection, cast, func, select, true
+from sqlalchemy.dialects.postgresql import JSONPATH
 
 from tasks.formats import FunctionRecord, NearestProblem, ResponseRecord, TrialRecord, TripletRecord
 from tasks.llm import stored_answers
 from tasks.store import ArtifactStore
-from tasks.store.schema import BenchmarkItem, Question, Response, Trial, Triplet
+from tasks.store.schema import BenchmarkItem, LlmCall, Question, Response, Trial, Triplet
 from tasks.work import shards
 
 BATCH = 500
@@ -27,27 +28,66 @@ class Selected:
     responses: tuple[ResponseRecord, ...]
 
 
-def releasable(subsets: Sequence[str], canned: bool) -> ColumnElement[bool]:
+@dataclass(frozen=True, slots=True)
+class Filters:
+    """What a release leaves out beyond what was rejected. `classes`: triplets whose test builds a class of the
+    solution; `max_response_tokens`: reasoning answers that are longer, by the provider's own count."""
+
+    classes: bool = True
+    max_response_tokens: int | None = None
+
+    def stated(self) -> dict[str, Any]:
+        """Those that are set, for the manifest."""
+        return {name: value for name, value in asdict(self).items() if value != getattr(EVERYTHING, name)}
+
+
+EVERYTHING = Filters()
+
+
+def releasable(subsets: Sequence[str], canned: bool, filters: Filters = EVERYTHING) -> ColumnElement[bool]:
     """Accepted triplets of these subsets; the canned teacher's are never mixed with real ones."""
     by_canned = Question.provider == "offline"
-    return (Triplet.status == "accepted") & Triplet.subset.in_(subsets) & (by_canned if canned else ~by_canned)
+    chosen = (Triplet.status == "accepted") & Triplet.subset.in_(subsets) & (by_canned if canned else ~by_canned)
+    return chosen if filters.classes else chosen & ~_tests_a_class()
+
+
+def _tests_a_class() -> ColumnElement[bool]:
+    """By the entry points of the instruct triplet: programs of style online_judge have none of their own."""
+    instruct = Triplet.__table__.alias("tested")
+    is_class = cast('$[*] ? (@.function_declaration starts with "class ")', JSONPATH)
+    return (
+        select(instruct.c.triplet_id)
+        .where(
+            instruct.c.question_id == Triplet.question_id,
+            instruct.c.style == "instruct",
+            func.jsonb_path_exists(instruct.c.test_info, is_class),
+        )
+        .correlate(Triplet)
+        .exists()
+    )
 
 
 def select_triplets(
-    connection: Connection, artifacts: ArtifactStore, subsets: Sequence[str], canned: bool
+    connection: Connection,
+    artifacts: ArtifactStore,
+    subsets: Sequence[str],
+    canned: bool,
+    filters: Filters = EVERYTHING,
 ) -> Iterator[Selected]:
     """The accepted triplets, ordered by subset, number and style; BATCH of them are in memory at once."""
     ids = connection.scalars(
         select(Triplet.triplet_id)
         .join(Question, Question.question_id == Triplet.question_id)
-        .where(releasable(subsets, canned))
+        .where(releasable(subsets, canned, filters))
         .order_by(Question.subset, Question.number, Triplet.triplet_id)
     ).all()
     for batch in shards(ids, BATCH):
-        yield from _load(connection, artifacts, batch)
+        yield from _load(connection, artifacts, batch, filters.max_response_tokens)
 
 
-def _load(connection: Connection, artifacts: ArtifactStore, ids: Sequence[str]) -> Iterator[Selected]:
+def _load(
+    connection: Connection, artifacts: ArtifactStore, ids: Sequence[str], max_response_tokens: int | None
+) -> Iterator[Selected]:
     instruct = Triplet.__table__.alias("instruct")
     rows = connection.execute(
         select(
@@ -85,7 +125,8 @@ def _load(connection: Connection, artifacts: ArtifactStore, ids: Sequence[str]) 
         connection.execute(
             select(Response.__table__)
             .where(Response.triplet_id.in_(ids), Response.status.in_(("accepted", "rejected")))
-            .where(Response.request_hash.is_not(None))
+            .join(LlmCall, LlmCall.request_hash == Response.request_hash)
+            .where(true() if max_response_tokens is None else LlmCall.output_tokens <= max_response_tokens)
             .order_by(Response.provider, Response.model, Response.attempt)
         ).all(),
         "triplet_id",

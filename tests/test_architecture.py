@@ -21,7 +21,7 @@ ALLOWED = {
     "sandbox": set(),
     "screening": {"store"},
     "store": set(),
-    "styles": {"sandbox", "trials"},
+    "styles": {"sandbox", "trials", "trust"},
     "subsets": {"llm"},
     "trials": set(),
     "trust": {"sandbox", "trials"},

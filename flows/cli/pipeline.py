@@ -236,12 +236,25 @@ def run(
 def release(
     subset: Annotated[list[str], typer.Option(help="Which subset; may be repeated. All 12 where none is named.")] = [],
     canned: Annotated[bool, typer.Option("--canned", help="Release the demo's canned answers.")] = False,
+    classes: Annotated[
+        bool, typer.Option("--classes/--no-classes", help="With or without triplets whose test builds a class.")
+    ] = True,
+    max_response_tokens: Annotated[
+        int | None, typer.Option(min=1, help="Leave out reasoning answers that took more tokens, reasoning included.")
+    ] = None,
     as_json: AsJson = False,
     data_dir: DataDir = None,
 ) -> None:
     """Write what is verified now as a numbered dataset; the number stays the same where nothing is new."""
     settings = settings_for(data_dir, demo=canned)
-    outcome, _ = _pipeline(settings, chosen_subsets(subset), "release", canned=canned)
+    outcome, _ = _pipeline(
+        settings,
+        chosen_subsets(subset),
+        "release",
+        canned=canned,
+        classes=classes,
+        max_response_tokens=max_response_tokens,
+    )
     if as_json:
         print(json.dumps(outcome.release))
     else:

@@ -394,11 +394,11 @@ class Response(Base):
     model: Mapped[str] = mapped_column(primary_key=True)
     attempt: Mapped[int] = mapped_column(primary_key=True)
     request_hash: Mapped[str | None] = mapped_column(ForeignKey(f"{SCHEMA}.llm_calls.request_hash"), index=True)
-    code: Mapped[str | None]
+    code: Mapped[str | None]  # as it was judged, an alias for a missing entry point below it
     status: Mapped[str] = mapped_column(server_default="pending")
     reason: Mapped[str | None]
     verdict: Mapped[str | None]
-    outcomes: Mapped[Json | None]
+    outcomes: Mapped[Json | None]  # of every test: node id or number of the case -> passed | failed | skipped | error
     coverage: Mapped[float | None]
     duration_s: Mapped[float | None]
     peak_memory_mb: Mapped[float | None]

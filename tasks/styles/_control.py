@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from tasks.sandbox.types import Verdict
 from tasks.styles._execution import join_modules, parse_verified, without_main_guard
 from tasks.styles.types import Reason, Rejected
-from tasks.trials import Definition, Function, entry_point_names, public_definitions
+from tasks.trials import Definition, Function, bound_names, definitions, entry_point_names, public_definitions
 
+_REACHING = frozenset({"setattr", "delattr", "exec", "globals", "vars"})
 CALLED = "[entry point called]"
 # Written past Python's own buffer, so that an adapter that captures or replaces sys.stdout does not swallow it.
 _EMPTY_FUNCTION = """{prefix}def {name}(*args, **kwargs):
@@ -29,15 +30,15 @@ _EMPTY_CLASS = """class {name}:
 def control_program(solution: str, adapter: str, test: str) -> str:
     """The program with the entry points that the adapter uses replaced by ones that announce a call and do nothing.
 
-    Raises Rejected where the adapter redefines an entry point or names none that does work; a class without methods of
-    its own only holds data.
+    Raises Rejected where the adapter redefines what the solution consists of, or names no entry point that does work;
+    a class without methods of its own only holds data.
     """
     defined = public_definitions(parse_verified(solution))
     entry_points = {name: defined[name] for name in entry_point_names(solution, test)}
     tree = parse_verified(adapter)
-    redefined = sorted(_bound_anywhere(tree) & set(entry_points))
+    redefined = sorted(_bound_anywhere(tree) & set(entry_points) | _exchanged(tree, solution))
     if redefined:
-        raise Rejected(Reason.ADAPTER_UNUSED, f"the adapter redefines {', '.join(redefined)}")
+        raise Rejected(Reason.ADAPTER_UNUSED, f"the adapter redefines or reaches around {', '.join(redefined)}")
     working = {name: node for name, node in entry_points.items() if _does_work(node)} or entry_points
     loaded = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
     used = {name: node for name, node in working.items() if name in loaded}
@@ -69,6 +70,30 @@ def _bound_anywhere(tree: ast.Module) -> set[str]:
         elif isinstance(node, ast.ExceptHandler) and node.name:
             names.add(node.name)
     return names
+
+
+def _exchanged(adapter: ast.Module, solution: str) -> set[str]:
+    """What the solution uses of its own and the adapter, in the same namespace, puts something else in place of.
+
+    Importing the same once more does no harm.
+    """
+    module = parse_verified(without_main_guard(solution))
+    used = {node.id for node in ast.walk(module) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)}
+    own = bound_names(module)
+    bound = bound_names(ast.Module([n for n in adapter.body if not isinstance(n, ast.Import | ast.ImportFrom)], []))
+    nodes = list(ast.walk(adapter))
+    bound |= {name for node in nodes if isinstance(node, ast.Global) for name in node.names}
+    patched = {
+        node.value.id
+        for node in nodes
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and not isinstance(node.ctx, ast.Load)
+    }
+    reached = {
+        node.func.id
+        for node in nodes
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in _REACHING
+    }
+    return (bound & own & used) | (patched & set(definitions(module))) | reached
 
 
 def _empty(name: str, node: Definition) -> str:

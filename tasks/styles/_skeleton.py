@@ -194,12 +194,19 @@ def _decorators(node: Definition) -> set[str]:
 
 def _undocumented(declared: dict[str, Definition], entry_points: list[str]) -> Iterator[Rejection]:
     """Every function needs its description; a class may have it in a method, or be explained by a function's."""
-    nodes = {name: declared[name] for name in entry_points if name in declared}
-    described = {name for name, node in nodes.items() if _is_described(node)}
-    functions = [name for name, node in nodes.items() if isinstance(node, Function)]
-    for name in functions or nodes:
-        if name not in described:
+    for name in _to_describe(declared, entry_points):
+        if not _is_described(declared[name]):
             yield Rejection(Reason.MISSING_DOCSTRING, f"{name} has no docstring")
+
+
+def described_entry_points(prompt: ast.Module, entry_points: Iterable[str]) -> list[str]:
+    """The entry points that a prompt has to describe and to show by example: its functions, or else its classes."""
+    return _to_describe(definitions(prompt), entry_points)
+
+
+def _to_describe(declared: dict[str, Definition], entry_points: Iterable[str]) -> list[str]:
+    names = [name for name in entry_points if name in declared]
+    return [name for name in names if isinstance(declared[name], Function)] or names
 
 
 def _is_described(node: Definition) -> bool:

@@ -10,10 +10,11 @@ from uuid import uuid4
 from tasks import syntax
 from tasks.sandbox.types import Job
 from tasks.styles._answers import answer_text, only_python_block, single_block
-from tasks.styles._examples import examples_test
+from tasks.styles._completed import completed
+from tasks.styles._examples import examples_test, find_examples
 from tasks.styles._execution import join_modules, parse_verified, run
 from tasks.styles._leakage import leak
-from tasks.styles._skeleton import check_skeleton
+from tasks.styles._skeleton import check_skeleton, described_entry_points
 from tasks.styles.types import Converted, Judge, Reason, Rejected, Rejection
 from tasks.trials import BUILTINS, bound_names, entry_point_names, parse_python, sections, top_level
 
@@ -47,10 +48,10 @@ async def check_complete(
     """Proves that a completion prompt fits the verified solution.
 
     Its declarations are those of the entry points that the test uses, with the solution's parameters and empty bodies;
-    its text does not tell the solution; its examples hold when executed against the solution; and the prompt followed
-    by the solution passes the test. Imports that the declarations need and forgot are added from the solution's or
-    from `typing`. Costs one or two executions. Raises JudgeUnavailable where the sandbox failed, ValueError for a
-    solution that does not parse, which no verified one is.
+    its text does not tell the solution; its examples call each of them and hold when executed against the solution;
+    and the prompt with the solution's bodies in it passes the test. Imports that the declarations need and forgot are
+    added from the solution's or from `typing`. Costs two executions. Raises JudgeUnavailable where the sandbox failed,
+    ValueError for a solution that does not parse, which no verified one is.
     """
     try:
         return await _check(code, solution, test, judge, job_id or f"complete-{uuid4().hex}")
@@ -63,23 +64,28 @@ async def check_complete(
 async def _check(code: str, solution: str, test: str, judge: Judge, job_id: str) -> Converted:
     original = parse_verified(solution)
     code, prompt = _with_imports(code, original)
-    problem = check_skeleton(prompt, original, entry_point_names(solution, test), parse_python(test))
+    entry_points = entry_point_names(solution, test)
+    problem = check_skeleton(prompt, original, entry_points, parse_python(test))
     if problem:
         raise Rejected(problem.reason, problem.message)
     told = leak(code, solution)
     if told:
         raise Rejected(Reason.LEAKS_SOLUTION, told)
     try:
-        examples = examples_test(code, prompt)
+        examples = find_examples(code, prompt, original)
     except ValueError as error:
         raise Rejected(Reason.FALSE_EXAMPLE, str(error)) from error
     if examples:
-        job = Job(id=f"{job_id}-examples", solution=solution, test=examples, star_import=False, coverage=False)
+        module = examples_test(examples, prompt)
+        job = Job(id=f"{job_id}-examples", solution=solution, test=module, star_import=False, coverage=False)
         verdict = await run(judge, job)
         if not verdict.passed:
             raise Rejected(Reason.FALSE_EXAMPLE, f"{verdict.kind}: {verdict.message}")
-    completed = join_modules(code, solution)
-    verdict = await run(judge, Job(id=f"{job_id}-completed", solution=completed, test=test, coverage=False))
+    silent = [name for name in described_entry_points(prompt, entry_points) if name not in examples.called]
+    if silent:
+        raise Rejected(Reason.MISSING_EXAMPLE, f"no example calls {', '.join(silent)}")
+    whole = completed(prompt, original)
+    verdict = await run(judge, Job(id=f"{job_id}-completed", solution=whole, test=test, coverage=False))
     if not verdict.passed:
         raise Rejected(Reason.PROMPT_FAILS, f"{verdict.kind}: {verdict.message}")
     return Converted(question=code, solution=solution, test=test)

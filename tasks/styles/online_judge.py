@@ -11,10 +11,12 @@ from uuid import uuid4
 from tasks import syntax
 from tasks.sandbox.types import Job, Verdict, VerdictKind
 from tasks.styles._answers import answer_text, single_block
+from tasks.styles._cases import cases_test
 from tasks.styles._control import control_program, depends
 from tasks.styles._execution import join_modules, parse_verified, run, without_main_guard, without_statements
 from tasks.styles._leakage import leak
 from tasks.styles._statement import Example, describes_input_and_output, examples, same_output, with_example
+from tasks.styles._strength import strength
 from tasks.styles.types import Converted, Judge, Reason, Rejected, Rejection
 from tasks.trials import Definition, definitions, fenced_blocks, parse_python, sections, storable, top_level
 
@@ -99,16 +101,17 @@ def _read_list(text: str) -> object:
 async def check_online_judge(
     parsed: OnlineJudge,
     solution: str,
+    test: str,
     judge: Judge,
     limits: Limits = DEFAULT_LIMITS,
-    test: str = "",
     job_id: str | None = None,
 ) -> Converted | Rejection:
     """Proves a conversion: the program is the verified solution with the adapter below it.
 
-    `test` is the verified test; with it only what it uses counts as entry points, else all that is public. Costs four
-    executions a case. Cases that the adapter answers without the solution, or with blanks, are left out. The converted
-    solution is the whole program, the converted test the repr of `{"stdin": [...], "stdout": [...]}`, readable by
+    What the verified `test` uses are the entry points; the cases have to reach as many of the solution's lines as it
+    does and reject MIN_KILLED_SHARE of the mutants that it rejects. Costs four executions a case, and three or four
+    besides. Cases that the adapter answers without the solution, or with blanks, are left out. The converted solution
+    is the whole program, the converted test the repr of `{"stdin": [...], "stdout": [...]}`, readable by
     ast.literal_eval. Raises JudgeUnavailable where the sandbox failed, ValueError for a solution that does not parse,
     which no verified one is.
     """
@@ -161,10 +164,13 @@ class _Check:
         verdict = await self._run("confirmed", program, cases, outputs)
         if not verdict.passed:
             raise Rejected(Reason.UNCONFIRMED, f"{verdict.kind}: {verdict.message}")
+        module = cases_test(parsed.adapter, cases, outputs)
+        proven = await strength(solution, test, module, self.judge, self.job_id)
         statement = parsed.statement
         if not stated:
             statement = with_example(statement, Example(cases[0], outputs[0]))
-        return Converted(statement, program, repr({"stdin": list(cases), "stdout": list(outputs)}))
+        made = repr({"stdin": list(cases), "stdout": list(outputs)})
+        return Converted(statement, program, made, proven.coverage, proven.kill_rate)
 
     def _enough(self, cases: Sequence[str]) -> tuple[str, ...]:
         usable = tuple(case for case in cases if len(case) <= self.limits.max_stdin_chars)

@@ -46,11 +46,14 @@ class Reason(StrEnum):
     MISSING_DOCSTRING = "missing_docstring"
     """A declared entry point is not described."""
 
+    MISSING_EXAMPLE = "missing_example"
+    """No example calls a declared entry point."""
+
     FALSE_EXAMPLE = "false_example"
     """An example is not what the verified solution gives, or cannot be executed."""
 
     PROMPT_FAILS = "prompt_fails"
-    """The prompt followed by the verified solution does not pass the test."""
+    """The prompt with the verified solution's bodies in it does not pass the test."""
 
     INCOMPLETE_STATEMENT = "incomplete_statement"
     """The statement does not describe input and output."""
@@ -80,7 +83,13 @@ class Reason(StrEnum):
     """All cases have the same output, so a constant would pass."""
 
     UNCONFIRMED = "unconfirmed"
-    """The program did not pass its own recorded outputs."""
+    """The program did not pass its own recorded outputs, or what its cases reach cannot be measured."""
+
+    LOW_COVERAGE = "low_coverage"
+    """The cases reach less of the solution than its test does."""
+
+    WEAK_CASES = "weak_cases"
+    """The cases let through too many of the faulty solutions that the test rejects."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,11 +106,17 @@ class Rejection:
 
 @dataclass(frozen=True, slots=True)
 class Converted:
-    """A triplet in its new style, proven by execution."""
+    """A triplet in its new style, proven by execution.
+
+    Online Judge cases come with what was measured of them: coverage of the verified solution's lines, percent, and
+    the share of its mutants that they reject, None where it has none.
+    """
 
     question: str
     solution: str
     test: str
+    coverage: float | None = None
+    kill_rate: float | None = None
 
 
 class Rejected(Exception):

@@ -1,7 +1,7 @@
 """Trials: from a model's answer to solution and test, entry points and labels. Pure functions, no I/O."""
 
 from tasks.trials.answers import TRUNCATED_REASONS, SolveAnswer, Unparsed, extract_response_code, parse_solve
-from tasks.trials.entry_points import EntryPoint, align_entry_points, entry_point_names, test_info
+from tasks.trials.entry_points import EntryPoint, entry_point_names, test_info
 from tasks.trials.labels import (
     Difficulty,
     Label,
@@ -14,6 +14,7 @@ from tasks.trials.labels import (
     wilson,
 )
 from tasks.trials.markup import Block, Section, fenced_blocks, sections, strip_reasoning, without_fences
+from tasks.trials.naming import align_entry_points, repair_entry_point
 from tasks.trials.policy import AttemptPolicy, Progress, certainty
 from tasks.trials.source import (
     BUILTINS,
@@ -61,6 +62,7 @@ __all__ = [
     "parse_solve",
     "pass_at_k",
     "public_definitions",
+    "repair_entry_point",
     "sections",
     "storable",
     "strip_reasoning",

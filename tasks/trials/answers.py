@@ -98,11 +98,12 @@ def _holds_tests(code: str) -> bool:
     return any(name.startswith("Test" if isinstance(node, ast.ClassDef) else "test_") for name, node in found)
 
 
-def extract_response_code(text: str, pick: Literal["first", "last"] = "first") -> str | None:
-    """The code of a reasoning response: the first (or last) closed ```python block behind the reasoning, or None."""
+def extract_response_code(text: str) -> str | None:
+    """The code of a reasoning response: its last closed ```python block behind the reasoning, or None.
+
+    Not an earlier one: what a model writes first may be a draft that it takes back below.
+    """
     _, answer = strip_reasoning(text)
     codes = [block.text.strip("\n").rstrip() for block in fenced_blocks(answer) if block.is_python and block.closed]
     codes = [code for code in codes if code.strip() and storable(code) and len(code) <= MAX_CODE_CHARS]
-    if not codes:
-        return None
-    return codes[0] if pick == "first" else codes[-1]
+    return codes[-1] if codes else None

@@ -1,17 +1,14 @@
-"""Entry points: which functions and classes of a solution its test uses, and responses that named theirs otherwise."""
+"""Entry points: which functions and classes of a solution its test uses."""
 
 from __future__ import annotations
 
 import ast
-import keyword
-from collections.abc import Sequence
 from typing import TypedDict
 
 from tasks.trials.source import (
     Definition,
     Function,
     bare_arguments,
-    bound_names,
     parse_python,
     public_definitions,
     top_level,
@@ -39,7 +36,7 @@ def test_info(solution: str, test: str) -> list[EntryPoint]:
     if module is None:
         return []
     found = public_definitions(module)
-    return [_describe(found[name]) for name in entry_point_names(solution, test)]
+    return [describe(found[name]) for name in entry_point_names(solution, test)]
 
 
 # pytest would collect the function in every module that imports it.
@@ -78,7 +75,8 @@ def _names_used(test: ast.Module) -> set[str]:
     return imported | (loaded - own)
 
 
-def _describe(node: Definition) -> EntryPoint:
+def describe(node: Definition) -> EntryPoint:
+    """A definition as an element of `test_info`."""
     if isinstance(node, ast.ClassDef):
         parameters = _constructor(node)
         bases = ", ".join(ast.unparse(base) for base in [*node.bases, *node.keywords])
@@ -108,22 +106,3 @@ def _constructor(node: ast.ClassDef) -> str:
 def _field(node: ast.AnnAssign) -> str:
     name = ast.unparse(node.target)
     return f"{name}={ast.unparse(node.value)}" if node.value is not None else name
-
-
-def align_entry_points(code: str, expected_names: Sequence[str]) -> str:
-    """The code with an alias below it where its only public function has another name than the only expected one.
-
-    An alias and no renaming, so that recursion and the function's other callers stay right. Code that binds the
-    expected name, or that leaves a doubt which function is meant, comes back as it is.
-    """
-    if len(expected_names) != 1:
-        return code
-    (expected,) = expected_names
-    module = parse_python(code)
-    if module is None or not expected.isidentifier() or keyword.iskeyword(expected) or expected in bound_names(module):
-        return code
-    candidates = [name for name, node in public_definitions(module).items() if isinstance(node, Function)]
-    candidates = [name for name in candidates if name != "main"] or candidates
-    if len(candidates) != 1:
-        return code
-    return f"{code.rstrip()}\n\n\n{expected} = {candidates[0]}\n"

@@ -253,6 +253,8 @@ def test_garbage_may_have_been_paid_for_and_is_repeated_once(server: FaultServer
     ("<think>Hm, I am cut", "", "Hm, I am cut", "length"),
     ("<think> is a tag", "<think> is a tag", None, "stop"),
     ("Write `<think>` first.</think>", "Write `<think>` first.</think>", None, "stop"),
+    ("Write `<think>` first.</think> Then go.", "Write `<think>` first.</think> Then go.", None, "stop"),
+    ("Hm.\n</think>\n\n42", "42", "Hm.", "stop"),
 ])
 def test_thinking_inside_the_answer_is_set_apart(
     server: FaultServer, sent: str, text: str, reasoning: str | None, ending: str

@@ -98,7 +98,26 @@ DATACLASS = (
 )
 DATACLASS_TEST = "def test_norm():\n    assert Point(-1, 2).norm() == 3\n"
 
+BAG = """import functools
+
+
+def _squared(values):
+    return [value * value for value in values]
+
+
+class Bag(list):
+    @functools.cached_property
+    def weight(self):
+        return sum(_squared(self))
+"""
+BAG_TEST = "def test_weight():\n    assert Bag([1, 2]).weight == 5\n"
+
 TRIPLETS = {
+    "bag": (BAG, BAG_TEST),
+    "turn": (
+        "def turn(row):\n    row.reverse()\n",
+        "def test_turn():\n    row = [1, 2]\n    turn(row)\n    assert row == [2, 1]\n",
+    ),
     "compress": (COMPRESS, COMPRESS_TEST),
     "stack": (COUNTER, COUNTER_TEST),
     "even": (TINY, TINY_TEST),
@@ -108,11 +127,18 @@ TRIPLETS = {
 }
 RUNS = "Collect the runs of equal characters in a text."
 BACK = "Turn runs back into the text that they came from."
+RUNS_SHOWN = "\n\n    >>> compress('aab')\n    [('a', 2), ('b', 1)]"
+BACK_SHOWN = "\n\n    >>> expand([('a', 2)])\n    'aa'"
+EVEN_SHOWN = "\n\n    >>> is_even(2)\n    True"
 
 
 def compress_prompt(
-    runs: str = RUNS, back: str = BACK, head: str = "from typing import List, Tuple\n\nLIMIT = 9\n"
+    runs: str = RUNS, back: str = BACK, head: str = "from typing import List, Tuple\n\nLIMIT = 9\n", shown: bool = True
 ) -> str:
+    """Honest but for what is given; examples are added where a text has none."""
+    if shown:
+        back += "" if "expand(" in back + runs else BACK_SHOWN
+        runs += "" if "compress(" in runs else RUNS_SHOWN
     return (
         f"{head}\n\ndef compress(text: str, limit: int = LIMIT) -> List[Tuple[str, int]]:\n"
         f'    """{runs}\n    """\n\n\n'
@@ -120,7 +146,8 @@ def compress_prompt(
     )
 
 
-def even_prompt(doc: str, rest: str = "") -> str:
+def even_prompt(doc: str, rest: str = "", shown: bool = True) -> str:
+    doc += "" if not shown or ">>>" in doc else EVEN_SHOWN
     return f'def is_even(n):\n    """{doc}\n    """\n{rest}'
 
 
@@ -141,7 +168,11 @@ STACK_DOC = '''class MinStack:
     """
 '''
 STACK_METHODS = '''class MinStack:
-    """A stack of numbers that can tell its smallest."""
+    """A stack of numbers that can tell its smallest.
+
+    >>> MinStack.name()
+    'MinStack'
+    """
 
     MAX = 100
 
@@ -159,6 +190,20 @@ STACK_METHODS = '''class MinStack:
     def smallest(self):
         """The smallest number."""
         raise NotImplementedError("to be written")
+'''
+BAG_PROMPT = '''import functools
+
+
+class Bag(list):
+    """Numbers, repetitions among them.
+
+    >>> Bag([3, 1]).weight
+    10
+    """
+
+    @functools.cached_property
+    def weight(self):
+        """The sum of the squares."""
 '''
 
 GOOD = {
@@ -184,10 +229,22 @@ GOOD = {
     "module_docstring": ("even", f'"""Numbers."""\n\n\n{even_prompt("Whether a number is even.")}'),
     "class_with_only_a_docstring": ("stack", STACK_DOC),
     "class_with_empty_methods": ("stack", STACK_METHODS),
+    "only_stated_examples": (
+        "compress",
+        compress_prompt("Runs: compress('a') -> [('a', 1)].", "Back: expand([('a', 2)]) -> 'aa'.", shown=False),
+    ),
     "static_method": ("stack", f'{STACK_METHODS}\n    @staticmethod\n    def name():\n        """Its name."""\n'),
     "future_import": ("stack", f"from __future__ import annotations\n\n\n{STACK_DOC}"),
-    "keyword_only": ("power", 'MOD = 10**9 + 7\n\n\ndef power(a, b, /, *, mod=MOD):\n    """Power modulo."""\n'),
-    "async": ("later", 'async def later(x):\n    """The value twice, later."""\n'),
+    "keyword_only": (
+        "power",
+        'MOD = 10**9 + 7\n\n\ndef power(a, b, /, *, mod=MOD):\n    """Power modulo.\n\n'
+        '    >>> power(2, 5)\n    32\n    """\n',
+    ),
+    "async": (
+        "later",
+        'async def later(x):\n    """The value twice, later.\n\n    >>> import asyncio\n'
+        '    >>> asyncio.run(later(3))\n    [3, 3]\n    """\n',
+    ),
     "dataclass": (
         "point",
         'from dataclasses import dataclass\n\n\n@dataclass\nclass Point:\n    """A point in the plane."""\n\n'
@@ -211,6 +268,16 @@ GOOD = {
             "TypeError: 'int' object is not iterable"
         ),
     ),
+    "input_and_output": (
+        "even",
+        even_prompt(f"Even?{EVEN_SHOWN}\n\n    Example 1:\n    Input: n = 3\n    Output: False"),
+    ),
+    "input_and_output_of_what_works_in_place": (
+        "turn",
+        'def turn(row):\n    """Turn the row around.\n\n    Example:\n    Input: row = [1, 2]\n    Output: [2, 1]\n\n'
+        '    >>> row = [3, 4]\n    >>> turn(row)\n    >>> row\n    [4, 3]\n    """\n',
+    ),
+    "base_and_helper": ("bag", BAG_PROMPT),
     "private_helper_not_declared": ("even", even_prompt("Return True for an even number and False for an odd one.")),
 }
 
@@ -238,7 +305,7 @@ BAD = {
     "body_in_the_docstring": ("compress", compress_prompt(f"Do this:\n{BODY}"), Reason.LEAKS_SOLUTION),
     "body_in_comments": (
         "compress",
-        compress_prompt().replace('in a text.\n    """', f'in a text.\n    """\n{COMMENTED}'),
+        compress_prompt(shown=False).replace('in a text.\n    """', f'in a text.\n    """\n{COMMENTED}'),
         Reason.LEAKS_SOLUTION,
     ),
     "body_in_a_doctest": (
@@ -341,8 +408,25 @@ BAD = {
     "no_docstring": ("even", "def is_even(n):\n    ...\n", Reason.MISSING_DOCSTRING),
     "one_without_docstring": (
         "compress",
-        compress_prompt().replace(f'"""{BACK}\n    """', "pass"),
+        compress_prompt(shown=False).replace(f'"""{BACK}\n    """', "pass"),
         Reason.MISSING_DOCSTRING,
+    ),
+    "no_example": ("even", even_prompt("Whether a number is even.", shown=False), Reason.MISSING_EXAMPLE),
+    "no_example_of_one_function": (
+        "compress",
+        compress_prompt(RUNS + RUNS_SHOWN, BACK, shown=False),
+        Reason.MISSING_EXAMPLE,
+    ),
+    "example_that_calls_nothing": ("even", even_prompt("Even?\n\n    >>> 1 + 1\n    2"), Reason.MISSING_EXAMPLE),
+    "example_that_only_names_it": (
+        "even",
+        even_prompt("Even?\n\n    >>> callable(is_even)\n    True"),
+        Reason.MISSING_EXAMPLE,
+    ),
+    "no_example_of_a_class": (
+        "stack",
+        'class MinStack:\n    """A stack that can tell its smallest number."""\n',
+        Reason.MISSING_EXAMPLE,
     ),
     "false_example": ("even", even_prompt("Is it even?\n\n    >>> is_even(3)\n    True"), Reason.FALSE_EXAMPLE),
     "second_example_false": (
@@ -394,10 +478,57 @@ BAD = {
         compress_prompt(back='Back.\n\n    >>> expand([("a", 2)])\n    "aa"'),
         Reason.FALSE_EXAMPLE,
     ),
+    "example_shows_another_function": (
+        "even",
+        even_prompt("Even?\n\n    >>> is_even = lambda n: n % 2 == 1\n    >>> is_even(3)\n    True"),
+        Reason.FALSE_EXAMPLE,
+    ),
+    "example_imports_another_function": (
+        "even",
+        even_prompt("Even?\n\n    >>> from operator import not_ as is_even\n    >>> is_even(0)\n    True"),
+        Reason.FALSE_EXAMPLE,
+    ),
+    "example_patches_a_method": (
+        "stack",
+        STACK_DOC.replace(
+            "    >>> stack.push(2)\n", "    >>> MinStack.smallest = lambda self: 1\n    >>> stack.push(2)\n"
+        ),
+        Reason.FALSE_EXAMPLE,
+    ),
+    "example_reaches_around": (
+        "even",
+        even_prompt("Even?\n\n    >>> globals()['is_even'] = bool\n    >>> is_even(3)\n    True"),
+        Reason.FALSE_EXAMPLE,
+    ),
+    "false_input_and_output": (
+        "even",
+        even_prompt(f"Even?{EVEN_SHOWN}\n\n    Example 1:\n    Input: n = 3\n    Output: True"),
+        Reason.FALSE_EXAMPLE,
+    ),
+    "false_input_and_output_in_backticks": (
+        "even",
+        even_prompt(f"Even?{EVEN_SHOWN}\n\n    **Example:**\n\n    - Input: `3`\n    - Output: `True`"),
+        Reason.FALSE_EXAMPLE,
+    ),
+    "false_example_in_words": ("even", even_prompt("Even? is_even(3) evaluates to True."), Reason.FALSE_EXAMPLE),
+    "example_prints_the_source": (
+        "compress",
+        compress_prompt(
+            f"The runs of compress('').\n\n    >>> import inspect\n    >>> print(inspect.getsource(compress))\n{BODY}"
+        ),
+        Reason.LEAKS_SOLUTION,
+    ),
     "example_redefines": (
         "even",
         even_prompt("Even?\n\n    >>> is_even = bool\n    >>> is_even(3)\n    False"),
         Reason.FALSE_EXAMPLE,
+    ),
+    "base_left_out": ("bag", BAG_PROMPT.replace("(list)", ""), Reason.PROMPT_FAILS),
+    "decorator_left_out": (
+        "point",
+        'class Point:\n    """A point in the plane.\n\n    >>> Point(1).norm()\n    1\n    """\n\n'
+        '    x: int\n    y: int = 0\n\n    def norm(self):\n        """Sum of distances."""\n',
+        Reason.PROMPT_FAILS,
     ),
     "unknown_type": ("even", even_prompt("Is it even?").replace("(n)", "(n: Number)"), Reason.PROMPT_FAILS),
 }

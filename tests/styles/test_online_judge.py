@@ -66,7 +66,54 @@ ROTATE = "def rotate(rows):\n    rows.reverse()\n    rows[:] = [list(row) for ro
 ROTATE_TEST = "def test_rotate():\n    rows = [[1], [2]]\n    rotate(rows)\n    assert rows == [[2, 1]]\n"
 PRINTING = GAPS.replace("    print(", "    pass\n\nprint(")
 
+MARK = '''def mark(points):
+    """The mark for 0 to 100 points."""
+    if points < 0:
+        raise ValueError("negative")
+    if points >= 90:
+        return "A"
+    if points >= 50:
+        return "B"
+    return "C"
+'''
+MARK_TEST = """import pytest
+from solution import mark
+
+
+@pytest.mark.parametrize(("points", "expected"), [(90, "A"), (89, "B"), (50, "B"), (49, "C"), (0, "C"), (100, "A")])
+def test_mark(points, expected):
+    assert mark(points) == expected
+
+
+def test_negative():
+    with pytest.raises(ValueError):
+        mark(-1)
+"""
+# What the light runner of tests does not know, so that each mutant gets a trial of its own.
+MARKED = MARK_TEST.replace("\n\n\n", "\n\npytestmark = pytest.mark.filterwarnings('error')\n\n\n", 1)
+
+SCORED = """LIMITS = {"A": 90, "B": 50}
+
+
+def _limit(mark):
+    return LIMITS[mark]
+
+
+def main():
+    print(mark(1))
+
+
+def mark(points):
+    if points < 0:
+        return "error"
+    return "A" if points >= _limit("A") else "B" if points >= _limit("B") else "C"
+"""
+SCORED_TEST = "def test_mark():\n    assert [mark(n) for n in (-1, 49, 50, 89, 90)] == ['error', 'C', 'B', 'B', 'A']\n"
+
 TRIPLETS = {
+    "scored": (SCORED, SCORED_TEST),
+    "mark": (MARK, MARK_TEST),
+    "marked": (MARK, MARKED),
     "gaps": (GAPS, GAPS_TEST),
     "queue": (QUEUE, QUEUE_TEST),
     "rotate": (ROTATE, ROTATE_TEST),
@@ -110,6 +157,16 @@ def main():
 if __name__ == "__main__":
     main()
 """
+MARK_STATEMENT = """Marks for an exam. The input is one number, the points, which may be negative by mistake. Print A
+from 90 points on, B from 50 points on and C for fewer, but the word `error` for a negative number.
+"""
+MARK_ADAPTER = """try:
+    print(mark(int(input())))
+except ValueError:
+    print("error")
+"""
+SCORED_ADAPTER = "import sys\n\npoints = int(sys.stdin.read())\nprint(mark(points))\n"
+MARK_CASES = ["90\n", "89\n", "50\n", "49\n", "0\n", "-1\n"]
 CASES = ["1 5 2\n", "7\n", "1 2 3 4\n", "10 -10\n", "3 3 3\n"]
 QUEUE_STATEMENT = """Keep the newest numbers of a stream. The first line of the input holds the size of the queue, each
 further line `push x` or `total`. For every `total` print the sum of the numbers that are still in the queue.
@@ -191,6 +248,21 @@ GOOD = {
             ADAPTER.replace("largest_gap(numbers)", "'YES' if (largest_gap(numbers) or 0) > 2 else 'NO'"),
         ),
     ),
+    "names_of_the_main_part_reused": (
+        "scored",
+        answer(MARK_STATEMENT, f"def main():\n    pass\n\n\n{SCORED_ADAPTER}", MARK_CASES),
+    ),
+    "every_line_and_edge": ("mark", answer(MARK_STATEMENT, MARK_ADAPTER, MARK_CASES)),
+    "test_of_a_kind_that_needs_trials": ("marked", answer(MARK_STATEMENT, MARK_ADAPTER, MARK_CASES)),
+    "reads_and_writes_descriptors": (
+        "mark",
+        answer(
+            MARK_STATEMENT,
+            "import os, sys\n\ntry:\n    answer = mark(int(os.read(0, 100)))\n"
+            "except ValueError:\n    answer = 'error'\nos.write(1, answer.encode() + b'\\n')\nsys.exit(0)",
+            MARK_CASES,
+        ),
+    ),
     "signature_in_the_statement": ("gaps", answer(f"{STATEMENT}\nThink of `largest_gap(numbers)`.\n")),
 }
 
@@ -242,6 +314,48 @@ BAD = {
         answer(program=f"def largest_gap(n):\n    return 1\n\n{ADAPTER}"),
         Reason.ADAPTER_UNUSED,
     ),
+    "adapter_redefines_a_helper": (
+        "scored",
+        answer(MARK_STATEMENT, f"def _limit(mark):\n    return 0\n\n\n{SCORED_ADAPTER}", MARK_CASES),
+        Reason.ADAPTER_UNUSED,
+    ),
+    "adapter_changes_a_constant": (
+        "scored",
+        answer(MARK_STATEMENT, f"LIMITS = {{'A': 1, 'B': 0}}\n{SCORED_ADAPTER}", MARK_CASES),
+        Reason.ADAPTER_UNUSED,
+    ),
+    "adapter_patches_a_method": (
+        "queue",
+        answer(QUEUE_STATEMENT, f"Item.value = 1\n{QUEUE_ADAPTER}", QUEUE_CASES),
+        Reason.ADAPTER_UNUSED,
+    ),
+    "adapter_patches_by_name": (
+        "gaps",
+        answer(program=OWN_WORK.format("globals()['largest' + '_gap'] = None")),
+        Reason.ADAPTER_UNUSED,
+    ),
+    "adapter_multiplies_by_one": (
+        "mark",
+        answer(
+            MARK_STATEMENT,
+            "points = int(input())\ntry:\n    given = mark(abs(points))\n"
+            "    print('error' if points < 0 else given and 'CBA'[(points >= 50) + (points >= 90)])\n"
+            "except ValueError:\n    print('error')",
+            MARK_CASES,
+        ),
+        Reason.LOW_COVERAGE,
+    ),
+    "adapter_knows_the_answers": (
+        "mark",
+        answer(
+            MARK_STATEMENT,
+            "points = int(input())\ntry:\n    given = mark(points)\n"
+            "    print(given and {90: 'A', 89: 'B', 50: 'B', 49: 'C', 0: 'C'}[points])\n"
+            "except ValueError:\n    print('error')",
+            MARK_CASES,
+        ),
+        Reason.WEAK_CASES,
+    ),
     "adapter_hides_it_in_a_variable": (
         "gaps",
         answer(program=OWN_WORK.format("largest_gap = 1")),
@@ -287,6 +401,26 @@ BAD = {
         Reason.NONDETERMINISTIC,
     ),
     "all_outputs_equal": ("gaps", answer(cases=["1\n", "2\n", "3\n", "4\n"]), Reason.TRIVIAL_CASES),
+    "errors_never_tried": ("mark", answer(MARK_STATEMENT, MARK_ADAPTER, MARK_CASES[:-1]), Reason.LOW_COVERAGE),
+    "one_branch_never_tried": (
+        "mark",
+        answer(MARK_STATEMENT, MARK_ADAPTER, ["95\n", "60\n", "-1\n", "70\n"]),
+        Reason.LOW_COVERAGE,
+    ),
+    "edges_never_tried": (
+        "mark",
+        answer(MARK_STATEMENT, MARK_ADAPTER, ["95\n", "60\n", "10\n", "-5\n"]),
+        Reason.WEAK_CASES,
+    ),
+    "adapter_tells_only_a_part": (
+        "mark",
+        answer(
+            MARK_STATEMENT,
+            MARK_ADAPTER.replace("print(mark(int(input())))", "print('ABC' if mark(int(input())) else '')"),
+            MARK_CASES,
+        ),
+        Reason.WEAK_CASES,
+    ),
     "two_cases": ("gaps", answer(cases=CASES[:2]), Reason.TOO_FEW_CASES),
     "one_case_thrice": ("gaps", answer(cases=[CASES[0]] * 3), Reason.TOO_FEW_CASES),
     "huge_cases": ("gaps", answer(cases=[*CASES[:2], "1 " * 60_000]), Reason.TOO_FEW_CASES),
@@ -313,7 +447,7 @@ def convert(name: str, text: str, judge: Judge, limits: Limits | None = None) ->
     if isinstance(parsed, Rejection):
         return parsed
     solution, test = TRIPLETS[name]
-    return asyncio.run(check_online_judge(parsed, solution, judge, limits or Limits(), test=test))
+    return asyncio.run(check_online_judge(parsed, solution, test, judge, limits or Limits()))
 
 
 def outputs_of(program: str, stdin: list[str], judge: Judge) -> list[str]:
@@ -353,11 +487,13 @@ def test_a_statement_with_an_example_stays_as_it_is(judge: Judge) -> None:
     assert made.question == (STATEMENT + EXAMPLE).strip()
 
 
-def test_without_the_test_every_public_definition_is_an_entry_point(judge: Judge) -> None:
-    parsed = parse_online_judge(answer())
-    assert isinstance(parsed, OnlineJudge)
-    made = asyncio.run(check_online_judge(parsed, GAPS, judge))
+def test_what_the_cases_reach_and_reject_is_told(judge: Judge) -> None:
+    made = convert(*GOOD["every_line_and_edge"], judge)
     assert isinstance(made, Converted)
+    assert (made.coverage, made.kill_rate) == (100.0, 1.0)
+    weaker = convert(*GOOD["plain"], judge)
+    assert isinstance(weaker, Converted)
+    assert weaker.coverage == 89.0  # its part for `python solution.py` is not reached by its test either
 
 
 def test_cases_that_the_adapter_answers_alone_are_left_out(judge: Judge) -> None:

@@ -55,7 +55,7 @@ def expected(response: str, solution: str, test: str) -> set[Reason | None]:
         return {Reason.FALSE_EXAMPLE}
     if any(">>>" in line and not line.rstrip().endswith(")") for line in code.splitlines()):
         return {Reason.FALSE_EXAMPLE}
-    return {None}
+    return {None} if called else {Reason.MISSING_EXAMPLE}
 
 
 def test_every_recorded_conversion_is_judged_as_a_reader_judges_it(judge: Judge) -> None:
@@ -75,11 +75,17 @@ def test_every_recorded_conversion_is_judged_as_a_reader_judges_it(judge: Judge)
 
 
 def skeleton(solution: str) -> str:
-    """The honest prompt of a solution: imports, constants, and every declaration with a docstring alone."""
+    """The honest prompt of a solution: imports, constants, and every declaration with a docstring alone, whose example
+    is true of each: they do not take a thousand arguments."""
     module = ast.parse(solution)
     for node in ast.walk(module):
         if isinstance(node, ast.FunctionDef):
             node.body = [ast.Expr(ast.Constant("Do what the question asks for."))]
+    for node in module.body:
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            call = f">>> {node.name}(*[0] * 1000)  # doctest: +ELLIPSIS"
+            refused = "Traceback (most recent call last):\nTypeError: ..."
+            node.body.insert(0, ast.Expr(ast.Constant(f"Do it.\n\n{call}\n{refused}\n")))
     kept = (ast.FunctionDef, ast.ClassDef, ast.Import, ast.ImportFrom)
     return ast.unparse(ast.Module([node for node in module.body if isinstance(node, kept)], type_ignores=[]))
 

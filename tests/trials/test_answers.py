@@ -132,7 +132,12 @@ def test_all_up_to_the_last_end_of_thinking_is_reasoning(text: str, wanted: tupl
     ("text", "wanted"),
     [
         ("<think>```python\ndraft\n```</think>\n```python\nx = 1\n```", "x = 1"),
-        ("```python\nx = 1\n```\nor\n```python\ny = 1\n```", "x = 1"),
+        ("```python\nx = 1\n```\nor\n```python\ny = 1\n```", "y = 1"),
+        ("```python\nx = 1\n```\nNo, wait:\n```python\ny = 1\n```\nIt prints:\n```\n1\n```", "y = 1"),
+        ("```python\nx = 1\n```\nIn Java:\n```java\nint x;\n```", "x = 1"),
+        ("```python\nx = 1\n```\n```python\ncut", "x = 1"),
+        ("<think>```python\nx = 1\n```</think>\nNothing to do.", None),
+        ("<think>```python\nx = 1</think>\n```\n```python\ny = 1\n```", None),
         ("```java\nint x;\n```\n```py\nx = 1\n```", "x = 1"),
         ("```Python\nx = 1\n```", "x = 1"),
         ("``` python3\nx = 1\n```", "x = 1"),
@@ -150,13 +155,8 @@ def test_all_up_to_the_last_end_of_thinking_is_reasoning(text: str, wanted: tupl
         ("no code", None),
     ],
 )
-def test_the_first_closed_python_block_behind_the_reasoning_is_the_code(text: str, wanted: str | None) -> None:
+def test_the_last_closed_python_block_behind_the_reasoning_is_the_code(text: str, wanted: str | None) -> None:
     assert extract_response_code(text) == wanted
-
-
-def test_the_last_block_can_be_asked_for() -> None:
-    text = "```python\nx = 1\n```\nor\n```python\ny = 1\n```\n```python\ncut"
-    assert extract_response_code(text, pick="last") == "y = 1"
 
 
 FRAGMENTS = st.sampled_from(

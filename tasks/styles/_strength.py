@@ -1,0 +1,101 @@
+"""Whether Online Judge cases are as good a test as the verified one: what they reach, and which faults they notice."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from tasks.sandbox.types import Job, Verdict
+from tasks.styles._execution import run
+from tasks.styles.types import Judge, JudgeUnavailable, Reason, Rejected
+from tasks.trust import InfrastructureFailure, Planned, execute, mutants
+
+# Of the mutants that the verified test rejects, which are therefore no equivalents of the solution. Not all of them:
+# some faults (a type, an identity, the words of an error) leave no trace in what is printed.
+MIN_KILLED_SHARE = 0.8
+_TIMES = 5.0  # of the solution's own time that a mutant gets
+_MUTANT_TIMEOUT_S = 5.0
+_TEST, _CASES = "test", "cases"
+
+
+@dataclass(frozen=True, slots=True)
+class Strength:
+    """How many percent of the solution's lines cases reach, and the share of its mutants that they reject, if any."""
+
+    coverage: float
+    kill_rate: float | None
+
+
+async def strength(solution: str, test: str, cases: str, judge: Judge, job_id: str) -> Strength:
+    """Measures `cases`, a pytest module like `test`, against `test`.
+
+    Raises Rejected where they reach less of the solution, or let through more than every fifth of the mutants that
+    the test rejects.
+    """
+    coverage = await _coverage(solution, test, cases, judge, job_id)
+    made = [mutant.source for mutant in mutants(solution)]
+    if not made:
+        return Strength(coverage, None)
+    killed = await _killed(solution, made, {_TEST: test, _CASES: cases}, judge, job_id)
+    provable = [by_cases for by_test, by_cases in zip(killed[_TEST], killed[_CASES], strict=True) if by_test]
+    needed = math.ceil(MIN_KILLED_SHARE * len(provable))
+    if sum(provable) < needed or not any(killed[_CASES]):
+        passed = f"{len(provable) - sum(provable)} of {len(provable)} mutants that the test rejects pass the cases"
+        raise Rejected(Reason.WEAK_CASES, passed if provable else "the cases reject no mutant")
+    return Strength(coverage, round(sum(killed[_CASES]) / len(made), 4))
+
+
+async def _coverage(solution: str, test: str, cases: str, judge: Judge, job_id: str) -> float:
+    reached = await run(judge, Job(f"{job_id}-coverage", solution, test=cases, star_import=False))
+    if reached.coverage is None:
+        raise Rejected(Reason.UNCONFIRMED, f"the cases' coverage cannot be measured: {_said(reached)}")
+    if reached.coverage < 100:
+        tested = await run(judge, Job(f"{job_id}-test-coverage", solution, test=test))
+        if tested.coverage is None:
+            raise Rejected(Reason.UNCONFIRMED, f"the test's coverage cannot be measured: {_said(tested)}")
+        if reached.coverage < tested.coverage:
+            shares = f"{reached.coverage:.0f} % of the solution's lines, its test {tested.coverage:.0f} %"
+            raise Rejected(Reason.LOW_COVERAGE, f"the cases reach {shares}")
+    return reached.coverage
+
+
+def _said(verdict: Verdict) -> str:
+    return f"{verdict.kind}: {verdict.message}"
+
+
+async def _killed(
+    solution: str, made: Sequence[str], suites: Mapping[str, str], judge: Judge, job_id: str
+) -> dict[str, list[bool]]:
+    """By suite which mutants fail it; what cannot be found out of one counts as passed."""
+    solutions = {"own": solution} | {str(number): source for number, source in enumerate(made)}
+    # Each case starts from a fresh module, as a program does.
+    plan = [Planned(suite, "own", names=True) for suite in suites]
+    plan += [
+        Planned(suite, str(number), first=True, times=_TIMES, order="alone" if suite == _CASES else "as written")
+        for suite in suites
+        for number in range(len(made))
+    ]
+    try:
+        found = dict(zip(plan, await execute(plan, suites, solutions, judge, job_id), strict=True))
+    except InfrastructureFailure as failure:
+        raise JudgeUnavailable(f"job {job_id}: {failure}") from failure
+    killed = {}
+    for suite, module in suites.items():
+        seen = {run.solution: one for run, one in found.items() if run.suite == suite}
+        if seen.pop("own").passed:
+            killed[suite] = [seen[str(number)].known and not seen[str(number)].passed for number in range(len(made))]
+        else:  # the light runner does not know all of pytest
+            verdicts = await asyncio.gather(
+                *(
+                    run(judge, _trial(f"{job_id}-{suite}-{number}", source, module, suite))
+                    for number, source in enumerate(made)
+                )
+            )
+            killed[suite] = [not verdict.passed for verdict in verdicts]
+    return killed
+
+
+def _trial(job_id: str, solution: str, module: str, suite: str) -> Job:
+    return Job(job_id, solution, test=module, star_import=suite == _TEST, coverage=False, timeout_s=_MUTANT_TIMEOUT_S)
