@@ -12,7 +12,7 @@ from flows.release import release
 from flows.respond import AnyStyle, Responses, respond
 from flows.verify import Attempts, verify
 from tasks.llm import BudgetReached, ProviderMisconfigured
-from tasks.options import Style, SubsetName, Teacher, chosen_subsets
+from tasks.options import Style, SubsetName, Teacher, TrustBounds, chosen_subsets
 from tasks.release import Released
 from tasks.run import recorded_run
 from tasks.trials import Select
@@ -30,6 +30,7 @@ async def nightly(
     seeds: str | None = None,
     benchmarks: list[str] = [],
     select: Select = "trust",
+    bounds: TrustBounds = TrustBounds(),
 ) -> Released:
     """Run every stage; each does what is still missing, so that a run which ended early is continued by the next.
 
@@ -44,6 +45,7 @@ async def nightly(
         seeds: File or address of seeds for the subset; only with one subset.
         benchmarks: Files whose problems must not appear among the questions.
         select: How the pair that stands for a question is chosen: by trust, or by coverage as the original does.
+        bounds: How far a pair must be believed to be released.
     """
     names = chosen_subsets(subsets)
     parameters = {
@@ -57,6 +59,7 @@ async def nightly(
         "seeds": seeds,
         "benchmarks": benchmarks,
         "select": select,
+        "bounds": bounds.asked(),
     }
     if seeds and len(names) > 1:
         raise ValueError("seeds belong to one subset: name it with `subsets`")
@@ -78,4 +81,4 @@ async def nightly(
         await convert(names, styles, tries, teacher)
         response_styles: list[AnyStyle] = ["instruct", *styles]
         await respond(names, response_styles, responses, teacher)
-        return await release(names, canned=teacher.resolved(run.settings).provider == "offline")
+        return await release(names, teacher.resolved(run.settings).provider == "offline", bounds)

@@ -116,6 +116,33 @@ class SolveBudget(BaseModel):
     usd: float | None = Field(None, ge=0, title="US dollars", description="What the ledger says that they cost.")
 
 
+class TrustBounds(BaseModel):
+    """How far the chosen pair of a question must be believed to be released, with all that was made from it.
+
+    What was not found out meets no bound.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    min_trust: float | None = Field(None, ge=0, le=1, title="Trust at least", json_schema_extra={"position": 0})
+    min_consensus: float | None = Field(
+        None, ge=0, le=1, title="Consensus at least", json_schema_extra={"position": 1}
+    )
+    min_kill_rate: float | None = Field(
+        None, ge=0, le=1, title="Kill rate at least", json_schema_extra={"position": 2}
+    )
+    min_coverage: float | None = Field(
+        None, ge=0, le=100, title="Line coverage at least, percent", json_schema_extra={"position": 3}
+    )
+    min_assertions: int | None = Field(None, ge=1, title="Assertions at least", json_schema_extra={"position": 4})
+    stub_rejected: bool = Field(False, title="Stub rejected", json_schema_extra={"position": 5})
+    stable: bool = Field(False, title="Stable", json_schema_extra={"position": 6})
+
+    def asked(self) -> dict[str, float | bool]:
+        """The bounds that were set, by name."""
+        return self.model_dump(exclude_defaults=True)
+
+
 class Models(BaseModel):
     """A Teacher with every gap filled."""
 

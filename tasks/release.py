@@ -16,6 +16,7 @@ from sqlalchemy import Connection, Engine, func, literal, select, text
 from sqlalchemy.dialects.postgresql import insert
 
 from tasks.formats import MANIFEST_FILE, DatasetWriter, Manifest, kodcode_v1, sft, sft_row, v1_row
+from tasks.options import TrustBounds
 from tasks.run import Run, code_version, current_run
 from tasks.selection import releasable, select_triplets
 from tasks.store import copy_rows
@@ -35,12 +36,12 @@ class Released:
 
 
 @task(name="release", cache_policy=NO_CACHE)
-async def make_release(subsets: Sequence[str], canned: bool) -> Released:
-    """Release what is verified now; the newest release itself where its content is the same."""
-    return await asyncio.to_thread(_make_release, current_run(), subsets, canned)
+async def make_release(subsets: Sequence[str], canned: bool, bounds: TrustBounds) -> Released:
+    """Release what is verified now and within `bounds`; the newest release itself where its content is the same."""
+    return await asyncio.to_thread(_make_release, current_run(), subsets, canned, bounds)
 
 
-def _make_release(run: Run, subsets: Sequence[str], canned: bool) -> Released:
+def _make_release(run: Run, subsets: Sequence[str], canned: bool, bounds: TrustBounds) -> Released:
     with (
         tempfile.TemporaryDirectory(prefix="kodcode-release-") as name,
         _one_at_a_time(run.engine),
@@ -48,7 +49,7 @@ def _make_release(run: Run, subsets: Sequence[str], canned: bool) -> Released:
     ):
         connection.execute(text("set transaction isolation level repeatable read"))  # a release is one snapshot
         folder = Path(name)
-        manifest, items = _write(run, connection, folder, subsets, canned)
+        manifest, items = _write(run, connection, folder, subsets, canned, bounds)
         newest = connection.execute(
             select(Release.__table__).order_by(Release.release_id.desc()).limit(1)
         ).one_or_none()
@@ -100,7 +101,7 @@ def _one_at_a_time(engine: Engine) -> Iterator[None]:
 
 
 def _write(
-    run: Run, connection: Connection, folder: Path, subsets: Sequence[str], canned: bool
+    run: Run, connection: Connection, folder: Path, subsets: Sequence[str], canned: bool, bounds: TrustBounds
 ) -> tuple[Manifest, list[dict[str, Any]]]:
     items = []
     with ExitStack() as stack:
@@ -117,7 +118,7 @@ def _write(
             )
             for layout in LAYOUTS
         )
-        for selected in select_triplets(connection, run.backends.artifacts, subsets, canned):
+        for selected in select_triplets(connection, run.backends.artifacts, subsets, canned, bounds):
             formatted = v1_row(selected.record)
             v1.add(formatted.split, formatted.columns)
             items.append(_item(kodcode_v1.NAME, selected.record.triplet_id, formatted.split))
@@ -128,9 +129,9 @@ def _write(
     return Manifest(
         formats={layout.NAME: layout.VERSION for layout in LAYOUTS},
         files=(*v1.files, *chat.files),
-        filters={"subsets": subsets, "canned": canned},
+        filters={"subsets": subsets, "canned": canned, **bounds.asked()},
         code_version=code_version(),
-        prompt_versions=_prompt_versions(connection, subsets, canned),
+        prompt_versions=_prompt_versions(connection, subsets, canned, bounds),
     ), items
 
 
@@ -138,12 +139,14 @@ def _item(layout: str, triplet_id: str, split: str) -> dict[str, Any]:
     return {"format": layout, "triplet_id": triplet_id, "split": split}
 
 
-def _prompt_versions(connection: Connection, subsets: Sequence[str], canned: bool) -> dict[str, str]:
+def _prompt_versions(
+    connection: Connection, subsets: Sequence[str], canned: bool, bounds: TrustBounds
+) -> dict[str, str]:
     """Which versions of which stage's prompts the released rows were made with."""
     released = (
         select(Question.question_id)
         .join(Triplet, Triplet.question_id == Question.question_id)
-        .where(releasable(subsets, canned))
+        .where(releasable(subsets, canned, bounds))
         .scalar_subquery()
     )
     versions: dict[str, set[str]] = {}

@@ -6,10 +6,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, select
+from sqlalchemy import ColumnElement, Connection, Integer, Select, cast, func, select
+from sqlalchemy.orm import aliased
 
 from tasks.formats import FunctionRecord, NearestProblem, ResponseRecord, TrialRecord, TripletRecord
 from tasks.llm import stored_answers
+from tasks.options import TrustBounds
 from tasks.store import ArtifactStore
 from tasks.store.schema import BenchmarkItem, Question, Response, Trial, Triplet
 from tasks.work import shards
@@ -27,20 +29,45 @@ class Selected:
     responses: tuple[ResponseRecord, ...]
 
 
-def releasable(subsets: Sequence[str], canned: bool) -> ColumnElement[bool]:
-    """Accepted triplets of these subsets; the canned teacher's are never mixed with real ones."""
+def releasable(subsets: Sequence[str], canned: bool, bounds: TrustBounds) -> ColumnElement[bool]:
+    """Accepted triplets of these subsets within `bounds`; the canned teacher's are never mixed with real ones."""
     by_canned = Question.provider == "offline"
-    return (Triplet.status == "accepted") & Triplet.subset.in_(subsets) & (by_canned if canned else ~by_canned)
+    found = (Triplet.status == "accepted") & Triplet.subset.in_(subsets) & (by_canned if canned else ~by_canned)
+    return found & Triplet.question_id.in_(_trusted(bounds)) if bounds.asked() else found
+
+
+def _trusted(bounds: TrustBounds) -> Select[str]:
+    """Questions whose chosen trial meets the bounds. A null meets none."""
+    source = aliased(Triplet)
+    asserted = func.jsonb_each_text(Trial.evidence["assertions"]).table_valued("key", "value")
+    values: dict[str, ColumnElement[Any]] = {
+        "min_trust": Trial.trust.expression,
+        "min_consensus": Trial.consensus.expression,
+        "min_kill_rate": Trial.kill_rate.expression,
+        "min_coverage": Trial.coverage.expression,
+        "min_assertions": select(func.sum(cast(asserted.c.value, Integer))).scalar_subquery(),
+        "stub_rejected": Trial.stub_rejected.expression,
+        "stable": Trial.stable.expression,
+    }
+    return (
+        select(Trial.question_id)
+        .join(source, (source.question_id == Trial.question_id) & (source.chosen_attempt == Trial.attempt))
+        .where(source.style == "instruct", *(_meets(values[name], least) for name, least in bounds.asked().items()))
+    )
+
+
+def _meets(value: ColumnElement[Any], least: float | bool) -> ColumnElement[bool]:
+    return value if least is True else value >= least
 
 
 def select_triplets(
-    connection: Connection, artifacts: ArtifactStore, subsets: Sequence[str], canned: bool
+    connection: Connection, artifacts: ArtifactStore, subsets: Sequence[str], canned: bool, bounds: TrustBounds
 ) -> Iterator[Selected]:
     """The accepted triplets, ordered by subset, number and style; BATCH of them are in memory at once."""
     ids = connection.scalars(
         select(Triplet.triplet_id)
         .join(Question, Question.question_id == Triplet.question_id)
-        .where(releasable(subsets, canned))
+        .where(releasable(subsets, canned, bounds))
         .order_by(Question.subset, Question.number, Triplet.triplet_id)
     ).all()
     for batch in shards(ids, BATCH):

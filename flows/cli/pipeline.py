@@ -21,7 +21,7 @@ from flows.cli.errors import RowsLeft, Stopped, UsageError
 from tasks.backends import Backends, check_prefect
 from tasks.history import funnel
 from tasks.llm.offline import bank_size
-from tasks.options import Style, Teacher, chosen_subsets
+from tasks.options import Style, Teacher, TrustBounds, chosen_subsets
 from tasks.run import progress_display
 from tasks.screening import DEMO_BENCHMARK
 from tasks.settings import Settings
@@ -210,12 +210,31 @@ def run(
 def release(
     subset: Annotated[list[str], typer.Option(help="Which subset; may be repeated. All 12 where none is named.")] = [],
     canned: Annotated[bool, typer.Option("--canned", help="Release the demo's canned answers.")] = False,
+    min_trust: Annotated[float | None, typer.Option(min=0, max=1, help="Trust of the chosen pair.")] = None,
+    min_consensus: Annotated[float | None, typer.Option(min=0, max=1, help="What the other trials say.")] = None,
+    min_kill_rate: Annotated[float | None, typer.Option(min=0, max=1, help="Mutants that its test rejects.")] = None,
+    min_coverage: Annotated[float | None, typer.Option(min=0, max=100, help="Lines run by its test, percent.")] = None,
+    min_assertions: Annotated[int | None, typer.Option(min=1, help="Assertions in its test.")] = None,
+    stub_rejected: Annotated[bool, typer.Option("--stub-rejected", help="Only where a stub fails the test.")] = False,
+    stable: Annotated[bool, typer.Option("--stable", help="Only where other orders, days and seeds pass.")] = False,
     as_json: AsJson = False,
     data_dir: DataDir = None,
 ) -> None:
-    """Write what is verified now as a numbered dataset; the number stays the same where nothing is new."""
+    """Write what is verified now as a numbered dataset; the number stays the same where nothing is new.
+
+    The bounds are on a question's chosen pair, for whatever was made from it; what was not found out meets none.
+    """
     settings = settings_for(data_dir, demo=canned)
-    outcome, _ = _pipeline(settings, chosen_subsets(subset), "release", canned=canned)
+    bounds = TrustBounds(
+        min_trust=min_trust,
+        min_consensus=min_consensus,
+        min_kill_rate=min_kill_rate,
+        min_coverage=min_coverage,
+        min_assertions=min_assertions,
+        stub_rejected=stub_rejected,
+        stable=stable,
+    )
+    outcome, _ = _pipeline(settings, chosen_subsets(subset), "release", canned=canned, bounds=bounds)
     if as_json:
         print(json.dumps(outcome.release))
     else:
