@@ -89,9 +89,7 @@ class _Pair:
 
     def assessment(self) -> Assessment:
         killed = [dead for _, dead in self.tried] + self.wrong
-        facts = Evidence(
-            self.agreed.others, self.agreed.score, sum(killed), len(killed), self.inspected.asserted_share, self.signs
-        )
+        facts = Evidence(self.agreed.score, sum(killed), len(killed), self.inspected.asserted_share, self.signs)
         return Assessment(
             consensus=None if self.agreed.score is None else round(self.agreed.score, 4),
             kill_rate=round(sum(killed) / len(killed), 4) if killed else None,
@@ -129,8 +127,9 @@ async def assess(
         return Assessed({}, {})
     suites = Suites(candidates, judge, job_id)
     matrix = await agreement_matrix(suites, known)
+    agreed = consensus(matrix)
     pairs = [
-        _Pair(c, matrix[c.attempt], consensus(matrix, c.attempt), inspect_pair(c.solution, c.test))
+        _Pair(c, matrix[c.attempt], agreed[c.attempt], inspect_pair(c.solution, c.test))
         for c in candidates
         if c.passed and c.attempt in matrix
     ]
