@@ -12,7 +12,7 @@ from flows.release import release
 from flows.respond import AnyStyle, Responses, respond
 from flows.verify import Attempts, verify
 from tasks.llm import BudgetReached, ProviderMisconfigured
-from tasks.options import Style, SubsetName, Teacher, TrustBounds, chosen_subsets
+from tasks.options import SolveBudget, Style, SubsetName, Teacher, TrustBounds, chosen_subsets
 from tasks.release import Released
 from tasks.run import recorded_run
 from tasks.trials import Select
@@ -23,6 +23,9 @@ async def nightly(
     subsets: list[SubsetName] = [],
     questions: Count = 100,
     attempts: Attempts = 3,
+    initial: Attempts | None = None,
+    models: list[str] = [],
+    budgets: dict[SubsetName, SolveBudget] = {},
     styles: list[Style] = ["complete", "online_judge"],
     tries: Tries = 3,
     responses: Responses = 3,
@@ -37,7 +40,10 @@ async def nightly(
     Args:
         subsets: Which subsets; all 12 if empty.
         questions: How many places each subset shall hold for this teacher.
-        attempts: Solution-and-test samples a question.
+        attempts: Solution-and-test samples a question; the most that it may get where `initial` is less.
+        initial: Samples of every question, before more go where none passed or the difficulty is uncertain.
+        models: Who solves, cheapest first; the next one takes over what the cheaper left unsolved. Empty: the teacher.
+        budgets: By subset, what its attempts may come to.
         styles: Which other styles verified questions are converted to.
         tries: How often the model may try a conversion.
         responses: Reasoning samples a triplet.
@@ -52,6 +58,9 @@ async def nightly(
         "subsets": names,
         "questions": questions,
         "attempts": attempts,
+        "initial": initial,
+        "models": models,
+        "budgets": {name: budget.model_dump() for name, budget in budgets.items()},
         "styles": styles,
         "tries": tries,
         "responses": responses,
@@ -77,7 +86,9 @@ async def nightly(
                 group.create_task(generate(name))
         if stopped:
             raise stopped[0]
-        await verify(names, initial=attempts, attempts=attempts, select=select, teacher=teacher)
+        await verify(
+            names, initial or attempts, attempts, models=models, budgets=budgets, select=select, teacher=teacher
+        )
         await convert(names, styles, tries, teacher)
         response_styles: list[AnyStyle] = ["instruct", *styles]
         await respond(names, response_styles, responses, teacher)

@@ -58,7 +58,7 @@ async def verify(
         resolved = teacher.resolved(run.settings)
         stopped: Exception | None = None
         try:
-            await asyncio.to_thread(plan_trials, run.engine, names, resolved, policy.first_round)
+            await asyncio.to_thread(plan_trials, run.engine, names, resolved, policy.first_round, bounds)
             await _solve(run, names, resolved, models)
             while await asyncio.to_thread(plan_round, run.engine, names, resolved, policy, bounds):
                 await _solve(run, names, resolved, models)

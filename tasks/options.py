@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from decimal import Decimal
 from typing import Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from tasks.llm import Budget, parse_price
+from tasks.llm import Budget, BudgetError, parse_price
 from tasks.llm.types import Stage
 from tasks.settings import Settings
 from tasks.subsets.registry import SUBSETS, get_subset
@@ -113,7 +114,29 @@ class SolveBudget(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     attempts: int | None = Field(None, ge=0, title="Attempts", description="All attempts at all questions.")
-    usd: float | None = Field(None, ge=0, title="US dollars", description="What the ledger says that they cost.")
+    usd: float | None = Field(
+        None, ge=0, title="US dollars", description="What the ledger says of them says what more would cost."
+    )
+
+
+def solve_budgets(texts: Sequence[str]) -> dict[SubsetName, SolveBudget]:
+    """Budgets by subset from texts like "leetcode=200" (attempts) or "leetcode=$5"; a subset may have both.
+
+    Raises UnknownSubset, or BudgetError for what is neither.
+    """
+    found: dict[SubsetName, dict[str, float]] = {}
+    for text in texts:
+        name, _, amount = text.partition("=")
+        dollars = amount.startswith("$")
+        try:
+            value = float(amount[1:]) if dollars else int(amount)
+        except ValueError:
+            value = -1
+        if not 0 <= value < math.inf:
+            raise BudgetError(f"{text!r} is no budget of attempts. Write leetcode=200, or leetcode=$5.")
+        (subset,) = chosen_subsets([name])
+        found.setdefault(subset, {})["usd" if dollars else "attempts"] = value
+    return {subset: SolveBudget.model_validate(bounds) for subset, bounds in found.items()}
 
 
 class TrustBounds(BaseModel):

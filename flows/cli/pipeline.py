@@ -21,7 +21,7 @@ from flows.cli.errors import RowsLeft, Stopped, UsageError
 from tasks.backends import Backends, check_prefect
 from tasks.history import funnel
 from tasks.llm.offline import bank_size
-from tasks.options import Style, Teacher, TrustBounds, chosen_subsets
+from tasks.options import Style, Teacher, TrustBounds, chosen_subsets, solve_budgets
 from tasks.run import progress_display
 from tasks.screening import DEMO_BENCHMARK
 from tasks.settings import Settings
@@ -111,7 +111,24 @@ def demo(
 def run(
     subset: Annotated[list[str], typer.Option(help="Which subset; may be repeated. All 12 where none is named.")] = [],
     questions: Annotated[int, typer.Option(min=1, help="Questions each subset shall hold from this teacher.")] = 100,
-    attempts: Annotated[int, typer.Option(min=1, max=10, help="Solution-and-test attempts a question.")] = 3,
+    attempts: Annotated[int, typer.Option(min=1, max=10, help="Solution-and-test attempts a question, at most.")] = 3,
+    initial: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            max=10,
+            show_default="all",
+            help="Attempts of every question; more go where none passed or the difficulty is uncertain.",
+        ),
+    ] = None,
+    solver: Annotated[
+        list[str],
+        typer.Option(help="Model that solves; may be repeated, cheapest first: the next takes over what is unsolved."),
+    ] = [],
+    solve_budget: Annotated[
+        list[str],
+        typer.Option(help="SUBSET=ATTEMPTS or SUBSET=$USD: what a subset's attempts may come to; may be repeated."),
+    ] = [],
     responses: Annotated[int, typer.Option(min=1, max=100, help="Reasoning responses a triplet.")] = 3,
     style: Annotated[
         list[StyleChoice], typer.Option(help="Styles to convert to; may be repeated. Both where none is named.")
@@ -193,6 +210,9 @@ def run(
         "nightly",
         questions=questions,
         attempts=attempts,
+        initial=initial,
+        models=solver,
+        budgets=solve_budgets(solve_budget),
         responses=responses,
         styles=styles,
         teacher=teacher,
