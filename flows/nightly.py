@@ -13,7 +13,7 @@ from flows.release import release
 from flows.respond import AnyStyle, Responses, respond
 from flows.verify import Attempts, verify
 from tasks.llm import BudgetReached, ProviderMisconfigured
-from tasks.options import Style, SubsetName, Teacher, chosen_subsets
+from tasks.options import SolveBudget, Style, SubsetName, Teacher, ReleaseFilters, chosen_subsets
 from tasks.release import Released
 from tasks.run import recorded_run
 from tasks.trials import Select
@@ -25,6 +25,9 @@ async def nightly(
     questions: Count = 100,
     target_verified: Count | None = None,
     attempts: Attempts = 3,
+    initial: Attempts | None = None,
+    models: list[str] = [],
+    budgets: dict[SubsetName, SolveBudget] = {},
     styles: list[Style] = ["complete", "online_judge"],
     tries: Tries = 3,
     responses: Responses = 3,
@@ -32,6 +35,7 @@ async def nightly(
     seeds: str | None = None,
     benchmarks: list[str] = [],
     select: Select = "trust",
+    filters: ReleaseFilters = ReleaseFilters(),
 ) -> Released:
     """Run every stage; each does what is still missing, so that a run which ended early is continued by the next.
 
@@ -40,7 +44,10 @@ async def nightly(
         questions: How many places each subset shall hold for this teacher.
         target_verified: If given, places are added, instead of up to `questions`, until each subset holds so many
             verified questions, gives no more, or the budget ends; the cheapest step comes first (tasks/quota.py).
-        attempts: Solution-and-test samples a question.
+        attempts: Solution-and-test samples a question; the most that it may get where `initial` is less.
+        initial: Samples of every question, before more go where none passed or the difficulty is uncertain.
+        models: Who solves, cheapest first; the next one takes over what the cheaper left unsolved. Empty: the teacher.
+        budgets: By subset, what its attempts may come to.
         styles: Which other styles verified questions are converted to.
         tries: How often the model may try a conversion.
         responses: Reasoning samples a triplet.
@@ -48,6 +55,7 @@ async def nightly(
         seeds: File or address of seeds for the subset; only with one subset.
         benchmarks: Files whose problems must not appear among the questions.
         select: How the pair that stands for a question is chosen: by trust, or by coverage as the original does.
+        filters: What a release leaves out: pairs that are not believed enough, classes, long answers.
     """
     names = chosen_subsets(subsets)
     parameters = {
@@ -55,6 +63,9 @@ async def nightly(
         "questions": questions,
         "target_verified": target_verified,
         "attempts": attempts,
+        "initial": initial,
+        "models": models,
+        "budgets": {name: budget.model_dump() for name, budget in budgets.items()},
         "styles": styles,
         "tries": tries,
         "responses": responses,
@@ -62,6 +73,7 @@ async def nightly(
         "seeds": seeds,
         "benchmarks": benchmarks,
         "select": select,
+        "filters": filters.asked(),
     }
     if seeds and len(names) > 1:
         raise ValueError("seeds belong to one subset: name it with `subsets`")
@@ -83,15 +95,16 @@ async def nightly(
                 raise stopped[0]
 
         async def try_out(chosen: list[SubsetName]) -> None:
-            await verify(chosen, initial=attempts, attempts=attempts, select=select, teacher=teacher)
+            await verify(
+                chosen, initial or attempts, attempts, models=models, budgets=budgets, select=select, teacher=teacher
+            )
 
         if target_verified is None:
             await propose(dict.fromkeys(names, questions))
             await try_out(names)
         else:
-            models = teacher.resolved(run.settings)
-            await reach(run, names, target_verified, attempts, models, propose, try_out)
+            await reach(run, names, target_verified, attempts, teacher.resolved(run.settings), propose, try_out)
         await convert(names, styles, tries, teacher)
         response_styles: list[AnyStyle] = ["instruct", *styles]
         await respond(names, response_styles, responses, teacher=teacher)
-        return await release(names, canned=teacher.resolved(run.settings).provider == "offline")
+        return await release(names, teacher.resolved(run.settings).provider == "offline", filters)

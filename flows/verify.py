@@ -20,7 +20,7 @@ from tasks.trials import AttemptPolicy, Select
 from tasks.work import ProviderDown, shards
 
 Attempts = Annotated[int, Field(ge=1, le=10)]
-Confidence = Annotated[float, Field(gt=0, lt=1)]
+Gain = Annotated[float, Field(gt=0, lt=1)]
 
 
 @flow(name="verify", flow_run_name="verify")
@@ -28,7 +28,7 @@ async def verify(
     subsets: list[SubsetName] = [],
     initial: Attempts = 3,
     attempts: Attempts = 10,
-    confidence: Confidence = 0.8,
+    gain: Gain = 0.01,
     models: list[str] = [],
     budgets: dict[SubsetName, SolveBudget] = {},
     select: Select = "trust",
@@ -40,7 +40,7 @@ async def verify(
         subsets: Which subsets; all 12 if empty.
         initial: Independent samples for every question. More than before adds to what there is.
         attempts: The most that a question may get: further ones go where none passed or the difficulty is uncertain.
-        confidence: Probability of the difficulty label at which a question that passed gets no more attempts.
+        gain: By how much an attempt at a question that passed must raise the chance that its difficulty is right.
         models: Who solves, cheapest first; the next one takes over what the cheaper left unsolved. Empty: the teacher.
         budgets: By subset, what its attempts may come to.
         select: How the pair that stands for a question is chosen: by trust, or by coverage as the original does.
@@ -48,17 +48,17 @@ async def verify(
     """
     names = chosen_subsets(subsets)
     parameters = {
-        "subsets": names, "initial": initial, "attempts": attempts, "confidence": confidence, "models": models,
+        "subsets": names, "initial": initial, "attempts": attempts, "gain": gain, "models": models,
         "budgets": {name: budget.model_dump() for name, budget in budgets.items()}, "select": select,
         "teacher": teacher.model_dump(),
     }  # fmt: skip
     bounds = {str(name): budget for name, budget in budgets.items()}
-    policy = AttemptPolicy(initial, attempts, confidence, max(1, len(models)))
+    policy = AttemptPolicy(initial, attempts, gain, max(1, len(models)))
     async with recorded_run("verify", parameters, runtime.flow_run.id) as run:
         resolved = teacher.resolved(run.settings)
         stopped: Exception | None = None
         try:
-            await asyncio.to_thread(plan_trials, run.engine, names, resolved, policy.first_round)
+            await asyncio.to_thread(plan_trials, run.engine, names, resolved, policy.first_round, bounds)
             await _solve(run, names, resolved, models)
             while await asyncio.to_thread(plan_round, run.engine, names, resolved, policy, bounds):
                 await _solve(run, names, resolved, models)

@@ -70,7 +70,7 @@ async def assess_shard(question_ids: list[str]) -> dict[str, int]:
             if row.agreement is not None
         }
         try:
-            assessed = await trust.assess(candidates, run.judge, run.judge_with_processes, known, question_id)
+            assessed = await trust.assess(candidates, run.judge, known, question_id)
         except trust.InfrastructureFailure as error:
             raise InfrastructureFailed(str(error)) from error
         await asyncio.to_thread(_store, run, question_id, len(trials), assessed)

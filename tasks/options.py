@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from decimal import Decimal
 from typing import Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from tasks.llm import Budget, parse_price
+from tasks.llm import Budget, BudgetError, parse_price
 from tasks.llm.types import Stage
 from tasks.screening import Thresholds
 from tasks.settings import ConfigurationError, Settings
@@ -134,7 +135,64 @@ class SolveBudget(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     attempts: int | None = Field(None, ge=0, title="Attempts", description="All attempts at all questions.")
-    usd: float | None = Field(None, ge=0, title="US dollars", description="What the ledger says that they cost.")
+    usd: float | None = Field(
+        None, ge=0, title="US dollars", description="What the ledger says of them says what more would cost."
+    )
+
+
+def solve_budgets(texts: Sequence[str]) -> dict[SubsetName, SolveBudget]:
+    """Budgets by subset from texts like "leetcode=200" (attempts) or "leetcode=$5"; a subset may have both.
+
+    Raises UnknownSubset, or BudgetError for what is neither.
+    """
+    found: dict[SubsetName, dict[str, float]] = {}
+    for text in texts:
+        name, _, amount = text.partition("=")
+        dollars = amount.startswith("$")
+        try:
+            value = float(amount[1:]) if dollars else int(amount)
+        except ValueError:
+            value = -1
+        if not 0 <= value < math.inf:
+            raise BudgetError(f"{text!r} is no budget of attempts. Write leetcode=200, or leetcode=$5.")
+        (subset,) = chosen_subsets([name])
+        found.setdefault(subset, {})["usd" if dollars else "attempts"] = value
+    return {subset: SolveBudget.model_validate(bounds) for subset, bounds in found.items()}
+
+
+class ReleaseFilters(BaseModel):
+    """What a release leaves out beyond what was rejected.
+
+    The bounds of trust are on the chosen pair of a question, for all that was made from it; what was not found out
+    meets no bound. The paper's filters of its SFT data are the last two.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    min_trust: float | None = Field(None, ge=0, le=1, title="Trust at least", json_schema_extra={"position": 0})
+    min_consensus: float | None = Field(
+        None, ge=0, le=1, title="Consensus at least", json_schema_extra={"position": 1}
+    )
+    min_kill_rate: float | None = Field(
+        None, ge=0, le=1, title="Kill rate at least", json_schema_extra={"position": 2}
+    )
+    min_coverage: float | None = Field(
+        None, ge=0, le=100, title="Line coverage at least, percent", json_schema_extra={"position": 3}
+    )
+    min_assertions: int | None = Field(None, ge=1, title="Assertions at least", json_schema_extra={"position": 4})
+    stub_rejected: bool = Field(False, title="Stub rejected", json_schema_extra={"position": 5})
+    stable: bool = Field(False, title="Stable", json_schema_extra={"position": 6})
+    classes: bool = Field(True, title="With triplets whose test builds a class", json_schema_extra={"position": 7})
+    max_response_tokens: int | None = Field(
+        None, ge=1, title="Tokens of a response at most, reasoning included", json_schema_extra={"position": 8}
+    )
+
+    def asked(self) -> dict[str, float | bool]:
+        """The filters that were set, by name."""
+        return self.model_dump(exclude_defaults=True)
+
+
+TRUST_BOUNDS = frozenset(ReleaseFilters.model_fields) - {"classes", "max_response_tokens"}
 
 
 class Models(BaseModel):

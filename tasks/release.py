@@ -16,8 +16,9 @@ from sqlalchemy import ColumnElement, Connection, Engine, func, literal, select,
 from sqlalchemy.dialects.postgresql import insert
 
 from tasks.formats import MANIFEST_FILE, DatasetWriter, Manifest, kodcode_v1, sft, sft_row, v1_row
+from tasks.options import ReleaseFilters
 from tasks.run import Run, code_version, current_run
-from tasks.selection import EVERYTHING, Filters, releasable, select_triplets
+from tasks.selection import releasable, select_triplets
 from tasks.store import copy_rows
 from tasks.store.schema import Question, Release, ReleaseItem, Trial, Triplet
 
@@ -35,12 +36,12 @@ class Released:
 
 
 @task(name="release", cache_policy=NO_CACHE)
-async def make_release(subsets: Sequence[str], canned: bool, filters: Filters = EVERYTHING) -> Released:
-    """Release what is verified now; the newest release itself where its content is the same."""
+async def make_release(subsets: Sequence[str], canned: bool, filters: ReleaseFilters) -> Released:
+    """Release what is verified now and passes `filters`; the newest release itself where its content is the same."""
     return await asyncio.to_thread(_make_release, current_run(), subsets, canned, filters)
 
 
-def _make_release(run: Run, subsets: Sequence[str], canned: bool, filters: Filters) -> Released:
+def _make_release(run: Run, subsets: Sequence[str], canned: bool, filters: ReleaseFilters) -> Released:
     with (
         tempfile.TemporaryDirectory(prefix="kodcode-release-") as name,
         _one_at_a_time(run.engine),
@@ -100,7 +101,7 @@ def _one_at_a_time(engine: Engine) -> Iterator[None]:
 
 
 def _write(
-    run: Run, connection: Connection, folder: Path, subsets: Sequence[str], canned: bool, filters: Filters
+    run: Run, connection: Connection, folder: Path, subsets: Sequence[str], canned: bool, filters: ReleaseFilters
 ) -> tuple[Manifest, list[dict[str, Any]]]:
     items = []
     with ExitStack() as stack:
@@ -128,7 +129,7 @@ def _write(
     return Manifest(
         formats={layout.NAME: layout.VERSION for layout in LAYOUTS},
         files=(*v1.files, *chat.files),
-        filters={"subsets": subsets, "canned": canned, **filters.stated()},
+        filters={"subsets": subsets, "canned": canned, **filters.asked()},
         code_version=code_version(),
         prompt_versions=_prompt_versions(connection, releasable(subsets, canned, filters)),
     ), items

@@ -54,7 +54,6 @@ class Run:
     progress: Progress = field(default_factory=Silent)
     _gateways: dict[Models, Gateway] = field(default_factory=dict)
     _sandbox: Sandbox | None = None
-    _sandbox_with_processes: Sandbox | None = None
     _starting: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     @property
@@ -114,27 +113,15 @@ class Run:
         async with self._starting:
             if self._sandbox is None:
                 # tasks/trust runs test modules in the trials of programs.
-                self._sandbox = await _started(dataclasses.replace(policy_of(self.settings), preload=("pytest",)))
+                policy = dataclasses.replace(policy_of(self.settings), preload=("pytest",))
+                self._sandbox = await asyncio.to_thread(Sandbox(policy).__enter__)
         return judged(await self._sandbox.judge(job))
-
-    async def judge_with_processes(self, job: Job) -> Verdict:
-        """As `judge`, in a sandbox that lets programs start processes; for programs of our own around judged ones."""
-        async with self._starting:
-            if self._sandbox_with_processes is None:
-                policy = dataclasses.replace(policy_of(self.settings), allow_processes=True)
-                self._sandbox_with_processes = await _started(policy)
-        return judged(await self._sandbox_with_processes.judge(job))
 
     async def close(self) -> None:
         for gateway in self._gateways.values():
             await gateway.close()
-        for sandbox in (self._sandbox, self._sandbox_with_processes):
-            if sandbox is not None:
-                await asyncio.to_thread(sandbox.__exit__, None, None, None)
-
-
-async def _started(policy: Policy) -> Sandbox:
-    return await asyncio.to_thread(Sandbox(policy).__enter__)
+        if self._sandbox is not None:
+            await asyncio.to_thread(self._sandbox.__exit__, None, None, None)
 
 
 def policy_of(settings: Settings) -> Policy:

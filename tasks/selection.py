@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, cast, func, select, true
+from sqlalchemy import ColumnElement, Connection, Integer, Select, cast, func, select, true
 from sqlalchemy.dialects.postgresql import JSONPATH
+from sqlalchemy.orm import aliased
 
 from tasks.formats import FunctionRecord, NearestProblem, ResponseRecord, TrialRecord, TripletRecord
 from tasks.llm import stored_answers
+from tasks.options import TRUST_BOUNDS, ReleaseFilters
 from tasks.store import ArtifactStore
 from tasks.store.schema import BenchmarkItem, LlmCall, Question, Response, Trial, Triplet
 from tasks.work import shards
@@ -28,27 +30,14 @@ class Selected:
     responses: tuple[ResponseRecord, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Filters:
-    """What a release leaves out beyond what was rejected. `classes`: triplets whose test builds a class of the
-    solution; `max_response_tokens`: reasoning answers that are longer, by the provider's own count."""
-
-    classes: bool = True
-    max_response_tokens: int | None = None
-
-    def stated(self) -> dict[str, Any]:
-        """Those that are set, for the manifest."""
-        return {name: value for name, value in asdict(self).items() if value != getattr(EVERYTHING, name)}
-
-
-EVERYTHING = Filters()
-
-
-def releasable(subsets: Sequence[str], canned: bool, filters: Filters = EVERYTHING) -> ColumnElement[bool]:
-    """Accepted triplets of these subsets; the canned teacher's are never mixed with real ones."""
+def releasable(subsets: Sequence[str], canned: bool, filters: ReleaseFilters) -> ColumnElement[bool]:
+    """Accepted triplets of these subsets that pass `filters`; the canned teacher's are never mixed with real ones."""
     by_canned = Question.provider == "offline"
-    chosen = (Triplet.status == "accepted") & Triplet.subset.in_(subsets) & (by_canned if canned else ~by_canned)
-    return chosen if filters.classes else chosen & ~_tests_a_class()
+    found = (Triplet.status == "accepted") & Triplet.subset.in_(subsets) & (by_canned if canned else ~by_canned)
+    if not filters.classes:
+        found &= ~_tests_a_class()
+    bounds = {name: least for name, least in filters.asked().items() if name in TRUST_BOUNDS}
+    return found & Triplet.question_id.in_(_trusted(bounds)) if bounds else found
 
 
 def _tests_a_class() -> ColumnElement[bool]:
@@ -67,12 +56,32 @@ def _tests_a_class() -> ColumnElement[bool]:
     )
 
 
+def _trusted(bounds: Mapping[str, float | bool]) -> Select[str]:
+    """Questions whose chosen trial meets the bounds. A null meets none."""
+    source = aliased(Triplet)
+    asserted = func.jsonb_each_text(Trial.evidence["assertions"]).table_valued("key", "value")
+    values: dict[str, ColumnElement[Any]] = {
+        "min_trust": Trial.trust.expression,
+        "min_consensus": Trial.consensus.expression,
+        "min_kill_rate": Trial.kill_rate.expression,
+        "min_coverage": Trial.coverage.expression,
+        "min_assertions": select(func.sum(cast(asserted.c.value, Integer))).scalar_subquery(),
+        "stub_rejected": Trial.stub_rejected.expression,
+        "stable": Trial.stable.expression,
+    }
+    return (
+        select(Trial.question_id)
+        .join(source, (source.question_id == Trial.question_id) & (source.chosen_attempt == Trial.attempt))
+        .where(source.style == "instruct", *(_meets(values[name], least) for name, least in bounds.items()))
+    )
+
+
+def _meets(value: ColumnElement[Any], least: float | bool) -> ColumnElement[bool]:
+    return value if least is True else value >= least
+
+
 def select_triplets(
-    connection: Connection,
-    artifacts: ArtifactStore,
-    subsets: Sequence[str],
-    canned: bool,
-    filters: Filters = EVERYTHING,
+    connection: Connection, artifacts: ArtifactStore, subsets: Sequence[str], canned: bool, filters: ReleaseFilters
 ) -> Iterator[Selected]:
     """The accepted triplets, ordered by subset, number and style; BATCH of them are in memory at once."""
     ids = connection.scalars(

@@ -40,13 +40,34 @@ def in_scope(subsets: Sequence[str], models: Models) -> ColumnElement[bool]:
     )
 
 
-def plan_trials(engine: Engine, subsets: Sequence[str], models: Models, attempts: int) -> int:
-    """Make attempts 0..attempts-1 of every question in scope; returns how many are new."""
-    numbers = func.generate_series(0, literal(attempts - 1, Integer)).table_valued("attempt").render_derived()
-    wanted = select(Question.question_id, numbers.c.attempt).select_from(Question).join(numbers, true())
-    statement = insert(Trial).from_select(["question_id", "attempt"], wanted.where(in_scope(subsets, models)))
+def plan_trials(
+    engine: Engine,
+    subsets: Sequence[str],
+    models: Models,
+    attempts: int,
+    budgets: Mapping[str, SolveBudget] | None = None,
+) -> int:
+    """Make attempts 0..attempts-1 of every question in scope; returns how many are new.
+
+    Where a subset's budget does not last for all, the first questions get theirs.
+    """
+    planned = 0
     with engine.begin() as connection:
-        return connection.execute(statement.on_conflict_do_nothing()).rowcount
+        for subset in subsets:
+            left = _left(connection, subset, (budgets or {}).get(subset))
+            numbers = func.generate_series(0, literal(attempts - 1, Integer)).table_valued("attempt").render_derived()
+            made = (Trial.question_id == Question.question_id) & (Trial.attempt == numbers.c.attempt)
+            wanted = (
+                select(Question.question_id, numbers.c.attempt)
+                .select_from(Question)
+                .join(numbers, true())
+                .where(in_scope([subset], models), ~select(Trial.attempt).where(made).exists())
+                .order_by(Question.number, numbers.c.attempt)
+                .limit(left)
+            )
+            statement = insert(Trial).from_select(["question_id", "attempt"], wanted)
+            planned += connection.execute(statement.on_conflict_do_nothing()).rowcount
+    return planned
 
 
 def plan_round(

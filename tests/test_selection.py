@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, Engine, insert
 
-from tasks.selection import Filters, select_triplets
+from tasks.options import ReleaseFilters
+from tasks.selection import select_triplets
 from tasks.store import ArtifactStore
 from tasks.store.schema import LlmCall, Question, Response, Triplet
 
@@ -54,14 +55,14 @@ def store(connection: Connection, artifacts: ArtifactStore, number: int, info: A
 @pytest.mark.parametrize(
     ("filters", "triplets", "answers"),
     [
-        (Filters(), ["0_I", "0_O", "1_I", "1_O"], ["100 tokens", "9000 tokens"] * 2),
-        (Filters(classes=False), ["0_I", "0_O"], ["100 tokens", "9000 tokens"]),
-        (Filters(max_response_tokens=100), ["0_I", "0_O", "1_I", "1_O"], ["100 tokens"] * 2),
-        (Filters(classes=False, max_response_tokens=99), ["0_I", "0_O"], []),
+        (ReleaseFilters(), ["0_I", "0_O", "1_I", "1_O"], ["100 tokens", "9000 tokens"] * 2),
+        (ReleaseFilters(classes=False), ["0_I", "0_O"], ["100 tokens", "9000 tokens"]),
+        (ReleaseFilters(max_response_tokens=100), ["0_I", "0_O", "1_I", "1_O"], ["100 tokens"] * 2),
+        (ReleaseFilters(classes=False, max_response_tokens=99), ["0_I", "0_O"], []),
     ],
 )
 def test_classes_and_long_answers_are_left_out_on_demand(
-    database: Engine, artifacts: ArtifactStore, filters: Filters, triplets: list[str], answers: list[str]
+    database: Engine, artifacts: ArtifactStore, filters: ReleaseFilters, triplets: list[str], answers: list[str]
 ) -> None:
     with database.begin() as connection:
         store(connection, artifacts, 0, declared("def f():"))
@@ -69,8 +70,3 @@ def test_classes_and_long_answers_are_left_out_on_demand(
         found = list(select_triplets(connection, artifacts, ["Leetcode"], False, filters))
     assert [selected.record.triplet_id[-3:] for selected in found] == triplets
     assert [response.text for selected in found for response in selected.responses] == answers
-
-
-def test_a_manifest_states_only_filters_that_are_set() -> None:
-    assert Filters().stated() == {}
-    assert Filters(classes=False, max_response_tokens=5).stated() == {"classes": False, "max_response_tokens": 5}

@@ -21,7 +21,7 @@ from flows.cli.errors import RowsLeft, Stopped, UsageError
 from tasks.backends import Backends, check_prefect
 from tasks.history import funnel
 from tasks.llm.offline import bank_size
-from tasks.options import Style, Teacher, chosen_subsets
+from tasks.options import Style, Teacher, ReleaseFilters, chosen_subsets, solve_budgets
 from tasks.run import progress_display
 from tasks.screening import DEMO_BENCHMARK
 from tasks.settings import Settings
@@ -121,7 +121,24 @@ def run(
             "or what the teacher makes of the seeds ends.",
         ),
     ] = None,
-    attempts: Annotated[int, typer.Option(min=1, max=10, help="Solution-and-test attempts a question.")] = 3,
+    attempts: Annotated[int, typer.Option(min=1, max=10, help="Solution-and-test attempts a question, at most.")] = 3,
+    initial: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            max=10,
+            show_default="all",
+            help="Attempts of every question; more go where none passed or the difficulty is uncertain.",
+        ),
+    ] = None,
+    solver: Annotated[
+        list[str],
+        typer.Option(help="Model that solves; may be repeated, cheapest first: the next takes over what is unsolved."),
+    ] = [],
+    solve_budget: Annotated[
+        list[str],
+        typer.Option(help="SUBSET=ATTEMPTS or SUBSET=$USD: what a subset's attempts may come to; may be repeated."),
+    ] = [],
     responses: Annotated[int, typer.Option(min=1, max=100, help="Reasoning responses a triplet.")] = 3,
     style: Annotated[
         list[StyleChoice], typer.Option(help="Styles to convert to; may be repeated. Both where none is named.")
@@ -219,6 +236,9 @@ def run(
         questions=questions or 100,
         target_verified=target_verified,
         attempts=attempts,
+        initial=initial,
+        models=solver,
+        budgets=solve_budgets(solve_budget),
         responses=responses,
         styles=styles,
         teacher=teacher,
@@ -242,19 +262,33 @@ def release(
     max_response_tokens: Annotated[
         int | None, typer.Option(min=1, help="Leave out reasoning answers that took more tokens, reasoning included.")
     ] = None,
+    min_trust: Annotated[float | None, typer.Option(min=0, max=1, help="Trust of the chosen pair.")] = None,
+    min_consensus: Annotated[float | None, typer.Option(min=0, max=1, help="What the other trials say.")] = None,
+    min_kill_rate: Annotated[float | None, typer.Option(min=0, max=1, help="Mutants that its test rejects.")] = None,
+    min_coverage: Annotated[float | None, typer.Option(min=0, max=100, help="Lines run by its test, percent.")] = None,
+    min_assertions: Annotated[int | None, typer.Option(min=1, help="Assertions in its test.")] = None,
+    stub_rejected: Annotated[bool, typer.Option("--stub-rejected", help="Only where a stub fails the test.")] = False,
+    stable: Annotated[bool, typer.Option("--stable", help="Only where other orders, days and seeds pass.")] = False,
     as_json: AsJson = False,
     data_dir: DataDir = None,
 ) -> None:
-    """Write what is verified now as a numbered dataset; the number stays the same where nothing is new."""
+    """Write what is verified now as a numbered dataset; the number stays the same where nothing is new.
+
+    The bounds are on a question's chosen pair, for whatever was made from it; what was not found out meets none.
+    """
     settings = settings_for(data_dir, demo=canned)
-    outcome, _ = _pipeline(
-        settings,
-        chosen_subsets(subset),
-        "release",
-        canned=canned,
+    filters = ReleaseFilters(
+        min_trust=min_trust,
+        min_consensus=min_consensus,
+        min_kill_rate=min_kill_rate,
+        min_coverage=min_coverage,
+        min_assertions=min_assertions,
+        stub_rejected=stub_rejected,
+        stable=stable,
         classes=classes,
         max_response_tokens=max_response_tokens,
     )
+    outcome, _ = _pipeline(settings, chosen_subsets(subset), "release", canned=canned, filters=filters)
     if as_json:
         print(json.dumps(outcome.release))
     else:

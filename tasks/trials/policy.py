@@ -25,20 +25,21 @@ class Progress:
 class AttemptPolicy:
     """Attempts 0..`initial`-1 for every question, then one more at a time up to `maximum`.
 
-    A question is done when it has passed and its difficulty is settled with probability `confidence`, or when the
-    attempts are used up. `initial` >= `maximum` gives every question `maximum` attempts, as the original does.
+    A question is done when it has passed and no number of further attempts would raise the chance that its difficulty
+    label is right by `gain` each, or when the attempts are used up. `initial` >= `maximum` gives every question
+    `maximum` attempts, as the original does.
     """
 
     initial: int = 3
     maximum: int = 10
-    confidence: float = 0.8
+    gain: float = 0.01  # one label in a hundred attempts
     tiers: int = 1  # how many models there are, cheapest first
 
     def __post_init__(self) -> None:
         if not self.maximum >= 1:
             raise ValueError(f"a question needs at least one attempt, not {self.maximum}")
-        if not 0 < self.confidence < 1:
-            raise ValueError(f"the confidence is a probability between 0 and 1, not {self.confidence}")
+        if not 0 < self.gain < 1:
+            raise ValueError(f"the gain is a probability between 0 and 1, not {self.gain}")
 
     @property
     def first_round(self) -> int:
@@ -53,7 +54,7 @@ class AttemptPolicy:
         # Once only the stronger model solves it, it is hard: more of its passes would say nothing about the cheap one.
         if self.tiers > 1 and question.cheap_count < question.trial_count:
             return False
-        return certainty(question.pass_count, question.trial_count) < self.confidence
+        return worth(question.pass_count, question.trial_count, self.maximum) >= self.gain
 
     def tier(self, question: Progress) -> int:
         """Which model makes the next attempt: the cheap one until the first round is over without a pass, then the
@@ -88,6 +89,31 @@ def certainty(pass_count: int, trial_count: int) -> float:
     if rate >= EASY_FROM:
         return 1 - high
     return high - low if rate >= MEDIUM_FROM else low
+
+
+@functools.cache
+def worth(pass_count: int, trial_count: int, maximum: int) -> float:
+    """By how much further attempts, up to `maximum` in all, raise the expected certainty of the label: for each
+    attempt, with as many more as pay best. One alone may pay nothing where two do."""
+    known = certainty(pass_count, trial_count)
+    return max(
+        (_expected(pass_count, trial_count, more) - known) / more for more in range(1, maximum - trial_count + 1)
+    )
+
+
+def _expected(pass_count: int, trial_count: int, more: int) -> float:
+    """The certainty that is to be expected after `more` attempts: their passes are beta-binomial."""
+    passes, fails = pass_count + 1, trial_count - pass_count + 1
+    return sum(
+        math.comb(more, new)
+        * math.exp(_log_beta(passes + new, fails + more - new) - _log_beta(passes, fails))
+        * certainty(pass_count + new, trial_count + more)
+        for new in range(more + 1)
+    )
+
+
+def _log_beta(a: int, b: int) -> float:
+    return math.lgamma(a) + math.lgamma(b) - math.lgamma(a + b)
 
 
 def _below(bound: float, pass_count: int, trial_count: int) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import builtins
+import functools
 import re
 import warnings
 from collections.abc import Iterator
@@ -33,11 +34,19 @@ def parse_python(code: str) -> ast.Module | None:
         return None
     try:
         module = syntax.parse(code, _FILENAME)
-        # Proves once, here, that recursive visitors (unparse among them) get through the tree.
-        ast.unparse(module)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return None
-    return module
+    return module if _is_passable(code) else None
+
+
+@functools.lru_cache(maxsize=1024)
+def _is_passable(code: str) -> bool:
+    """Whether recursive visitors (unparse among them) get through the tree. Dear, and asked of the same texts."""
+    try:
+        ast.unparse(syntax.parse(code, _FILENAME))
+    except (ValueError, RecursionError, MemoryError):
+        return False
+    return True
 
 
 def is_main_guard(node: ast.stmt) -> bool:

@@ -1,21 +1,28 @@
 """Agreement: what the trials of one question say about each other.
 
 Dual execution agreement (CodeT, Chen et al. 2022, arXiv 2207.10397) holds that right solutions behave alike and right
-tests let them pass, while wrong ones are wrong in ways of their own. CodeT scores a group of solutions that pass the
-same tests by its size and the number of those tests. Three things differ here, because a pair is judged and not a
-solution ranked: a trial's own test says nothing about its own solution, which was chosen for passing it; a claim that
-a stub satisfies, or that no solution does, says nothing about anybody; and either kind of agreement is enough, because
-in a hard question right solutions are rare while many claims are right, or the other way round.
+tests let them pass, while wrong ones are wrong in ways of their own. CodeT ranks the solutions of a question by a
+product of counts. Pairs of different questions are compared here, so that the same idea is put as a probability:
+
+    Solutions that satisfy the same claims are a class. One class is the right one, or none is. A solution is right
+    with probability 1/2; wrong ones fall into classes as in a Chinese restaurant with concentration 1 (Pitman 2006):
+    two of them are wrong alike with probability 1/2. A test is right with probability 2/3, and then the right class
+    satisfies every claim of it.
+
+The consensus about a trial is the posterior probability that its solution's class is the right one. A claim that a
+stub satisfies, or that no solution does, says nothing about anybody. The three figures were not fitted: they say what
+little is known of a model beforehand.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-# A wrong solution is right on most inputs, so that shares count only when they are high.
-_TESTS_POWER = 3
-_ALIKE_POWER = 4
+_RIGHT_SOLUTION = 1 / 2
+_RIGHT_TEST = 2 / 3
+_CONCENTRATION = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,29 +44,36 @@ class Consensus:
     """What the other trials say about one."""
 
     others: int  # trials that could be compared
-    test_support: float | None  # share of the others' claims that this solution satisfies
-    solution_support: float | None  # 0..1: how many behave like it, against the largest such group
+    alike: int  # of them those whose solutions satisfy the same claims
     score: float | None  # 0..1; None without another trial
     codet: float  # CodeT's own score over the highest possible
 
 
-def consensus(matrix: Mapping[int, SuiteRow], attempt: int) -> Consensus:
-    """The consensus about `attempt`, whose suite is one of the matrix's rows."""
-    telling = {suite: _telling(row) for suite, row in matrix.items()}
-    others = [other for other in matrix if other != attempt and _comparable(matrix, attempt, other)]
-    held = total = 0
-    for suite in others:
-        outcomes = matrix[suite].by.get(attempt)
-        if outcomes is not None:
-            held += sum(outcomes[place] == "1" for place in telling[suite])
-            total += len(telling[suite])
-    test_support = held / total if total else None
-    vectors = {other: _vector(matrix, telling, other) for other in matrix}
-    sizes = {one: 1 + sum(_alike(vectors[one], vectors[o]) for o in matrix if o != one) for one in matrix}
-    solution_support = _solution_support(sizes[attempt], max(sizes.values())) if others else None
-    return Consensus(
-        len(others), test_support, solution_support, _score(test_support, solution_support), _codet(attempt, vectors)
-    )
+Vector = Mapping[int, str]  # suite -> a character a telling claim: '1' satisfied, '0' not
+Class = list[int]  # attempts
+
+
+def consensus(matrix: Mapping[int, SuiteRow]) -> dict[int, Consensus]:
+    """The consensus about every attempt whose solution could be run."""
+    vectors = _vectors(matrix)
+    comparable = {one: [o for o in vectors if o != one and vectors[o].keys() & vectors[one].keys()] for one in vectors}
+    classes = _classes({attempt: vector for attempt, vector in vectors.items() if comparable[attempt]})
+    found = {attempt: Consensus(0, 0, None, _codet(attempt, vectors)) for attempt in vectors}
+    for alike, score in zip(classes, _posterior(classes, vectors), strict=True):
+        for attempt in alike:
+            codet = _codet(attempt, vectors)
+            found[attempt] = Consensus(len(comparable[attempt]), len(alike) - 1, score, codet)
+    return found
+
+
+def _vectors(matrix: Mapping[int, SuiteRow]) -> dict[int, Vector]:
+    vectors: dict[int, dict[int, str]] = {attempt: {} for attempt in matrix}
+    for suite, row in matrix.items():
+        telling = _telling(row)
+        for attempt, outcomes in row.by.items():
+            held = "".join("1" if outcomes[place] == "1" else "0" for place in telling)
+            vectors.setdefault(attempt, {})[suite] = held
+    return dict(sorted(vectors.items()))
 
 
 def _telling(row: SuiteRow) -> tuple[int, ...]:
@@ -72,42 +86,59 @@ def _telling(row: SuiteRow) -> tuple[int, ...]:
     )
 
 
-def _comparable(matrix: Mapping[int, SuiteRow], one: int, other: int) -> bool:
-    """Whether either's solution could be run against the other's tests: they have the same entry points."""
-    return one in matrix[other].by or other in matrix[one].by
+def _classes(vectors: Mapping[int, Vector]) -> list[Class]:
+    """Attempts whose solutions do the same on every suite that both could be run against. To satisfy nothing is no
+    likeness: such a solution is alone."""
+    classes: list[Class] = []
+    for attempt, vector in vectors.items():
+        does_something = any("1" in claims for claims in vector.values())
+        for alike in classes:
+            first = vectors[alike[0]]
+            shared = [suite for suite, claims in vector.items() if claims and suite in first]
+            if does_something and shared and all(vector[suite] == first[suite] for suite in shared):
+                alike.append(attempt)
+                break
+        else:
+            classes.append([attempt])
+    return classes
 
 
-Vector = Mapping[int, str]
+def _posterior(classes: Sequence[Class], vectors: Mapping[int, Vector]) -> list[float]:
+    """The probability of each class that it is the right one; what is left of 1 is that of none."""
+    suites = {suite for vector in vectors.values() for suite, claims in vector.items() if claims}
+    passing = {suite: [_satisfies(alike, suite, vectors) for alike in classes] for suite in suites}
+    count = sum(map(len, classes))
+    evidence = [
+        len(alike) * math.log(_RIGHT_SOLUTION)
+        + (count - len(alike)) * math.log(1 - _RIGHT_SOLUTION)
+        + _wrong_alike(len(other) for other in classes if other is not alike)
+        + sum(_told(passing[suite][place]) for suite in suites)
+        for place, alike in enumerate(classes)
+    ]
+    # Where no class is right, a test that one of them passes is wrong.
+    none = count * math.log(1 - _RIGHT_SOLUTION) + _wrong_alike(map(len, classes))
+    evidence.append(none + sum(_told(True not in passing[suite]) for suite in suites))
+    highest = max(evidence)
+    weights = [math.exp(value - highest) for value in evidence]
+    return [weight / sum(weights) for weight in weights[:-1]]
 
 
-def _vector(matrix: Mapping[int, SuiteRow], telling: Mapping[int, tuple[int, ...]], attempt: int) -> Vector:
-    return {
-        suite: "".join("1" if row.by[attempt][place] == "1" else "0" for place in telling[suite])
-        for suite, row in matrix.items()
-        if attempt in row.by
-    }
+def _satisfies(alike: Class, suite: int, vectors: Mapping[int, Vector]) -> bool | None:
+    """Whether a class satisfies all telling claims of a suite; None where none of it could be run against it."""
+    shown = next((vectors[attempt][suite] for attempt in alike if suite in vectors[attempt]), None)
+    return None if shown is None else "0" not in shown
 
 
-def _alike(one: Vector, other: Vector) -> float:
-    """How alike two solutions behave, 0..1: the share of claims with the same outcome, sharpened. Failing everything
-    together is no likeness."""
-    shared = [suite for suite in one if suite in other]
-    pairs = [pair for suite in shared for pair in zip(one[suite], other[suite], strict=True)]
-    if ("1", "1") not in pairs:
-        return 0.0
-    return float((sum(left == right for left, right in pairs) / len(pairs)) ** _ALIKE_POWER)
+def _told(satisfied: bool | None) -> float:
+    """What a suite says for a class that satisfies it or not, as the logarithm of a likelihood."""
+    return math.log(1 / 2 if satisfied is None else _RIGHT_TEST if satisfied else 1 - _RIGHT_TEST)
 
 
-def _solution_support(size: float, largest: float) -> float:
-    """0 for a solution that is alone with its behaviour, near 1 for a large group that none exceeds."""
-    return (size - 1) / max(largest - 1, 1) * (1 - 1 / size) if size > 1 else 0.0
-
-
-def _score(test_support: float | None, solution_support: float | None) -> float | None:
-    """Either kind of agreement is enough."""
-    if test_support is None and solution_support is None:
-        return None
-    return 1 - (1 - (test_support or 0.0) ** _TESTS_POWER) * (1 - (solution_support or 0.0))
+def _wrong_alike(sizes: Iterable[int]) -> float:
+    """The logarithm of the probability that wrong solutions fall into classes of these sizes (Ewens 1972)."""
+    sizes = list(sizes)
+    joined = sum(math.log(_CONCENTRATION) + math.lgamma(size) for size in sizes)
+    return joined - sum(math.log(_CONCENTRATION + number) for number in range(sum(sizes)))
 
 
 def _codet(attempt: int, vectors: Mapping[int, Vector]) -> float:

@@ -1,19 +1,19 @@
 """What is known about the trials of one question, put together: consensus, test strength, controls, stability, trust.
 
-No model is asked. The executions are cheap ones (see `execution`), and the dear ones, a trial by the judge and a new
-interpreter for another hash seed, go to the pair that is ahead.
+No model is asked. The executions are cheap ones (see `execution`), and the dear ones, trials by the judge (of the
+always-equal object, and under another hash seed), go to the pair that is ahead.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from tasks.sandbox import Job, Verdict, VerdictKind
 from tasks.trust.agreement import Consensus, SuiteRow, consensus
 from tasks.trust.controls import always_equal
-from tasks.trust.execution import InfrastructureFailure, Judge, Planned, Seen, in_new_interpreter
+from tasks.trust.execution import InfrastructureFailure, Judge, Planned, Seen
 from tasks.trust.inspection import Inspection, inspect_pair
 from tasks.trust.matrix import Candidate, Suites, agreement_matrix
 from tasks.trust.mutants import MAX_MUTANTS, Mutant, mutants
@@ -24,15 +24,10 @@ _BASES = 2  # solutions that mutants are made of
 _HEAVY_MUTANTS = 8  # for tests that need a trial each
 _FINALISTS = 3  # pairs that may come to be ahead and meet the dear controls
 _TIMES = 5.0  # of the unchanged solution's time that a mutant gets
-_HASH_SEEDS = (1, 2)
-_OTHER_DAY_S = 400 * 86_400.0
-# Name -> how the pair is run again. What fails in the last is stable, but not repeatable.
-_AGAIN: dict[str, dict[str, Any]] = {
-    "reversed": {"order": "reversed", "seed": 1},
-    "shuffled": {"order": "shuffled", "seed": 2, "clock_s": _OTHER_DAY_S},
-    "alone": {"order": "alone"},
-    "repeated": {"order": "repeated"},
-}
+# A test that depends on others sees those behind it in the first, and none in the second, where it is then repeated.
+# Their time is several times what the light runner takes tests for.
+_REVERSED = Planned("", "", order="reversed", seed=1, clock_s=400 * 86_400.0, cpu_s=6.0, wall_s=15.0)
+_ALONE = Planned("", "", order="alone", seed=2, cpu_s=6.0, wall_s=15.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,9 +89,7 @@ class _Pair:
 
     def assessment(self) -> Assessment:
         killed = [dead for _, dead in self.tried] + self.wrong
-        facts = Evidence(
-            self.agreed.others, self.agreed.score, sum(killed), len(killed), self.inspected.asserted_share, self.signs
-        )
+        facts = Evidence(self.agreed.score, sum(killed), len(killed), self.inspected.asserted_share, self.signs)
         return Assessment(
             consensus=None if self.agreed.score is None else round(self.agreed.score, 4),
             kill_rate=round(sum(killed) / len(killed), 4) if killed else None,
@@ -123,27 +116,26 @@ class _Pair:
 async def assess(
     candidates: Sequence[Candidate],
     judge: Judge,
-    judge_with_processes: Judge | None = None,
     known: Mapping[int, SuiteRow] | None = None,
     job_id: str = "question",
 ) -> Assessed:
     """Assesses the trials of one question. `candidates` are all that were judged, failed ones too: they have a voice.
 
-    `known` is the matrix of an earlier assessment with fewer trials. Without `judge_with_processes` (a sandbox that
-    lets programs start processes) other hash seeds are not tried. Raises InfrastructureFailure.
+    `known` is the matrix of an earlier assessment with fewer trials. Raises InfrastructureFailure.
     """
     if not any(candidate.passed for candidate in candidates):
         return Assessed({}, {})
     suites = Suites(candidates, judge, job_id)
     matrix = await agreement_matrix(suites, known)
+    agreed = consensus(matrix)
     pairs = [
-        _Pair(c, matrix[c.attempt], consensus(matrix, c.attempt), inspect_pair(c.solution, c.test))
+        _Pair(c, matrix[c.attempt], agreed[c.attempt], inspect_pair(c.solution, c.test))
         for c in candidates
         if c.passed and c.attempt in matrix
     ]
     pairs.sort(key=lambda pair: (-pair.assessment().trust, -(pair.candidate.coverage or 0), pair.candidate.attempt))
     await _examine(pairs[:EXAMINED], suites, matrix)
-    await _confirm(pairs[:EXAMINED], judge, judge_with_processes, job_id)
+    await _confirm(pairs[:EXAMINED], judge, job_id)
     return Assessed(matrix, {pair.candidate.attempt: pair.assessment() for pair in pairs})
 
 
@@ -156,8 +148,10 @@ async def _examine(pairs: Sequence[_Pair], suites: Suites, matrix: Mapping[int, 
         attempt = pair.candidate.attempt
         suite, own = str(attempt), f"own {attempt}"
         solutions[own] = pair.candidate.solution
-        plan.append(Planned(suite, own, names=True))
-        plan += [Planned(suite, own, **how) for how in _AGAIN.values() if attempt not in suites.heavy]
+        if attempt in suites.heavy or suite not in suites.usual_s:  # else the matrix has just seen it pass
+            plan.append(Planned(suite, own, names=True))
+        if attempt not in suites.heavy:
+            plan += [replace(how, suite=suite, solution=own) for how in (_REVERSED, _ALONE)]
         pair.base = _base(attempt, pair.row, made)
         if pair.base is None:
             continue
@@ -185,14 +179,12 @@ def _base(attempt: int, row: SuiteRow, made: Mapping[int, Sequence[Mutant]]) -> 
 
 def _note(pair: _Pair, found: Sequence[tuple[Planned, Seen]], made: Mapping[int, Sequence[Mutant]]) -> None:
     """Sorts the runs of a pair's tests into what they mean."""
-    base_passes = any(run.names and seen.passed for run, seen in found)
+    base_passes = all(seen.passed for run, seen in found if run.names)
     for run, seen in found:
         if run.solution.startswith("own "):
-            for name, how in _AGAIN.items():
-                if all(getattr(run, part) == value for part, value in how.items()) and not run.names:
-                    pair.again[name] = seen.passed if seen.known else None
-            if run.names:
-                pair.again["as written"] = seen.passed if seen.known else None
+            pair.again[run.order] = seen.passed if seen.known else None
+            if run.order == "alone":
+                pair.again["repeated"] = set(seen.repeated) == {"1"} if seen.known else None
         elif base_passes and seen.known and pair.base is not None:
             mutant = made[pair.base][int(run.solution.partition("/")[2])]
             pair.tried.append((mutant, not seen.passed))
@@ -210,7 +202,7 @@ def _known_wrong(pair: _Pair, suites: Suites, matrix: Mapping[int, SuiteRow]) ->
     return found
 
 
-async def _confirm(pairs: Sequence[_Pair], judge: Judge, judge_with_processes: Judge | None, job_id: str) -> None:
+async def _confirm(pairs: Sequence[_Pair], judge: Judge, job_id: str) -> None:
     """The dear controls, for the pair that is ahead and still ahead after them."""
     for _ in range(_FINALISTS):
         ahead = max(
@@ -224,11 +216,12 @@ async def _confirm(pairs: Sequence[_Pair], judge: Judge, judge_with_processes: J
             judge, Job(f"{job_id}:always-equal", control or "", test=candidate.test, coverage=False)
         )
         ahead.always_equal = verdict.kind.value
-        if ahead.inspected.hash_order and judge_with_processes is not None:
-            for seed in _HASH_SEEDS:
-                seen = await in_new_interpreter(candidate.solution, candidate.test, seed, judge_with_processes, job_id)
-                # A module that needs more than the light runner knows tells nothing here.
-                ahead.again[f"hash seed {seed}"] = seen.passed if seen.known else None
+        if ahead.inspected.hash_order:
+            again = Job(f"{job_id}:hash", candidate.solution, test=candidate.test, coverage=False, confirm=True)
+            verdict = await _judged(judge, again)
+            # What is refused for reaching for its judges says nothing here: that is a sign of its own.
+            told = verdict.kind is not VerdictKind.TAMPERED
+            ahead.again["other hash seed"] = verdict.passed if told else None
 
 
 async def _judged(judge: Judge, job: Job) -> Verdict:

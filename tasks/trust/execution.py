@@ -12,16 +12,14 @@ import json
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cache
-from pathlib import Path
 from typing import Any, Literal
 
 from tasks.sandbox import Job, Verdict, VerdictKind
+from tasks.trust.program import program
 
 Judge = Callable[[Job], Awaitable[Verdict]]
-Order = Literal["as written", "reversed", "shuffled", "alone", "repeated"]
+Order = Literal["as written", "reversed", "alone"]
 
-_GUEST = Path(__file__).parent / "guest.py"
 _RESTARTS = 12  # processes that the runs of one question may end before the rest is given up
 _JOB_TIMEOUT_S = 60.0
 _MAX_RUNS = 400  # a job, so that its report stays below what a verdict carries
@@ -35,7 +33,7 @@ class Planned:
     solution: str
     first: bool = False  # stop at the first test that fails
     soft: bool = False  # outcomes of assertions, not of tests: one that fails does not end its test
-    names: bool = False  # the module's own solution: report its tests' names and time
+    names: bool = False  # the module's own solution: report its claims, tests and time
     order: Order = "as written"
     seed: int = 0
     clock_s: float = 0.0  # by how much time.time is off
@@ -46,12 +44,17 @@ class Planned:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What a run showed: '1' passed, '0' failed, '-' not reached, one a test; empty where `why` says why not."""
+    """What a run showed: '1' passed, '0' failed, '-' not reached, one a test; empty where `why` says why not.
+
+    Where the run was soft, one a claim: an assertion, or a test where no test asserts anything.
+    """
 
     outcomes: str = ""
     why: str = ""
     took_s: float = 0.0
-    tests: tuple[str, ...] = ()  # names, or lines of assertions where the run was soft
+    claims: tuple[str, ...] = ()  # lines of assertions, or names of tests; where the run asked for names
+    tests: tuple[tuple[str, bool], ...] = ()  # names, and whether they passed; where the run asked for names
+    repeated: str = ""  # where the order was alone: each test a second time in the same module
 
     @property
     def known(self) -> bool:
@@ -66,23 +69,6 @@ class Seen:
 UNKNOWN = Seen(why="unknown")
 
 
-async def in_new_interpreter(solution: str, test: str, hash_seed: int, judge: Judge, job_id: str) -> Seen:
-    """The pair in an interpreter with another PYTHONHASHSEED. `judge` has to allow programs to start others."""
-    program = (
-        "import os, sys\n"
-        f"os.execve(sys.executable, [sys.executable, '-c', {_program()!r}],"
-        f" dict(os.environ, PYTHONHASHSEED='{hash_seed}'))\n"
-    )
-    runs = [Planned("test", "solution", names=True)]
-    seen = await execute(runs, {"test": test}, {"solution": solution}, judge, f"{job_id}:hash", program)
-    return seen[0]
-
-
-@cache
-def _program() -> str:
-    return _GUEST.read_text("utf-8")
-
-
 class InfrastructureFailure(Exception):
     """The sandbox came to no verdict; nothing is known and the question stays to be assessed."""
 
@@ -93,21 +79,37 @@ async def execute(
     solutions: Mapping[str, str],
     judge: Judge,
     job_id: str,
-    program: str | None = None,
+    usual_s: dict[str, float] | None = None,
 ) -> list[Seen]:
-    """One Seen a run, in order. Raises InfrastructureFailure where the sandbox failed."""
+    """One Seen a run, in order; what is the same in text and conditions runs once. `usual_s` is how long each suite
+    takes with its own solution: what is known of it before, and then of runs with `names` too.
+
+    Raises InfrastructureFailure where the sandbox failed.
+    """
+    usual_s = {} if usual_s is None else usual_s
+    same_suite, same_solution = _first_of_each(suites), _first_of_each(solutions)
+    runs = [replace(run, suite=same_suite[run.suite], solution=same_solution[run.solution]) for run in runs]
+    places: dict[Planned, int] = {}
+    for number, run in enumerate(runs):
+        places.setdefault(run, number)
     seen: dict[int, Seen] = {}
-    usual: dict[str, float] = {}
-    left = list(range(len(runs)))
+    left = list(places.values())
     for _ in range(_RESTARTS + 1 + len(runs) // _MAX_RUNS):
         if not left:
             break
         part = left[:_MAX_RUNS]
-        stopped = await _once(part, runs, suites, solutions, judge, job_id, program or _program(), seen, usual)
+        stopped = await _once(part, runs, suites, solutions, judge, job_id, seen, usual_s)
         if stopped is None and part[-1] not in seen:
             break  # the report does not hold together: what it left out stays unknown
         left = [number for number in left if number not in seen]
-    return [seen.get(number, UNKNOWN) for number in range(len(runs))]
+    usual_s |= {key: usual_s[first] for key, first in same_suite.items() if first in usual_s}
+    return [seen.get(places[run], UNKNOWN) for run in runs]
+
+
+def _first_of_each(texts: Mapping[str, str]) -> dict[str, str]:
+    """Key -> the first key with the same text."""
+    first: dict[str, str] = {}
+    return {key: first.setdefault(text, key) for key, text in texts.items()}
 
 
 async def _once(
@@ -117,9 +119,8 @@ async def _once(
     solutions: Mapping[str, str],
     judge: Judge,
     job_id: str,
-    program: str,
     seen: dict[int, Seen],
-    usual: dict[str, float],
+    usual_s: dict[str, float],
 ) -> int | None:
     """Executes the runs `part` in one process; returns the one that ended it, if any."""
     chosen = [runs[number] for number in part]
@@ -127,16 +128,16 @@ async def _once(
         "runs": [_as_json(run) for run in chosen],
         "suites": {run.suite: suites[run.suite] for run in chosen},
         "solutions": {run.solution: solutions[run.solution] for run in chosen},
-        "usual": usual,
+        "usual": usual_s,
     }
     job = Job(
-        f"{job_id}:trust", program, judge="stdio", stdin=(json.dumps(plan),), coverage=False,
+        f"{job_id}:trust", program(), judge="stdio", stdin=(json.dumps(plan),), coverage=False,
         timeout_s=_JOB_TIMEOUT_S,
     )  # fmt: skip
     verdict = await judge(job)
     if verdict.kind is VerdictKind.INFRASTRUCTURE:
         raise InfrastructureFailure(verdict.message or "the sandbox came to no verdict")
-    begun = _read("".join(verdict.outputs), part, runs, seen, usual)
+    begun = _read("".join(verdict.outputs), part, runs, seen, usual_s)
     if begun is not None:
         seen[begun] = Seen(why=f"ended the process: {verdict.kind.value}")
     return begun
@@ -153,7 +154,7 @@ def _as_json(run: Planned) -> dict[str, Any]:
 
 
 def _read(
-    output: str, part: Sequence[int], runs: Sequence[Planned], seen: dict[int, Seen], usual: dict[str, float]
+    output: str, part: Sequence[int], runs: Sequence[Planned], seen: dict[int, Seen], usual_s: dict[str, float]
 ) -> int | None:
     """Reads a report into `seen`; returns the run that was begun and not ended. Stops at the first line out of place:
     a program may have written it."""
@@ -175,11 +176,14 @@ def _read(
         number = part[place]
         found = Seen(
             str(entry.get("outcomes", "")), str(entry.get("why", "")), float(entry.get("took_s", 0)),
-            tuple(map(str, entry.get("tests", ()))),
+            tuple(map(str, entry.get("claims", ()))),
+            tuple(zip(map(str, entry.get("tests", ())), (one == "1" for one in str(entry.get("tested", ""))),
+                      strict=False)),
+            str(entry.get("repeated", "")),
         )  # fmt: skip
         seen[number] = found if re.fullmatch(r"[01-]*", found.outcomes) else replace(UNKNOWN)
-        if runs[number].names and not runs[number].soft and not found.why:
-            usual[runs[number].suite] = found.took_s
+        if runs[number].names and not found.why:
+            usual_s[runs[number].suite] = found.took_s
         begun, following = None, place + 1
     return part[begun] if begun is not None else None
 

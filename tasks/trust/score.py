@@ -1,9 +1,9 @@
 """Trust: one number from 0 to 1 for how far a verified pair can be believed, and what it is made of.
 
-    trust = soundness x consensus' x (0.4 + 0.6 x strength')
+    trust = soundness x belief x (0.4 + 0.6 x strength')
 
     soundness    the product of the factors of FACTORS whose sign was seen, times the share of tests with an assertion
-    consensus'   (n x consensus + 1/2) / (n + 1) for n other trials: no other trial is half a belief, not none
+    belief       the consensus, a probability (see `agreement`); without another trial half a belief, not none
     strength'    (killed + 1/2) / (mutants + 1): no mutant is half a belief as well
 
 A test that the stub or the always-equal object passes, that holds no assertion, or that does not repeat its outcome
@@ -16,6 +16,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 WEAKEST_STRENGTH = 0.4
+UNTOLD = 0.5
 FACTORS: dict[str, float] = {
     "stub passes": 0.0,
     "always equal passes": 0.0,
@@ -35,7 +36,6 @@ FACTORS: dict[str, float] = {
 class Evidence:
     """What was found out about one pair that passed."""
 
-    others: int
     consensus: float | None
     killed: int
     mutants: int
@@ -45,14 +45,10 @@ class Evidence:
 
 def trust(evidence: Evidence) -> float:
     """The formula of the module's docstring, to four decimals."""
-    belief = smoothed(evidence.consensus or 0.0, evidence.others)
+    belief = UNTOLD if evidence.consensus is None else evidence.consensus
     strength = (evidence.killed + 0.5) / (evidence.mutants + 1)
     value = soundness(evidence.signs, evidence.asserted_share) * belief
     return round(value * (WEAKEST_STRENGTH + (1 - WEAKEST_STRENGTH) * strength), 4)
-
-
-def smoothed(consensus: float, others: int) -> float:
-    return (others * consensus + 0.5) / (others + 1)
 
 
 def soundness(signs: Iterable[str], asserted_share: float) -> float:

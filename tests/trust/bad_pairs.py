@@ -17,11 +17,6 @@ class BadPair:
     test: str
     caught_by: frozenset[str] = frozenset()
 
-    @property
-    def trusted_least(self) -> bool:
-        """Whether its trust comes out under that of both honest trials."""
-        return self.caught_by != {"float equality"}  # a light warning, for pairs that are right elsewhere too
-
 
 TOTAL = """def total(values):
     result = 0
@@ -232,13 +227,14 @@ def test_it():
     _pair("wrong rounding in both", "average", """def average(values):
     return sum(values) // len(values) if values else 0.0
 """,
-          _in_test("assert average([1, 2]) == 1\nassert average([2, 4]) == 3")),
+          _in_test("assert average([1, 2]) == 1\nassert average([2, 4]) == 3"),
+          "consensus"),
     # Luck.
     _pair("float equality", "average", """def average(values):
     return sum(v / len(values) for v in values)
 """,
           _in_test("assert average([0.1, 0.2, 0.4]) == 0.23333333333333334\nassert average([1, 3]) == 2"),
-          "float equality"),
+          "consensus", "float equality"),
     _pair("tolerance that holds anything", "average", """def average(values):
     return 0.0
 """,

@@ -55,10 +55,10 @@ def question(rng: random.Random, quality: Quality) -> tuple[str, list[Answer]]:
     problem = rng.choice(PROBLEMS)
     numbers = {"a": rng.randint(2, 7), "b": rng.randint(2, 6)}
     kinds = rng.choices(list(quality), list(quality.values()), k=rng.randint(*ATTEMPTS))
-    return f"{problem.name}({numbers['a']}, {numbers['b']})", [_answer(rng, kind, problem, numbers) for kind in kinds]
+    return f"{problem.name}({numbers['a']}, {numbers['b']})", [answer(rng, kind, problem, numbers) for kind in kinds]
 
 
-def _answer(rng: random.Random, kind: Kind, problem: Problem, numbers: dict[str, int]) -> Answer:
+def answer(rng: random.Random, kind: Kind, problem: Problem, numbers: dict[str, int]) -> Answer:
     right = rng.choice(problem.right).format(**numbers)
     truth = _loaded(right, problem.name)
     telling = None

@@ -43,4 +43,4 @@ def test_a_bad_pair_is_caught_by_what_the_table_says(sandbox: Sandbox, bad: BadP
     assert signals == bad.caught_by
     if 0 in found.trials:
         honest = min(found.trials[1].trust, found.trials[2].trust)
-        assert (found.trials[0].trust < honest) == bad.trusted_least
+        assert found.trials[0].trust < honest

@@ -10,6 +10,7 @@ from tasks.sandbox import Sandbox
 from tests.trust.simulation import GOOD_TEACHER, POOR_TEACHER, Quality, auc, curve, simulate
 
 SEED = 20250302
+SEEDS = (20250302, 20250303, 20250304)  # of the figures in tasks/trust/README.md; none was looked at before
 THRESHOLDS = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8)
 
 
@@ -23,21 +24,18 @@ def test_trust_separates_right_from_wrong_pairs(sandbox: Sandbox) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("quality", "least"),
-    [
-        pytest.param(GOOD_TEACHER, 0.9, id="good teacher"),
-        # Where most of what passes is wrong, agreement tells less: README.md in tasks/trust has the figures.
-        pytest.param(POOR_TEACHER, 0.8, id="poor teacher"),
-    ],
+    "quality", [pytest.param(GOOD_TEACHER, id="good teacher"), pytest.param(POOR_TEACHER, id="poor teacher")]
 )
-def test_trust_separates_as_well_as_the_teacher_lets_it(
-    sandbox: Sandbox, quality: Quality, least: float, capsys: pytest.CaptureFixture[str]
+def test_trust_separates_right_from_wrong_pairs_of_good_and_poor_teachers(
+    sandbox: Sandbox, quality: Quality, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    found = asyncio.run(simulate(sandbox, 60, quality, SEED))
+    rounds = [asyncio.run(simulate(sandbox, 60, quality, seed)) for seed in SEEDS]
+    found = [one for part in rounds for one in part]
     with capsys.disabled():
         good = sum(one.answer.good for one in found)
         print(f"\n{good} good and {len(found) - good} bad pairs passed; AUC {auc(found):.3f}")
+        print("by seed:", ", ".join(f"{auc(part):.3f}" for part in rounds))
         print("| trust at least | good pairs kept | bad pairs kept | good among kept |\n|---|---|---|---|")
         for row in curve(found, THRESHOLDS):
             print("| {:.2f} | {:.1%} | {:.1%} | {:.1%} |".format(*row))
-    assert auc(found) >= least
+    assert auc(found) >= 0.9
