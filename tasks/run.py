@@ -20,7 +20,7 @@ from sqlalchemy import Engine, func, update
 from sqlalchemy.dialects.postgresql import insert
 
 from tasks.backends import Backends
-from tasks.llm import FREE, Budget, BudgetReached, Gateway, PriceTable, make_provider, replay_provider
+from tasks.llm import FREE, GRACE_S, Budget, BudgetReached, Gateway, PriceTable, make_provider, replay_provider
 from tasks.options import Models
 from tasks.sandbox import Job, Policy, Sandbox, Verdict
 from tasks.settings import REPOSITORY, Settings
@@ -126,6 +126,12 @@ class Run:
         return judged(await self._sandbox_with_processes.judge(job))
 
     async def close(self) -> None:
+        in_flight = sum(gateway.progress.in_flight for gateway in self._gateways.values())
+        if in_flight:
+            self.progress.say(
+                f"Waiting up to {GRACE_S:.0f} s for {in_flight} calls in flight, which are paid for: their answers are "
+                "stored. Ctrl-C ends this at once."
+            )
         for gateway in self._gateways.values():
             await gateway.close()
         for sandbox in (self._sandbox, self._sandbox_with_processes):

@@ -80,6 +80,7 @@ class FaultServer:
         self._script: list[Reply] = []
         self._always: Reply | None = None
         self._loop = asyncio.new_event_loop()
+        self._held: str | None = None
         self._open = asyncio.Event()
         self._open.set()
         self._writers: set[asyncio.StreamWriter] = set()
@@ -100,8 +101,9 @@ class FaultServer:
         """Requests by prompt."""
         return Counter(seen.prompt for seen in list(self.seen))
 
-    def hold(self) -> None:
-        """Keep back all answers from now on; call it in `on_request` or before the first request."""
+    def hold(self, prompt: str | None = None) -> None:
+        """Keep back answers from now on, all or those to `prompt`; call it in `on_request` or before the first request."""
+        self._held = prompt
         self._open.clear()
 
     def release(self) -> None:
@@ -135,7 +137,8 @@ class FaultServer:
                 reply = self.decide(seen) or (self._script.pop(0) if self._script else self._always)
                 reply = reply or self._answer(seen)
                 self.on_request(len(self.seen))
-                await self._open.wait()
+                if self._held in (None, seen.prompt):
+                    await self._open.wait()
                 if reply.hang:
                     await asyncio.Event().wait()
                 if not await self._send(writer, reply):

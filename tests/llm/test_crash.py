@@ -80,6 +80,28 @@ def test_a_killed_run_is_resumed_without_asking_a_stored_answer_again(
     assert sum(server.counts.values()) - QUESTIONS <= IN_FLIGHT
 
 
+@pytest.mark.parametrize("times", [1, 2])
+def test_a_run_stopped_by_the_keyboard_waits_for_the_calls_in_flight_unless_told_twice(
+    database: Engine, tmp_path: Path, server: FaultServer, times: int
+) -> None:
+    reached = threading.Event()
+    server.hold()
+    server.on_request = lambda count: reached.set() if count == IN_FLIGHT else None
+    artifacts_url = (tmp_path / "artifacts").as_uri()
+    with start(database, artifacts_url, server) as worker:
+        assert reached.wait(120)
+        for _ in range(times):
+            worker.send_signal(signal.SIGINT)
+            if worker.stdout.readline() != "interrupted\n":  # type: ignore[union-attr]
+                worker.wait(60)
+        if times == 1:
+            server.release()
+        worker.wait(60)
+    assert worker.returncode != 0
+    assert len(server.seen) == IN_FLIGHT
+    assert len(stored(database, open_artifacts(artifacts_url))) == (IN_FLIGHT if times == 1 else 0)
+
+
 @pytest.mark.parametrize(
     ("questions", "kills"), [(300, 3), pytest.param(2000, 50, marks=pytest.mark.slow)], ids=["3 kills", "50 kills"]
 )

@@ -26,7 +26,11 @@ async def main(
         print(answer.request_hash, flush=True)
 
     async with gateway:
-        await asyncio.gather(*(ask(number) for number in range(count)))
+        try:
+            await asyncio.gather(*(ask(number) for number in range(count)))
+        except asyncio.CancelledError:
+            print("interrupted", flush=True)
+            raise
 
 
 if __name__ == "__main__":
