@@ -129,8 +129,8 @@ class Run:
         in_flight = sum(gateway.progress.in_flight for gateway in self._gateways.values())
         if in_flight:
             self.progress.say(
-                f"Waiting up to {GRACE_S:.0f} s for {in_flight} calls in flight, which are paid for: their answers are "
-                "stored. Ctrl-C ends this at once."
+                f"Waiting up to {GRACE_S:.0f} s for {in_flight} calls in flight: they are paid for, so their answers "
+                "are stored. Ctrl-C ends this at once."
             )
         for gateway in self._gateways.values():
             await gateway.close()

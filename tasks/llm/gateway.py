@@ -160,8 +160,8 @@ class Gateway:
         return answer
 
     async def close(self, grace_s: float = GRACE_S) -> None:
-        """Wait up to `grace_s` for the calls in flight, then for what is being stored; leave the ledger's workers, close
-        the provider. Twice is no harm."""
+        """Wait up to `grace_s` for the calls in flight, then for what is being stored; leave the ledger's workers and
+        close the provider. Twice is no harm."""
         flying = {flight.task for flight in self._flights.values() if not flight.task.done()}
         late = (await asyncio.wait(flying, timeout=grace_s))[1] if flying else flying
         for task in late:

@@ -102,7 +102,7 @@ class FaultServer:
         return Counter(seen.prompt for seen in list(self.seen))
 
     def hold(self, prompt: str | None = None) -> None:
-        """Keep back answers from now on, all or those to `prompt`; call it in `on_request` or before the first request."""
+        """Keep back answers from now on, all or those to `prompt`; call it in `on_request` or before the first."""
         self._held = prompt
         self._open.clear()
 

@@ -368,8 +368,7 @@ def test_a_call_in_flight_lands_though_all_who_asked_have_gone(
             joined = asyncio.create_task(made.ask(request()))
             await asyncio.sleep(0)
             server.release()
-            answer = await joined
-        return answer
+            return await joined
 
     assert asyncio.run(run()).text == answer_to("hello")
     assert len(server.seen) == len(rows(database)) == 1
@@ -381,9 +380,15 @@ def test_a_request_that_waits_for_its_turn_goes_with_its_asker(
     async def run() -> None:
         async with gateway(max_concurrency=1) as made:
             first = await held_call(made, server)
+            leased = threading.Event()
+
+            @event.listens_for(database, "after_cursor_execute")
+            def tell(*call: Any) -> None:
+                if "insert into kodcode.llm_leases" in call[2]:
+                    leased.set()
+
             waits = asyncio.create_task(made.ask(request("waits")))
-            while leases(database) < 2:
-                await asyncio.sleep(0)
+            await asyncio.to_thread(leased.wait, 30)
             await give_up(waits)
             server.release()
             await first

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 import threading
 import time
 from pathlib import Path
@@ -13,8 +10,8 @@ import pytest
 from sqlalchemy import Engine
 
 from tests.llm.fault_server import FaultServer, Reply, Seen, error
+from tests.llm.worker import Worker
 
-WORKER = Path(__file__).with_name("worker.py")
 LIMIT, WARM_UP_S, MEASURED_S = 50, 5.0, 10.0
 
 
@@ -46,22 +43,14 @@ def test_three_workers_share_one_limit(database: Engine, tmp_path: Path, server:
     """At most 5 % of 429 and at least 90 % of what is allowed, once the first seconds are over."""
     bucket = Bucket()
     server.decide = bucket.decide
-    url = database.url.render_as_string(hide_password=False)
-    artifacts_url = (tmp_path / "artifacts").as_uri()
-    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
     workers = [
-        subprocess.Popen(
-            [sys.executable, str(WORKER), url, artifacts_url, server.url, "3000", "16", f"worker {number}"],
-            stdout=subprocess.DEVNULL, env=environment,
-        )
-        for number in range(3)
-    ]  # fmt: skip
+        Worker(database, tmp_path / "artifacts", server.url, 3000, 16, f"worker {number}") for number in range(3)
+    ]
     try:
         assert bucket.full.wait(120)
     finally:
         for worker in workers:
             worker.kill()
-            worker.wait()
     measured = [allowed for at, allowed in bucket.said if WARM_UP_S < at <= WARM_UP_S + MEASURED_S]
     accepted = sum(measured)
     refused = len(measured) - accepted
