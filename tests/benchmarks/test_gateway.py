@@ -28,7 +28,7 @@ from tests.benchmarks.measure import cpu_s
 
 SERVER = Path(__file__).with_name("instant_server.py")
 MODEL, PROMPT = "gpt-4o", "x" * 1200
-ROUNDS = 5
+ROUNDS = 3
 _numbers = itertools.count()
 One = Callable[[], Awaitable[object]]
 
