@@ -21,13 +21,15 @@ AT_ONCE = {"retry-after-ms": "1"}
 
 @dataclass(frozen=True)
 class Reply:
-    """What to send: `body` as JSON unless it is text. `cut_after`: reset the connection after so many bytes."""
+    """What to send: `body` as JSON unless it is text. `cut_after`: reset the connection after so many bytes. `drip_s`:
+    so long between one byte of the body and the next."""
 
     status: int = 200
     body: Any = ""
     headers: Mapping[str, str] = field(default_factory=dict)
     cut_after: int | None = None
     hang: bool = False
+    drip_s: float | None = None
 
 
 @dataclass(frozen=True)
@@ -174,6 +176,13 @@ class FaultServer:
         kind = "text/html" if isinstance(reply.body, str) else "application/json"
         headers = {"content-type": kind, "content-length": str(len(body)), "x-request-id": "req-1", **reply.headers}
         head = f"HTTP/1.1 {reply.status} Status\r\n" + "".join(f"{n}: {v}\r\n" for n, v in headers.items()) + "\r\n"
+        if reply.drip_s is not None:
+            writer.write(head.encode())
+            for byte in body:
+                writer.write(bytes([byte]))
+                await writer.drain()
+                await asyncio.sleep(reply.drip_s)
+            return True
         writer.write(head.encode() + body[: reply.cut_after])
         await writer.drain()
         if reply.cut_after is None:
