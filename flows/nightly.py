@@ -11,6 +11,7 @@ from flows.generate import SUBSET_FLOWS, Count
 from flows.release import release
 from flows.respond import AnyStyle, Responses, respond
 from flows.verify import Attempts, verify
+from tasks.forecast import Plan, announce
 from tasks.llm import BudgetReached, ProviderMisconfigured
 from tasks.options import Style, SubsetName, Teacher, chosen_subsets
 from tasks.release import Released
@@ -61,6 +62,7 @@ async def nightly(
     if seeds and len(names) > 1:
         raise ValueError("seeds belong to one subset: name it with `subsets`")
     async with recorded_run("nightly", parameters, runtime.flow_run.id) as run:
+        await announce(Plan(names, questions, attempts, styles, responses), teacher.resolved(run.settings))
         stopped: list[Exception] = []
 
         async def generate(name: SubsetName) -> None:

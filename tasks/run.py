@@ -20,12 +20,15 @@ from sqlalchemy import Engine, func, update
 from sqlalchemy.dialects.postgresql import insert
 
 from tasks.backends import Backends
+from tasks.costs import publish_costs
 from tasks.llm import FREE, GRACE_S, Budget, BudgetReached, Gateway, PriceTable, make_provider, replay_provider
+from tasks.llm import Progress as Asked
 from tasks.options import Models
 from tasks.sandbox import Job, Policy, Sandbox, Verdict
 from tasks.settings import REPOSITORY, Settings
 from tasks.store.schema import Response, Trial, Triplet
 from tasks.store.schema import Run as RunRow
+from tasks.telemetry import telemetry
 from tasks.work import Ending, Progress, Silent, judged
 
 
@@ -57,6 +60,17 @@ class Run:
     _sandbox_with_processes: Sandbox | None = None
     _starting: asyncio.Lock = field(default_factory=asyncio.Lock)
 
+    def __post_init__(self) -> None:
+        self.progress.watch(self.asked)
+
+    def asked(self) -> Asked:
+        """What was asked of all models so far, and is in flight now."""
+        total = Asked()
+        for gateway in list(self._gateways.values()):
+            for name, count in dataclasses.asdict(gateway.progress).items():
+                setattr(total, name, getattr(total, name) + count)
+        return total
+
     @property
     def engine(self) -> Engine:
         return self.backends.engine
@@ -82,6 +96,7 @@ class Run:
                 self.run_id,
                 models.max_concurrency,
                 Budget.parse(models.budget),
+                telemetry(),
             )
         return self._gateways[models]
 
@@ -126,7 +141,7 @@ class Run:
         return judged(await self._sandbox_with_processes.judge(job))
 
     async def close(self) -> None:
-        in_flight = sum(gateway.progress.in_flight for gateway in self._gateways.values())
+        in_flight = self.asked().in_flight
         if in_flight:
             self.progress.say(
                 f"Waiting up to {GRACE_S:.0f} s for {in_flight} calls in flight: they are paid for, so their answers "
@@ -191,6 +206,9 @@ async def recorded_run(flow: str, parameters: Mapping[str, Any], flow_run_id: st
     finally:
         _current.reset(token)
         await run.close()
+        task = asyncio.current_task()
+        if flow_run_id is not None and not (task and task.cancelling()):  # who is stopped does not wait for a table
+            await publish_costs(run.engine, run.run_id, flow)
         await asyncio.to_thread(backends.artifacts.pack, run.engine)
         await asyncio.to_thread(_end, run, status, error)
         await asyncio.to_thread(backends.close)

@@ -16,10 +16,13 @@ import typer
 from sqlalchemy import text
 
 from flows.cli.context import AsJson, DataDir, console, note, settings_for
-from flows.cli.display import Display, funnel_table
+from flows.cli.display import Display, cost, funnel_table, table
 from flows.cli.errors import RowsLeft, Stopped, UsageError
 from tasks.backends import Backends, check_prefect
+from tasks.forecast import Plan
+from tasks.forecast import forecast as forecast_of
 from tasks.history import funnel
+from tasks.llm import PriceTable
 from tasks.llm.offline import bank_size
 from tasks.options import Style, Teacher, chosen_subsets
 from tasks.run import progress_display
@@ -157,6 +160,9 @@ def run(
     replay: Annotated[
         bool, typer.Option("--replay", help="Answer from the ledger only; stop where an answer is missing.")
     ] = False,
+    forecast: Annotated[
+        bool, typer.Option("--forecast", help="Only say what the run would still ask and cost.")
+    ] = False,
     as_json: AsJson = False,
     data_dir: DataDir = None,
 ) -> None:
@@ -184,6 +190,9 @@ def run(
         replay=replay,
     )
     styles: list[Style] = [choice.value for choice in style] or ["complete", "online_judge"]
+    if forecast:
+        _forecast(settings, Plan(names, questions, attempts, styles, responses), teacher, as_json)
+        return
     if not as_json and not benchmark:
         note("No --benchmark is given: questions are not compared with benchmark problems.")
     started = time.monotonic()
@@ -205,6 +214,24 @@ def run(
     else:
         _show(outcome, settings, time.monotonic() - started)
     _complain(left)
+
+
+def _forecast(settings: Settings, plan: Plan, teacher: Teacher, as_json: bool) -> None:
+    backends = Backends.open(settings, note=note, orchestrated=False)
+    try:
+        prices = PriceTable.load(settings.prices, teacher.prices)
+        found = forecast_of(backends.engine, plan, teacher.resolved(settings), prices)
+    finally:
+        backends.close()
+    if as_json:
+        print(json.dumps(found.as_json()))
+        return
+    rows = [
+        (one["stage"], one["model"], one["calls"], one["input_tokens"], one["output_tokens"], cost(one["usd"]))
+        for one in found.as_json()["stages"]
+    ]
+    console.print(table("", ("stage", "model", "calls", "input tokens", "output tokens", "cost"), rows))
+    console.print(found.sentence(), soft_wrap=True, markup=False)
 
 
 def release(

@@ -18,11 +18,13 @@ from tasks.llm.limiter import Limiter
 from tasks.llm.prices import PriceTable
 from tasks.llm.retry import ask_patiently
 from tasks.llm.shared_limit import SharedLimit
+from tasks.llm.telemetry import Telemetry
 from tasks.llm.types import (
     Answer,
     BudgetReached,
     Completion,
     Provider,
+    ProviderError,
     ProviderMisconfigured,
     ProviderRefused,
     ProviderUnavailable,
@@ -50,6 +52,7 @@ class Progress:
     paid: int = 0
     failed: int = 0
     in_flight: int = 0
+    limit: int = 0  # how many may be in flight now
     retries: int = 0
     limited: int = 0  # replies of 429
     input_tokens: int = 0
@@ -83,11 +86,13 @@ class Gateway:
         run_id: str | None = None,
         max_concurrency: int = 32,
         budget: Budget = Budget(),  # noqa: B008 (frozen)
+        telemetry: Telemetry | None = None,
     ) -> None:
         self.provider = provider
         self._engine = engine
         self._prices = prices
         self._budget = budget
+        self._telemetry = telemetry
         self._max_concurrency = max_concurrency
         # Twice as many may have a lease as are in flight: some wait for their next try, and others go ahead.
         self._slots = asyncio.Semaphore(2 * max_concurrency)
@@ -112,7 +117,9 @@ class Gateway:
     @property
     def progress(self) -> Progress:
         """A copy of the counts."""
-        return replace(self._progress, in_flight=sum(limiter.in_flight for limiter in self._limiters.values()))
+        limiters = list(self._limiters.values())
+        in_flight, limit = (sum(limiter.in_flight for limiter in limiters), sum(limiter.limit for limiter in limiters))
+        return replace(self._progress, in_flight=in_flight, limit=limit)
 
     async def ask(self, request: Request) -> Answer:
         """The answer to `request`: the ledger's, or a new one that is in the ledger by the time it is returned.
@@ -216,10 +223,18 @@ class Gateway:
 
         async def send() -> Completion:
             flight.sent = True
+            if self._telemetry is not None:
+                self._telemetry.sent(want.request)
             try:
                 return await self.provider.complete(want.request)
+            except ProviderError as error:
+                if self._telemetry is not None:
+                    self._telemetry.failed(want.request, error)
+                raise
             finally:
                 flight.sent = False
+                if self._telemetry is not None:
+                    self._telemetry.left(want.request)
 
         def check() -> None:
             if not flight.waiting:
@@ -246,6 +261,8 @@ class Gateway:
         self._progress.input_tokens += completion.usage.input_tokens
         self._progress.output_tokens += completion.usage.output_tokens
         self._progress.cost_usd += cost_usd
+        if self._telemetry is not None:
+            self._telemetry.paid(want.request, completion.usage, cost_usd, latency_s)
         answer = await self._store(Paid(want.request, want.request_hash, canonical, completion, cost_usd, latency_s))
         # Another process may have been first, and its answer counts; paid was this one too.
         return replace(answer, from_ledger=False)

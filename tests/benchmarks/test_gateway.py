@@ -91,7 +91,9 @@ async def bare(server: Server, count: int, in_flight: int) -> Cost:
 
 async def sdk(server: Server, count: int, in_flight: int, make: Callable[..., httpx2.AsyncClient]) -> Cost:
     limits = httpx2.Limits(max_connections=in_flight, max_keepalive_connections=in_flight)
-    client = openai.AsyncOpenAI(api_key="none", base_url=server.url, http_client=make(limits=limits), max_retries=0)
+    client = openai.AsyncOpenAI(  # its own five seconds for a connection are too few where the machine is busy
+        api_key="none", base_url=server.url, http_client=make(limits=limits), max_retries=0, timeout=600
+    )
 
     async def one() -> object:
         messages = [{"role": "user", "content": f"{PROMPT}{next(_numbers)}"}]
