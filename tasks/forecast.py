@@ -175,7 +175,10 @@ def _open_places(connection: Connection, subset: str, plan: Plan, models: Models
 
 @dataclass
 class _Rates:
-    """Shares measured in a subset, else in all of them, else assumed to be one."""
+    """Shares measured in a subset, else in all of them, else assumed to be one.
+
+    One more is counted as kept than was seen, so that a short history leans to the dear side, and none to the dearest.
+    """
 
     held: Mapping[str, Mapping[str, int]]
     measured: Iterable[Any]
@@ -185,7 +188,7 @@ class _Rates:
         for rows in ([self.held.get(subset, {})], list(self.held.values())):
             total = sum(row.get(whole, 0) for row in rows)
             if total:
-                return sum(row.get(part, 0) for row in rows) / total
+                return (sum(row.get(part, 0) for row in rows) + 1) / (total + 1)
         if part not in self.assumed:
             self.assumed.append(part)
         return 1.0
@@ -230,7 +233,8 @@ def _stage(
         return StageForecast(stage, model, calls, None, None, None, 0, False)
 
     def expected(name: str) -> int:
-        return round(float(sum(getattr(row, name) for row in rows)) * calls / count)
+        total: float = sum(float(getattr(row, name)) for row in rows)
+        return round(total * calls / count)
 
     usage = Usage(*map(expected, ("input_tokens", "cached_tokens", "output_tokens", "reasoning_tokens")))
     price = prices.of(provider, model)

@@ -20,7 +20,6 @@ from sqlalchemy import Engine, func, update
 from sqlalchemy.dialects.postgresql import insert
 
 from tasks.backends import Backends
-from tasks.costs import publish_costs
 from tasks.llm import FREE, GRACE_S, Budget, BudgetReached, Gateway, PriceTable, make_provider, replay_provider
 from tasks.llm import Progress as Asked
 from tasks.options import Models
@@ -208,6 +207,8 @@ async def recorded_run(flow: str, parameters: Mapping[str, Any], flow_run_id: st
         await run.close()
         task = asyncio.current_task()
         if flow_run_id is not None and not (task and task.cancelling()):  # who is stopped does not wait for a table
+            from tasks.costs import publish_costs  # noqa: PLC0415 - Prefect, which a command configures before
+
             await publish_costs(run.engine, run.run_id, flow)
         await asyncio.to_thread(backends.artifacts.pack, run.engine)
         await asyncio.to_thread(_end, run, status, error)

@@ -19,8 +19,6 @@ from flows.cli.context import AsJson, DataDir, console, note, settings_for
 from flows.cli.display import Display, cost, funnel_table, table
 from flows.cli.errors import RowsLeft, Stopped, UsageError
 from tasks.backends import Backends, check_prefect
-from tasks.forecast import Plan
-from tasks.forecast import forecast as forecast_of
 from tasks.history import funnel
 from tasks.llm import PriceTable
 from tasks.llm.offline import bank_size
@@ -191,7 +189,7 @@ def run(
     )
     styles: list[Style] = [choice.value for choice in style] or ["complete", "online_judge"]
     if forecast:
-        _forecast(settings, Plan(names, questions, attempts, styles, responses), teacher, as_json)
+        _forecast(settings, teacher, as_json, names, questions, attempts, styles, responses)
         return
     if not as_json and not benchmark:
         note("No --benchmark is given: questions are not compared with benchmark problems.")
@@ -216,11 +214,13 @@ def run(
     _complain(left)
 
 
-def _forecast(settings: Settings, plan: Plan, teacher: Teacher, as_json: bool) -> None:
+def _forecast(settings: Settings, teacher: Teacher, as_json: bool, *plan: Any) -> None:
+    from tasks.forecast import Plan, forecast  # noqa: PLC0415 - slow to import, and Prefect with it
+
     backends = Backends.open(settings, note=note, orchestrated=False)
     try:
         prices = PriceTable.load(settings.prices, teacher.prices)
-        found = forecast_of(backends.engine, plan, teacher.resolved(settings), prices)
+        found = forecast(backends.engine, Plan(*plan), teacher.resolved(settings), prices)
     finally:
         backends.close()
     if as_json:
