@@ -12,8 +12,9 @@ from flows.quota import reach
 from flows.release import release
 from flows.respond import AnyStyle, Responses, respond
 from flows.verify import Attempts, verify
+from tasks.forecast import Plan, announce
 from tasks.llm import BudgetReached, ProviderMisconfigured
-from tasks.options import SolveBudget, Style, SubsetName, Teacher, ReleaseFilters, chosen_subsets
+from tasks.options import ReleaseFilters, SolveBudget, Style, SubsetName, Teacher, chosen_subsets
 from tasks.release import Released
 from tasks.run import recorded_run
 from tasks.trials import Select
@@ -78,6 +79,9 @@ async def nightly(
     if seeds and len(names) > 1:
         raise ValueError("seeds belong to one subset: name it with `subsets`")
     async with recorded_run("nightly", parameters, runtime.flow_run.id) as run:
+        roles = teacher.resolved(run.settings)
+        if target_verified is None:
+            await announce(Plan(names, questions, attempts, styles, responses), roles)
 
         async def propose(places: dict[SubsetName, int]) -> None:
             stopped: list[Exception] = []
@@ -103,8 +107,8 @@ async def nightly(
             await propose(dict.fromkeys(names, questions))
             await try_out(names)
         else:
-            await reach(run, names, target_verified, attempts, teacher.resolved(run.settings), propose, try_out)
+            await reach(run, names, target_verified, attempts, roles, propose, try_out)
         await convert(names, styles, tries, teacher)
         response_styles: list[AnyStyle] = ["instruct", *styles]
         await respond(names, response_styles, responses, teacher=teacher)
-        return await release(names, teacher.resolved(run.settings).provider == "offline", filters)
+        return await release(names, roles.provider == "offline", filters)

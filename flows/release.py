@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from prefect import flow, runtime
 
-from tasks.options import SubsetName, ReleaseFilters, chosen_subsets
+from tasks.options import ReleaseFilters, SubsetName, chosen_subsets
 from tasks.release import Released, make_release
 from tasks.run import recorded_run
+
 
 @flow(name="release", flow_run_name="release")
 async def release(

@@ -104,8 +104,8 @@ def plan_attempts(engine: Engine, subset: str, models: Models, count: int) -> in
     """Make one more attempt of at most `count` unsolved questions, most promising first; returns how many."""
     with engine.connect() as connection:
         made = _attempts_made(connection, subset)
-    # So low a confidence leaves alone what has passed, however uncertain its difficulty.
-    policy = AttemptPolicy(initial=1, maximum=MOST_ATTEMPTS, confidence=1e-9)
+    # No attempt gains so much: what has passed is left alone, however uncertain its difficulty.
+    policy = AttemptPolicy(initial=1, maximum=MOST_ATTEMPTS, gain=1 - 1e-9)
     return plan_round(engine, [subset], models, policy, {subset: SolveBudget(attempts=made + count)})
 
 

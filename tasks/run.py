@@ -20,12 +20,14 @@ from sqlalchemy import Engine, func, update
 from sqlalchemy.dialects.postgresql import insert
 
 from tasks.backends import Backends
-from tasks.llm import FREE, Budget, BudgetReached, Gateway, PriceTable, make_provider, replay_provider
+from tasks.llm import FREE, GRACE_S, Budget, BudgetReached, Gateway, PriceTable, make_provider, replay_provider
+from tasks.llm import Progress as Asked
 from tasks.options import Models
 from tasks.sandbox import Job, Policy, Sandbox, Verdict
 from tasks.settings import REPOSITORY, Settings
 from tasks.store.schema import Response, Trial, Triplet
 from tasks.store.schema import Run as RunRow
+from tasks.telemetry import telemetry
 from tasks.work import Ending, Progress, Silent, judged
 
 
@@ -56,6 +58,17 @@ class Run:
     _sandbox: Sandbox | None = None
     _starting: asyncio.Lock = field(default_factory=asyncio.Lock)
 
+    def __post_init__(self) -> None:
+        self.progress.watch(self.asked)
+
+    def asked(self) -> Asked:
+        """What was asked of all models so far, and is in flight now."""
+        total = Asked()
+        for gateway in list(self._gateways.values()):
+            for name, count in dataclasses.asdict(gateway.progress).items():
+                setattr(total, name, getattr(total, name) + count)
+        return total
+
     @property
     def engine(self) -> Engine:
         return self.backends.engine
@@ -81,6 +94,7 @@ class Run:
                 self.run_id,
                 models.max_concurrency,
                 Budget.parse(models.budget),
+                telemetry(),
             )
         return self._gateways[models]
 
@@ -118,6 +132,12 @@ class Run:
         return judged(await self._sandbox.judge(job))
 
     async def close(self) -> None:
+        in_flight = self.asked().in_flight
+        if in_flight:
+            self.progress.say(
+                f"Waiting up to {GRACE_S:.0f} s for {in_flight} calls in flight: they are paid for, so their answers "
+                "are stored. Ctrl-C ends this at once."
+            )
         for gateway in self._gateways.values():
             await gateway.close()
         if self._sandbox is not None:
@@ -172,6 +192,11 @@ async def recorded_run(flow: str, parameters: Mapping[str, Any], flow_run_id: st
     finally:
         _current.reset(token)
         await run.close()
+        task = asyncio.current_task()
+        if flow_run_id is not None and not (task and task.cancelling()):  # who is stopped does not wait for a table
+            from tasks.costs import publish_costs  # noqa: PLC0415 - Prefect, which a command configures before
+
+            await publish_costs(run.engine, run.run_id, flow)
         await asyncio.to_thread(backends.artifacts.pack, run.engine)
         await asyncio.to_thread(_end, run, status, error)
         await asyncio.to_thread(backends.close)

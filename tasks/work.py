@@ -6,8 +6,10 @@ import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Protocol, TypeVar
 
+from tasks.llm import Progress as Asked
 from tasks.llm.types import BudgetReached, ProviderMisconfigured, ProviderRefused, ProviderUnavailable
 from tasks.sandbox.types import Job, Verdict, VerdictKind
 
@@ -43,6 +45,12 @@ class Progress(Protocol):
 
     def say(self, message: str) -> None: ...
 
+    def expect(self, usd: Decimal | None) -> None:
+        """The whole is expected to cost so much; None: nobody knows."""
+
+    def watch(self, asked: Callable[[], Asked]) -> None:
+        """`asked` tells at any time what the run has asked of its models so far."""
+
 
 class Silent:
     """No display."""
@@ -55,6 +63,12 @@ class Silent:
 
     def say(self, message: str) -> None:
         """Nobody listens."""
+
+    def expect(self, usd: Decimal | None) -> None:
+        """Nobody asks."""
+
+    def watch(self, asked: Callable[[], Asked]) -> None:
+        """Nobody looks."""
 
 
 def shards(rows: Sequence[Row], size: int) -> list[Sequence[Row]]:

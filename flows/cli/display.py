@@ -8,12 +8,21 @@ from collections.abc import Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import Any
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.console import Console, RenderableType
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+)
 from rich.table import Table
 from rich.text import Text
 
 from flows.cli.errors import printable
+from flows.cli.meter import Meter
 
 STAGES = {
     "propose": "questions asked",
@@ -24,13 +33,29 @@ STAGES = {
 }
 
 
+class _Bars(Progress):
+    """The stages' bars with the meter's line below them."""
+
+    def __init__(self, meter: Meter, *columns: ProgressColumn, console: Console, disable: bool) -> None:
+        self._meter = meter
+        super().__init__(*columns, console=console, disable=disable)
+
+    def get_renderables(self) -> Iterable[RenderableType]:
+        yield from super().get_renderables()
+        yield Text(str(self._meter), style="dim")
+
+
 class Display:
-    """A bar a stage; where standard error is no terminal, a line now and then, and one when a stage is done."""
+    """A bar a stage and a line on the models; where standard error is no terminal, a line on both now and then, and
+    one when a stage is done."""
 
     def __init__(self, console: Console, remark_s: float = 30) -> None:
         self._console = console
         self._live = console.is_terminal
-        self._bars = Progress(
+        self._meter = Meter()
+        self.watch, self.expect = self._meter.watch, self._meter.expect
+        self._bars = _Bars(
+            self._meter,
             TextColumn("{task.description:26}"),
             BarColumn(),
             MofNCompleteColumn(),
@@ -89,6 +114,8 @@ class Display:
         if self._live or stage is None or not self._totals[stage]:
             return
         line = f"{self._done[stage]:6} of {self._totals[stage]} {STAGES.get(stage, stage)}"
+        if meter := str(self._meter):
+            line += f" ({meter})"
         if line != self._last_line:
             self._console.print(line)
             self._last_line = line

@@ -16,12 +16,13 @@ import typer
 from sqlalchemy import text
 
 from flows.cli.context import AsJson, DataDir, console, note, settings_for
-from flows.cli.display import Display, funnel_table
+from flows.cli.display import Display, cost, funnel_table, table
 from flows.cli.errors import RowsLeft, Stopped, UsageError
 from tasks.backends import Backends, check_prefect
 from tasks.history import funnel
+from tasks.llm import PriceTable
 from tasks.llm.offline import bank_size
-from tasks.options import Style, Teacher, ReleaseFilters, chosen_subsets, solve_budgets
+from tasks.options import ReleaseFilters, Style, Teacher, chosen_subsets, solve_budgets
 from tasks.run import progress_display
 from tasks.screening import DEMO_BENCHMARK
 from tasks.settings import Settings
@@ -196,6 +197,9 @@ def run(
     replay: Annotated[
         bool, typer.Option("--replay", help="Answer from the ledger only; stop where an answer is missing.")
     ] = False,
+    forecast: Annotated[
+        bool, typer.Option("--forecast", help="Only say what the run would still ask and cost.")
+    ] = False,
     as_json: AsJson = False,
     data_dir: DataDir = None,
 ) -> None:
@@ -226,6 +230,9 @@ def run(
         replay=replay,
     )
     styles: list[Style] = [choice.value for choice in style] or ["complete", "online_judge"]
+    if forecast:
+        _forecast(settings, teacher, as_json, names, questions, attempts, styles, responses)
+        return
     if not as_json and not benchmark:
         note("No --benchmark is given: questions are not compared with benchmark problems.")
     started = time.monotonic()
@@ -251,6 +258,26 @@ def run(
     else:
         _show(outcome, settings, time.monotonic() - started)
     _complain(left)
+
+
+def _forecast(settings: Settings, teacher: Teacher, as_json: bool, *plan: Any) -> None:
+    from tasks.forecast import Plan, forecast  # noqa: PLC0415 - slow to import, and Prefect with it
+
+    backends = Backends.open(settings, note=note, orchestrated=False)
+    try:
+        prices = PriceTable.load(settings.prices, teacher.prices)
+        found = forecast(backends.engine, Plan(*plan), teacher.resolved(settings), prices)
+    finally:
+        backends.close()
+    if as_json:
+        print(json.dumps(found.as_json()))
+        return
+    rows = [
+        (one["stage"], one["model"], one["calls"], one["input_tokens"], one["output_tokens"], cost(one["usd"]))
+        for one in found.as_json()["stages"]
+    ]
+    console.print(table("", ("stage", "model", "calls", "input tokens", "output tokens", "cost"), rows))
+    console.print(found.sentence(), soft_wrap=True, markup=False)
 
 
 def release(

@@ -1,7 +1,7 @@
 """Language models: providers, the ledger that pays once, prices. What other modules may import is listed here."""
 
 from tasks.llm.budget import Budget, BudgetError
-from tasks.llm.gateway import Gateway, Progress
+from tasks.llm.gateway import GRACE_S, Gateway, Progress
 from tasks.llm.ledger import LedgerError, stored_answer, stored_answers, stored_request
 from tasks.llm.prices import FREE, Price, PriceTable, PriceTableError, UnknownPrice, parse_price
 from tasks.llm.providers import make_provider, replay_provider
@@ -23,6 +23,7 @@ from tasks.llm.types import (
 
 __all__ = [
     "FREE",
+    "GRACE_S",
     "Answer",
     "Budget",
     "BudgetError",

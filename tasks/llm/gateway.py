@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from types import TracebackType
 
@@ -18,11 +18,13 @@ from tasks.llm.limiter import Limiter
 from tasks.llm.prices import PriceTable
 from tasks.llm.retry import ask_patiently
 from tasks.llm.shared_limit import SharedLimit
+from tasks.llm.telemetry import Telemetry
 from tasks.llm.types import (
     Answer,
     BudgetReached,
     Completion,
     Provider,
+    ProviderError,
     ProviderMisconfigured,
     ProviderRefused,
     ProviderUnavailable,
@@ -36,6 +38,8 @@ from tasks.store import ArtifactStore, ArtifactStoreUnavailable
 
 # How often those look again who wait for another's call, or for money that is reserved for calls in flight.
 _LOOK_AGAIN_S = (0.05, 2.0)
+# What was sent will be charged, wanted or not: so long its answer is waited for when all else ends.
+GRACE_S = 60.0
 
 
 @dataclass(slots=True)
@@ -48,6 +52,7 @@ class Progress:
     paid: int = 0
     failed: int = 0
     in_flight: int = 0
+    limit: int = 0  # how many may be in flight now
     retries: int = 0
     limited: int = 0  # replies of 429
     input_tokens: int = 0
@@ -55,11 +60,13 @@ class Progress:
     cost_usd: Decimal = Decimal(0)
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Flight:
-    task: asyncio.Task[Answer]
+    """A request under way. Where nobody waits any more it ends, unless it is `sent`: that is paid for, and lands."""
+
+    task: asyncio.Task[Answer] = field(init=False)
     waiting: int = 0
-    given_up: bool = False
+    sent: bool = False
 
 
 class Gateway:
@@ -79,11 +86,13 @@ class Gateway:
         run_id: str | None = None,
         max_concurrency: int = 32,
         budget: Budget = Budget(),  # noqa: B008 (frozen)
+        telemetry: Telemetry | None = None,
     ) -> None:
         self.provider = provider
         self._engine = engine
         self._prices = prices
         self._budget = budget
+        self._telemetry = telemetry
         self._max_concurrency = max_concurrency
         # Twice as many may have a lease as are in flight: some wait for their next try, and others go ahead.
         self._slots = asyncio.Semaphore(2 * max_concurrency)
@@ -108,7 +117,9 @@ class Gateway:
     @property
     def progress(self) -> Progress:
         """A copy of the counts."""
-        return replace(self._progress, in_flight=sum(limiter.in_flight for limiter in self._limiters.values()))
+        limiters = list(self._limiters.values())
+        in_flight, limit = (sum(limiter.in_flight for limiter in limiters), sum(limiter.limit for limiter in limiters))
+        return replace(self._progress, in_flight=in_flight, limit=limit)
 
     async def ask(self, request: Request) -> Answer:
         """The answer to `request`: the ledger's, or a new one that is in the ledger by the time it is returned.
@@ -122,12 +133,12 @@ class Gateway:
         self._progress.asked += 1
         canonical = request.canonical()
         request_hash = hash_of(canonical)
-        while (flight := self._flights.get(request_hash)) is not None and flight.given_up:
+        while (flight := self._flights.get(request_hash)) is not None and flight.task.cancelling():
             await asyncio.wait([flight.task])  # until it has given up its lease too
         joined = flight is not None
         if flight is None:
-            flight = _Flight(asyncio.create_task(self._answer(request, request_hash, canonical)))
-            self._flights[request_hash] = flight
+            flight = self._flights[request_hash] = _Flight()
+            flight.task = asyncio.create_task(self._answer(flight, request, request_hash, canonical))
             flight.task.add_done_callback(lambda task: self._landed(request_hash, task))
         flight.waiting += 1
         try:
@@ -138,8 +149,7 @@ class Gateway:
             raise
         except asyncio.CancelledError:
             self._progress.failed += 1
-            if flight.waiting == 1:
-                flight.given_up = True
+            if flight.waiting == 1 and not flight.sent:
                 flight.task.cancel()
             raise
         finally:
@@ -156,8 +166,15 @@ class Gateway:
             raise ProviderRefused(f"The model refused: {printable(answer.text) or 'its filter left no text.'}")
         return answer
 
-    async def close(self) -> None:
-        """Wait for what is being stored, leave the ledger's workers, close the provider. Twice is no harm."""
+    async def close(self, grace_s: float = GRACE_S) -> None:
+        """Wait up to `grace_s` for the calls in flight, then for what is being stored; leave the ledger's workers and
+        close the provider. Twice is no harm."""
+        flying = {flight.task for flight in self._flights.values() if not flight.task.done()}
+        late = (await asyncio.wait(flying, timeout=grace_s))[1] if flying else flying
+        for task in late:
+            task.cancel()
+        if late:
+            await asyncio.wait(late)
         for limiter in self._limiters.values():
             await limiter.close()
         for grouped in (self._store, self._claim, self._release):
@@ -174,7 +191,7 @@ class Gateway:
     ) -> None:
         await self.close()
 
-    async def _answer(self, request: Request, request_hash: str, canonical: str) -> Answer:
+    async def _answer(self, flight: _Flight, request: Request, request_hash: str, canonical: str) -> Answer:
         if self._begun is None or (self._begun.done() and self._begun.exception() is not None):
             self._begun = asyncio.create_task(asyncio.to_thread(self._worker.begin))
         await asyncio.shield(self._begun)
@@ -188,7 +205,7 @@ class Gateway:
                     self._stop_if_misconfigured()
                     claim = await self._claim(want)
                     if claim.kind == "leased":
-                        return await self._leased(want, canonical)
+                        return await self._leased(flight, want, canonical)
                 if claim.answer is not None:
                     return claim.answer
                 if claim.kind == "over" and claim.cap is not None:
@@ -200,9 +217,29 @@ class Gateway:
             self._misconfigured = error
             raise
 
-    async def _leased(self, want: Want, canonical: str) -> Answer:
+    async def _leased(self, flight: _Flight, want: Want, canonical: str) -> Answer:
         """Ask what is leased, and store the answer or give up the lease."""
         handed_over = False
+
+        async def send() -> Completion:
+            flight.sent = True
+            if self._telemetry is not None:
+                self._telemetry.sent(want.request)
+            try:
+                return await self.provider.complete(want.request)
+            except ProviderError as error:
+                if self._telemetry is not None:
+                    self._telemetry.failed(want.request, error)
+                raise
+            finally:
+                flight.sent = False
+                if self._telemetry is not None:
+                    self._telemetry.left(want.request)
+
+        def check() -> None:
+            if not flight.waiting:
+                flight.task.cancel()  # it failed after all had gone who wanted it: no further try
+            self._stop_if_misconfigured()
 
         async def keep(completion: Completion, latency_s: float) -> Answer:
             nonlocal handed_over
@@ -211,9 +248,7 @@ class Gateway:
 
         try:
             limiter = self._limiter(want.request.model)
-            return await ask_patiently(
-                limiter, self.provider, want.request, keep, self._count_failure, self._stop_if_misconfigured
-            )
+            return await ask_patiently(limiter, send, keep, self._count_failure, check)
         except ProviderMisconfigured as error:
             self._misconfigured = error  # before anything is awaited: the next request may have its turn by then
             raise
@@ -226,6 +261,8 @@ class Gateway:
         self._progress.input_tokens += completion.usage.input_tokens
         self._progress.output_tokens += completion.usage.output_tokens
         self._progress.cost_usd += cost_usd
+        if self._telemetry is not None:
+            self._telemetry.paid(want.request, completion.usage, cost_usd, latency_s)
         answer = await self._store(Paid(want.request, want.request_hash, canonical, completion, cost_usd, latency_s))
         # Another process may have been first, and its answer counts; paid was this one too.
         return replace(answer, from_ledger=False)

@@ -99,9 +99,13 @@ class PriceTable:
     def price(self, model: str) -> Price | None:
         return self._prices.get(model) or self._prices.get(_SNAPSHOT.sub("", model)) or self._every
 
+    def of(self, provider: str, model: str) -> Price | None:
+        """What `provider` charges for `model`, None where nobody has said."""
+        return FREE if provider in FREE_PROVIDERS else self.price(model)
+
     def price_of(self, request: Request) -> Price:
         """What `request` is charged by. Raises UnknownPrice."""
-        price = FREE if request.provider in FREE_PROVIDERS else self.price(request.model)
+        price = self.of(request.provider, request.model)
         if price is None:
             raise UnknownPrice(
                 f"What {request.model!r} costs is not known. Say it in dollars per million tokens: --price "

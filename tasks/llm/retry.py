@@ -13,11 +13,9 @@ from tasks.llm.types import (
     Answer,
     BadAnswer,
     Completion,
-    Provider,
     ProviderError,
     ProviderUnavailable,
     RateLimited,
-    Request,
 )
 
 
@@ -35,19 +33,18 @@ class Patience:
 
 async def ask_patiently(
     limiter: Limiter,
-    provider: Provider,
-    request: Request,
+    send: Callable[[], Awaitable[Completion]],
     keep: Callable[[Completion, float], Awaitable[Answer]],
     count_failure: Callable[[ProviderUnavailable], None],
     check: Callable[[], None],
     patience: Patience = Patience(),
 ) -> Answer:
-    """Ask in turn until there is an answer and `keep` it, seconds of the last try beside it.
+    """`send` in turn until there is an answer and `keep` it, seconds of the last try beside it.
 
-    `check` raises where asking has become pointless while the request waited. The turn is held until the answer is
-    kept, so that a crash loses no more than the requests in flight.
+    `check`, called before and after a try, raises where asking has become pointless. The turn is held until the answer
+    is kept, so that a crash loses no more than the requests in flight.
 
-    Raises what `Provider.complete` raises, once another try is not worth it, and what `keep` raises.
+    Raises what `send` (`Provider.complete`) raises, once another try is not worth it, and what `keep` raises.
     """
     begun = time.monotonic()
     tries = failures = bad_answers = 0
@@ -56,7 +53,7 @@ async def ask_patiently(
             check()
             started = time.monotonic()
             try:
-                completion = await provider.complete(request)
+                completion = await send()
             except RateLimited as limited:
                 limiter.limited(turn, _sane(limited.retry_after_s, patience))
                 error: ProviderUnavailable = limited
@@ -73,6 +70,7 @@ async def ask_patiently(
                 limiter.answered(completion.pause_s)
                 return await keep(replace(completion, retries=tries), time.monotonic() - started)
         count_failure(error)
+        check()
         tries += 1
         waited_s = time.monotonic() - begun
         wait_s = error.retry_after_s

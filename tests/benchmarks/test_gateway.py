@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
+import statistics
 import subprocess
 import sys
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import aiohttp
@@ -21,106 +24,142 @@ from sqlalchemy import Engine
 from tasks.llm import Gateway, Message, PriceTable, Request
 from tasks.llm.openai_provider import OpenAIProvider
 from tasks.store import ArtifactStore
+from tests.benchmarks.measure import cpu_s
 
 SERVER = Path(__file__).with_name("instant_server.py")
 MODEL, PROMPT = "gpt-4o", "x" * 1200
-One = Callable[[int], Awaitable[object]]
+ROUNDS = 3
+_numbers = itertools.count()
+One = Callable[[], Awaitable[object]]
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Of one drive: requests a second; CPU milliseconds a request of this process, and of PostgreSQL."""
+
+    rate: float
+    cpu_ms: float
+    database_ms: float
+
+
+@dataclass(frozen=True)
+class Server:
+    url: str
+    process: psutil.Process
+
+    def cpu_s(self) -> float:
+        times = self.process.cpu_times()
+        return times.user + times.system
 
 
 @contextmanager
-def instant_server(delay_s: float) -> Iterator[str]:
+def instant_server(delay_s: float) -> Iterator[Server]:
     process = subprocess.Popen([sys.executable, str(SERVER), str(delay_s)], stdin=subprocess.PIPE,
                                stdout=subprocess.PIPE, text=True)  # fmt: skip
     assert process.stdin is not None
     assert process.stdout is not None
-    yield f"http://127.0.0.1:{int(process.stdout.readline())}/v1"
+    port = int(process.stdout.readline())
+    yield Server(f"http://127.0.0.1:{port}/v1", psutil.Process(process.pid))
     process.stdin.close()
     process.wait()
 
 
-async def drive(count: int, in_flight: int, one: One) -> tuple[float, float]:
-    """Requests a second, and CPU milliseconds of this process a request."""
-    numbers = iter(range(count))
+async def drive(server: Server, count: int, in_flight: int, one: One) -> Cost:
+    left = iter(range(count))
 
     async def worker() -> None:
-        for number in numbers:
-            await one(number)
+        for _ in left:
+            await one()
 
-    wall, cpu = time.perf_counter(), time.process_time()
+    wall, own, all_s, its = time.perf_counter(), time.process_time(), cpu_s(), server.cpu_s()
     await asyncio.gather(*(worker() for _ in range(in_flight)))
-    return count / (time.perf_counter() - wall), (time.process_time() - cpu) / count * 1000
+    wall, own = time.perf_counter() - wall, time.process_time() - own
+    rest = cpu_s() - all_s - own - (server.cpu_s() - its)
+    return Cost(count / wall, own / count * 1000, max(rest, 0.0) / count * 1000)
 
 
-async def bare(url: str, count: int, in_flight: int) -> tuple[float, float]:
+async def bare(server: Server, count: int, in_flight: int) -> Cost:
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
 
-        async def one(number: int) -> object:
-            body = {"model": MODEL, "messages": [{"role": "user", "content": f"{PROMPT}{number}"}]}
-            async with session.post(f"{url}/chat/completions", json=body) as reply:
+        async def one() -> object:
+            body = {"model": MODEL, "messages": [{"role": "user", "content": f"{PROMPT}{next(_numbers)}"}]}
+            async with session.post(f"{server.url}/chat/completions", json=body) as reply:
                 return json.loads(await reply.read())["choices"][0]["message"]["content"]
 
-        return await drive(count, in_flight, one)
+        return await drive(server, count, in_flight, one)
 
 
-async def sdk(url: str, count: int, in_flight: int, make: Callable[..., httpx2.AsyncClient]) -> tuple[float, float]:
+async def sdk(server: Server, count: int, in_flight: int, make: Callable[..., httpx2.AsyncClient]) -> Cost:
     limits = httpx2.Limits(max_connections=in_flight, max_keepalive_connections=in_flight)
-    client = openai.AsyncOpenAI(api_key="none", base_url=url, http_client=make(limits=limits), max_retries=0)
+    client = openai.AsyncOpenAI(  # its own five seconds for a connection are too few where the machine is busy
+        api_key="none", base_url=server.url, http_client=make(limits=limits), max_retries=0, timeout=600
+    )
 
-    async def one(number: int) -> object:
-        messages = [{"role": "user", "content": f"{PROMPT}{number}"}]
+    async def one() -> object:
+        messages = [{"role": "user", "content": f"{PROMPT}{next(_numbers)}"}]
         reply = await client.chat.completions.create(model=MODEL, messages=messages)  # type: ignore[arg-type]
         return reply.choices[0].message.content
 
     async with client:
-        return await drive(count, in_flight, one)
+        return await drive(server, count, in_flight, one)
 
 
-async def ours(
-    url: str, count: int, in_flight: int, database: Engine, artifacts: ArtifactStore, whose: str
-) -> tuple[float, float]:
-    async with Gateway(database, artifacts, OpenAIProvider(url), PriceTable.load(), None, in_flight) as gateway:
+async def ours(server: Server, count: int, in_flight: int, database: Engine, artifacts: ArtifactStore) -> Cost:
+    async with Gateway(database, artifacts, OpenAIProvider(server.url), PriceTable.load(), None, in_flight) as gateway:
 
-        async def one(number: int) -> object:
-            answer = await gateway.ask(Request("openai", MODEL, (Message("user", f"{PROMPT}{whose}{number}"),)))
-            return answer.text
+        async def one() -> object:
+            message = Message("user", f"{PROMPT}{next(_numbers)}")
+            return (await gateway.ask(Request("openai", MODEL, (message,)))).text
 
-        return await drive(count, in_flight, one)
+        return await drive(server, count, in_flight, one)
 
 
 @pytest.mark.benchmark
+@pytest.mark.parametrize("in_flight", [100, 500, 1000])
 @pytest.mark.parametrize("delay_s", [0.0, 0.2])
-def test_requests_a_second_and_cpu_of_a_request(delay_s: float, database: Engine, artifacts: ArtifactStore) -> None:
-    """Goal: at least 85 % of the SDK on its aiohttp transport with the ledger on."""
-    ratios = []
-    with instant_server(delay_s) as url:
-        for in_flight in (100, 500, 1000):
-            found = {
-                "bare aiohttp": asyncio.run(bare(url, 3000, in_flight)),
-                "SDK, default": asyncio.run(sdk(url, 1000, in_flight, openai.DefaultAsyncHttpxClient)),
-                "SDK, aiohttp": asyncio.run(sdk(url, 3000, in_flight, openai.DefaultAioHttpClient)),
-                "gateway": asyncio.run(ours(url, 3000, in_flight, database, artifacts, f"{in_flight} ")),
-            }
-            for name, (rate, cpu_ms) in found.items():
-                print(f"{delay_s * 1000:3.0f} ms {in_flight:5} {name:13} {rate:6.0f}/s {cpu_ms:6.2f} ms CPU")
-            ratios.append(found["gateway"][0] / found["SDK, aiohttp"][0])
-    print("gateway : SDK on aiohttp", ", ".join(f"{ratio:.2f}" for ratio in ratios))
+def test_requests_a_second_and_cpu_of_a_request(
+    delay_s: float, in_flight: int, database: Engine, artifacts: ArtifactStore
+) -> None:
+    """Medians of rounds in which the variants take turns, so that a busy machine is busy for all of them.
+
+    Goals: with the ledger on 85 % of the SDK on its aiohttp transport, and at 200 ms six times its default.
+    """
+    count = max(1000, 2 * in_flight)
+    found: dict[str, list[Cost]] = {"bare aiohttp": [], "SDK, default": [], "SDK, aiohttp": [], "gateway": []}
+    with instant_server(delay_s) as server:
+        for number in range(ROUNDS):
+            found["bare aiohttp"].append(asyncio.run(bare(server, count, in_flight)))
+            if not number:  # it takes as long as all others together
+                found["SDK, default"].append(
+                    asyncio.run(sdk(server, in_flight, in_flight, openai.DefaultAsyncHttpxClient))
+                )
+            found["SDK, aiohttp"].append(asyncio.run(sdk(server, count, in_flight, openai.DefaultAioHttpClient)))
+            found["gateway"].append(asyncio.run(ours(server, count, in_flight, database, artifacts)))
+    rate = {name: statistics.median(cost.rate for cost in costs) for name, costs in found.items()}
+    cpu_ms = {name: statistics.median(cost.cpu_ms for cost in costs) for name, costs in found.items()}
+    for name in found:
+        print(f"{delay_s * 1000:3.0f} ms {in_flight:5} {name:13} {rate[name]:6.0f}/s {cpu_ms[name]:6.2f} ms CPU")
+    in_database = statistics.median(cost.database_ms for cost in found["gateway"])
+    by_rate, by_cpu = rate["gateway"] / rate["SDK, aiohttp"], cpu_ms["SDK, aiohttp"] / cpu_ms["gateway"]
+    print(f"PostgreSQL {in_database:.2f} ms; gateway : SDK on aiohttp {by_rate:.2f} by rate, {by_cpu:.2f} by CPU")
+    assert by_cpu >= 0.85
 
 
 @pytest.mark.benchmark
 def test_memory_over_twenty_thousand_requests(database: Engine, artifacts: ArtifactStore) -> None:
     process = psutil.Process()
     sizes = []
-    with instant_server(0.0) as url:
+    with instant_server(0.0) as server:
 
         async def run() -> None:
-            provider = OpenAIProvider(url)
+            provider = OpenAIProvider(server.url)
             async with Gateway(database, artifacts, provider, PriceTable.load(), None, 200) as gateway:
-                for start in range(0, 20_000, 4000):
 
-                    async def one(number: int, start: int = start) -> object:
-                        return await gateway.ask(Request("openai", MODEL, (Message("user", f"{start + number}"),)))
+                async def one() -> object:
+                    return await gateway.ask(Request("openai", MODEL, (Message("user", f"{next(_numbers)}"),)))
 
-                    await drive(4000, 200, one)
+                for _ in range(5):
+                    await drive(server, 4000, 200, one)
                     sizes.append(process.memory_info().rss / 1e6)
 
         asyncio.run(run())

@@ -21,13 +21,15 @@ AT_ONCE = {"retry-after-ms": "1"}
 
 @dataclass(frozen=True)
 class Reply:
-    """What to send: `body` as JSON unless it is text. `cut_after`: reset the connection after so many bytes."""
+    """What to send: `body` as JSON unless it is text. `cut_after`: reset the connection after so many bytes. `drip_s`:
+    so long between one byte of the body and the next."""
 
     status: int = 200
     body: Any = ""
     headers: Mapping[str, str] = field(default_factory=dict)
     cut_after: int | None = None
     hang: bool = False
+    drip_s: float | None = None
 
 
 @dataclass(frozen=True)
@@ -80,6 +82,7 @@ class FaultServer:
         self._script: list[Reply] = []
         self._always: Reply | None = None
         self._loop = asyncio.new_event_loop()
+        self._held: str | None = None
         self._open = asyncio.Event()
         self._open.set()
         self._writers: set[asyncio.StreamWriter] = set()
@@ -100,8 +103,9 @@ class FaultServer:
         """Requests by prompt."""
         return Counter(seen.prompt for seen in list(self.seen))
 
-    def hold(self) -> None:
-        """Keep back all answers from now on; call it in `on_request` or before the first request."""
+    def hold(self, prompt: str | None = None) -> None:
+        """Keep back answers from now on, all or those to `prompt`; call it in `on_request` or before the first."""
+        self._held = prompt
         self._open.clear()
 
     def release(self) -> None:
@@ -135,7 +139,8 @@ class FaultServer:
                 reply = self.decide(seen) or (self._script.pop(0) if self._script else self._always)
                 reply = reply or self._answer(seen)
                 self.on_request(len(self.seen))
-                await self._open.wait()
+                if self._held in (None, seen.prompt):
+                    await self._open.wait()
                 if reply.hang:
                     await asyncio.Event().wait()
                 if not await self._send(writer, reply):
@@ -171,6 +176,13 @@ class FaultServer:
         kind = "text/html" if isinstance(reply.body, str) else "application/json"
         headers = {"content-type": kind, "content-length": str(len(body)), "x-request-id": "req-1", **reply.headers}
         head = f"HTTP/1.1 {reply.status} Status\r\n" + "".join(f"{n}: {v}\r\n" for n, v in headers.items()) + "\r\n"
+        if reply.drip_s is not None:
+            writer.write(head.encode())
+            for byte in body:
+                writer.write(bytes([byte]))
+                await writer.drain()
+                await asyncio.sleep(reply.drip_s)
+            return True
         writer.write(head.encode() + body[: reply.cut_after])
         await writer.drain()
         if reply.cut_after is None:

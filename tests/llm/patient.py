@@ -22,7 +22,9 @@ async def ask_until(provider: Provider, request: Request, patience: Patience = Q
 
     limiter = Limiter("test", 8)
     try:
-        await ask_patiently(limiter, provider, request, keep, lambda error: None, lambda: None, patience)
+        await ask_patiently(
+            limiter, lambda: provider.complete(request), keep, lambda error: None, lambda: None, patience
+        )
     finally:
         await limiter.close()
     return kept[0]

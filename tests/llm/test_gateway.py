@@ -33,6 +33,7 @@ from tasks.llm.openai_provider import OpenAIProvider
 from tasks.llm.prices import FREE
 from tasks.store import ArtifactStore, connect, open_artifacts, text_key
 from tasks.store.schema import LlmCall
+from tasks.work import Ending, ProviderDown, drain
 from tests.llm.fault_server import FaultServer, answer_to, chat, error
 
 
@@ -340,29 +341,115 @@ def test_what_was_answered_is_stored_though_nobody_waits_any_more(database: Engi
     assert len(rows(database)) == 8
 
 
-def test_the_last_asker_to_give_up_ends_the_call(
+async def give_up(*asks: asyncio.Task[Answer]) -> None:
+    for ask in asks:
+        ask.cancel()
+    await asyncio.gather(*asks, return_exceptions=True)
+
+
+async def held_call(made: Gateway, server: FaultServer) -> asyncio.Task[Answer]:
+    """An ask whose call the server has and does not answer."""
+    reached = threading.Event()
+    server.hold()
+    server.on_request = lambda count: reached.set()
+    ask = asyncio.create_task(made.ask(request()))
+    await asyncio.to_thread(reached.wait, 30)
+    return ask
+
+
+def test_a_call_in_flight_lands_though_all_who_asked_have_gone(
     gateway: Callable[..., Gateway], database: Engine, server: FaultServer
 ) -> None:
-    server.hold()
-    reached = threading.Event()
-    server.on_request = lambda count: reached.set()
-
     async def run() -> Answer:
         async with gateway() as made:
-            first, second = (asyncio.create_task(made.ask(request())) for _ in range(2))
-            await asyncio.to_thread(reached.wait, 30)
-            first.cancel()
-            await asyncio.gather(first, return_exceptions=True)
+            first = await held_call(made, server)
+            await give_up(first, asyncio.create_task(made.ask(request())))
             assert made.progress.in_flight == 1
-            second.cancel()
-            await asyncio.gather(second, return_exceptions=True)
+            joined = asyncio.create_task(made.ask(request()))
+            await asyncio.sleep(0)
             server.release()
-            answer = await made.ask(request())
-            assert made.progress.in_flight == 0
-            return answer
+            return await joined
 
     assert asyncio.run(run()).text == answer_to("hello")
-    assert len(server.seen) == 2
+    assert len(server.seen) == len(rows(database)) == 1
+
+
+def test_a_request_that_waits_for_its_turn_goes_with_its_asker(
+    gateway: Callable[..., Gateway], database: Engine, server: FaultServer
+) -> None:
+    async def run() -> None:
+        async with gateway(max_concurrency=1) as made:
+            first = await held_call(made, server)
+            leased = threading.Event()
+
+            @event.listens_for(database, "after_cursor_execute")
+            def tell(*call: Any) -> None:
+                if "insert into kodcode.llm_leases" in call[2]:
+                    leased.set()
+
+            waits = asyncio.create_task(made.ask(request("waits")))
+            await asyncio.to_thread(leased.wait, 30)
+            await give_up(waits)
+            server.release()
+            await first
+
+    asyncio.run(run())
+    assert len(server.seen) == len(rows(database)) == 1
+    assert leases(database) == 0
+
+
+def test_a_call_that_fails_after_all_have_gone_is_not_tried_again(
+    gateway: Callable[..., Gateway], database: Engine, server: FaultServer
+) -> None:
+    server.always(error(500, "oops"))
+
+    async def run() -> None:
+        async with gateway() as made:
+            await give_up(await held_call(made, server))
+            server.release()
+
+    asyncio.run(run())
+    assert len(server.seen) == 1
+    assert leases(database) == 0
+
+
+def test_a_call_that_outlasts_the_grace_is_given_up(
+    gateway: Callable[..., Gateway], database: Engine, server: FaultServer
+) -> None:
+    async def run() -> None:
+        made = gateway()
+        await give_up(await held_call(made, server))
+        await made.close(grace_s=0.01)
+
+    asyncio.run(run())
+    assert len(server.seen) == 1
+    assert leases(database) == len(rows(database)) == 0
+
+
+def test_a_provider_that_is_down_costs_no_call_in_flight(
+    gateway: Callable[..., Gateway], database: Engine, server: FaultServer
+) -> None:
+    """The stage ends; what was sent before lands."""
+    server.decide = lambda seen: None if seen.prompt == "hello" else error(500, "down", headers={"retry-after": "999"})
+
+    async def run() -> None:
+        async with gateway() as made:
+
+            async def handle(row: str) -> Ending:
+                await made.ask(request(row))
+                return Ending("accepted")
+
+            async def mark(row: str, ending: Ending) -> None:
+                assert ending.status == "failed"
+
+            server.hold("hello")
+            with pytest.raises(ProviderDown):
+                await drain(["hello", *map(str, range(10))], handle, mark, lambda: None, 2)
+            server.release()
+
+    asyncio.run(run())
+    assert [row.request_hash for row in rows(database)] == [request().hash]
+    assert leases(database) == 0
 
 
 def test_a_connection_that_breaks_in_the_commit_loses_no_answer(

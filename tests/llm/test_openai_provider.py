@@ -188,6 +188,15 @@ def test_no_request_outlives_its_deadline(server: FaultServer) -> None:
         ask(server, deadline_s=0.2)
 
 
+def test_a_slow_drip_is_an_answer_within_the_deadline_and_left_beyond_it(server: FaultServer) -> None:
+    """Silence is measured between bytes, so that only the deadline ends a drip."""
+    server.script(replace(chat("hello"), drip_s=0.0001))
+    assert ask(server, timeout_s=5.0).text == "hello"
+    server.always(replace(chat("hello"), drip_s=0.02))
+    with pytest.raises(ProviderUnavailable, match=r"within 0\.2 seconds"):
+        ask(server, timeout_s=5.0, deadline_s=0.2)
+
+
 def test_a_connection_reset_in_the_middle_of_the_answer_is_retried(server: FaultServer) -> None:
     server.script(Reply(200, chat("a long answer").body, cut_after=40))
     assert (ask_again(server).text, len(server.seen)) == (answer_to("hello"), 2)

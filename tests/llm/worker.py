@@ -1,33 +1,63 @@
-"""Asks a server questions through a gateway and says which were answered; made to be killed.
-
-Arguments: database URL, artifacts URL, base URL, number of questions, requests in flight, and what tells its questions
-from those of others.
-"""
+"""Processes that ask a server questions through a gateway and write down which were answered; made to be killed."""
 
 from __future__ import annotations
 
 import asyncio
-import sys
+import multiprocessing
+from multiprocessing.synchronize import Event
+from pathlib import Path
 
-from tasks.llm import Gateway, Message, PriceTable, Request, make_provider
+from sqlalchemy import Engine
+
+from tasks.llm import Gateway, Message, PriceTable, Request
+from tasks.llm.openai_provider import OpenAIProvider
 from tasks.store import connect, open_artifacts
 
-
-async def main(
-    database_url: str, artifacts_url: str, base_url: str, count: int, max_concurrency: int, whose: str = "question"
-) -> None:
-    provider = make_provider("openai", base_url)
-    gateway = Gateway(
-        connect(database_url), open_artifacts(artifacts_url), provider, PriceTable.load(), "killed", max_concurrency
-    )
-
-    async def ask(number: int) -> None:
-        answer = await gateway.ask(Request("openai", "gpt-4o", (Message("user", f"{whose} {number}"),)))
-        print(answer.request_hash, flush=True)
-
-    async with gateway:
-        await asyncio.gather(*(ask(number) for number in range(count)))
+# Forked from a process that has imported all of it: else a start would take seconds, and most of them be killed in it.
+_FORKS = multiprocessing.get_context("forkserver")
+_FORKS.set_forkserver_preload(["__main__", "tests.llm.worker"])
 
 
-if __name__ == "__main__":
-    asyncio.run(main(sys.argv[1], sys.argv[2], sys.argv[3], int(sys.argv[4]), int(sys.argv[5]), *sys.argv[6:]))
+class Worker:
+    """A process that asks `questions` of `base_url`, beginning at once. `whose` tells them from those of others."""
+
+    def __init__(
+        self, database: Engine, artifacts: Path, base_url: str, questions: int, in_flight: int, whose: str = "question"
+    ) -> None:
+        url = database.url.render_as_string(hide_password=False)
+        self._answered = artifacts.with_name(f"{artifacts.name}-answered")
+        self.interrupted = _FORKS.Event()
+        arguments = (url, artifacts, base_url, questions, in_flight, whose, self._answered, self.interrupted)
+        self.process = _FORKS.Process(target=_run, args=arguments)
+        self.process.start()
+
+    def answered(self) -> set[str]:
+        """Hashes of the requests that a worker with these artifacts got an answer to."""
+        return set(self._answered.read_text().split())
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.join()
+
+
+def _run(
+    database_url: str, artifacts: Path, base_url: str, questions: int, in_flight: int, whose: str, answered: Path,
+    interrupted: Event,
+) -> None:  # fmt: skip
+    async def main() -> None:
+        with answered.open("a") as file:
+            store, provider = open_artifacts(artifacts.as_uri()), OpenAIProvider(base_url)
+            async with Gateway(connect(database_url), store, provider, PriceTable.load(), "run", in_flight) as gateway:
+
+                async def ask(number: int) -> None:
+                    request = Request("openai", "gpt-4o", (Message("user", f"{whose} {number}"),))
+                    print((await gateway.ask(request)).request_hash, file=file, flush=True)
+
+                try:
+                    await asyncio.gather(*(ask(number) for number in range(questions)))
+                except asyncio.CancelledError:
+                    # Said in a step of the loop's own, when the gateway waits.
+                    asyncio.get_running_loop().call_soon(interrupted.set)
+                    raise
+
+    asyncio.run(main())

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from decimal import Decimal
 
+import httpx
 from sqlalchemy import text
 
 from tests.pipeline.conftest import Replay, Workplace
@@ -44,8 +46,25 @@ def test_a_run_stopped_at_its_cap_is_continued_and_replayed_without_paying_twice
     assert workplace.rows("select status from kodcode.runs") == [("interrupted",)]
     workplace.kodcode("audit")
 
-    workplace.kodcode(*asked, "--budget", "100", OPENAI_API_KEY="replay")
+    # What is left is forecast from what was measured, and what was not measured is said not to be known.
+    found = json.loads(workplace.kodcode(*asked, "--forecast", "--json").stdout)
+    of_stage = {stage["stage"]: stage for stage in found["stages"]}
+    assert found["usd"] is of_stage["respond"]["usd"] is None
+    assert of_stage["solve"]["usd"] > 0
+    assert of_stage["solve"]["measured_with_this_model"]
+    open_trials = workplace.rows("select count(*) from kodcode.trials where status = 'pending'")[0][0]
+    assert of_stage["solve"]["calls"] == open_trials
+
+    done = workplace.kodcode(*asked, "--budget", "100", OPENAI_API_KEY="replay")
+    assert "Forecast: About" in done.stderr
     assert hashes(workplace) > first
+    # Prefect shows the costs of both runs, the stopped one's too.
+    shown = httpx.post(
+        f"{workplace.environment['PREFECT_API_URL']}/artifacts/filter",
+        json={"artifacts": {"key": {"any_": ["nightly-costs"]}}},
+    ).json()
+    totals = [row["calls"] for artifact in shown for row in json.loads(artifact["data"]) if row["stage"] == "all"]
+    assert sorted(totals) == sorted([len(first), len(hashes(workplace)) - len(first)])
     assert server.served() == len(hashes(workplace))
     assert workplace.rows("select * from kodcode.trials where status in ('pending', 'failed')") == []
 

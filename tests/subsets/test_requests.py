@@ -207,6 +207,17 @@ def test_solve_prompt_holds_the_question_and_never_speaks_of_standard_streams() 
     assert len({solve_request(QUESTION, attempt, "openai", "teacher")[0].hash for attempt in range(10)}) == 10
 
 
+def test_requests_that_share_a_prompt_begin_alike_so_that_providers_can_cache_it() -> None:
+    """What differs comes last; a line behind it takes back what it may have said."""
+    for make, most in ((solve_request, 1), (complete_request, 3), (online_judge_request, 3)):
+        one, other = (_text(make(*[f"{value} {number}" for number in range(most)], 0, "openai", "teacher")[0])  # type: ignore[operator]
+                      for value in ("first", "second"))  # fmt: skip
+        shared = one.index("first 0")
+        assert one[:shared] == other[: other.index("second 0")]
+        assert shared > 0.9 * len(one)
+        assert one.endswith("your answer has the form given above.")
+
+
 def test_complete_prompt_holds_question_solution_and_test() -> None:
     request, version = complete_request(QUESTION, SOLUTION, TEST, 1, "openai", "teacher", "Apps")
     text = _text(request)
