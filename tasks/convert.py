@@ -119,7 +119,7 @@ async def convert_shard(triplet_ids: list[str], models: Models, tries: int) -> d
         tries_so_far = [{"reason": ending.reason, "message": ending.detail}]
         await asyncio.to_thread(_store, run, row, ending, {"tries": tries_so_far})
 
-    return dict(await drain(rows, convert, mark, run.advance(STAGE), models.max_concurrency))
+    return dict(await drain(rows, convert, mark, run.advance(STAGE), models.rows_at_once))
 
 
 async def _checked(run: Run, row: Conversion, answer: Answer) -> Converted | Rejection:

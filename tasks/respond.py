@@ -102,7 +102,7 @@ async def respond_shard(keys: list[tuple[str, int]], models: Models) -> dict[str
     async def mark(row: Sample, ending: Ending) -> None:
         await asyncio.to_thread(_store, run, row, models, ending, {})
 
-    return dict(await drain(samples, respond, mark, run.advance(STAGE), models.max_concurrency))
+    return dict(await drain(samples, respond, mark, run.advance(STAGE), models.rows_at_once))
 
 
 def _job(row: Sample, code: str) -> Job:

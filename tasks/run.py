@@ -20,7 +20,7 @@ from sqlalchemy import Engine, func, update
 from sqlalchemy.dialects.postgresql import insert
 
 from tasks.backends import Backends
-from tasks.llm import FREE, Budget, BudgetReached, Gateway, PriceTable, make_provider, replay_provider
+from tasks.llm import FREE, BatchPolicy, Budget, BudgetReached, Gateway, PriceTable, make_provider, replay_provider
 from tasks.options import Models
 from tasks.sandbox import Job, Policy, Sandbox, Verdict
 from tasks.settings import REPOSITORY, Settings
@@ -82,7 +82,13 @@ class Run:
                 self.run_id,
                 models.max_concurrency,
                 Budget.parse(models.budget),
+                _batching(self.settings, models),
             )
+            if models.mode != "online" and not models.replay:
+                self.progress.say(
+                    "Requests go in batches, which may take hours. Stopping is safe: they go on at the provider, and "
+                    'the same command collects them. kodcode sql "select * from v_batches" shows where they are.'
+                )
         return self._gateways[models]
 
     def advance(self, stage: str) -> Callable[[], None]:
@@ -135,6 +141,19 @@ class Run:
 
 async def _started(policy: Policy) -> Sandbox:
     return await asyncio.to_thread(Sandbox(policy).__enter__)
+
+
+def _batching(settings: Settings, models: Models) -> BatchPolicy:
+    """How requests to these models go; a replay asks nothing, so it has no batches."""
+    return BatchPolicy(
+        mode="online" if models.replay else models.mode,
+        least=settings.batch_least,
+        tries=settings.batch_tries,
+        wait_s=settings.batch_wait_s,
+        gather_s=settings.batch_gather_s,
+        first_poll_s=min(10.0, settings.batch_poll_s),
+        longest_poll_s=settings.batch_poll_s,
+    )
 
 
 def policy_of(settings: Settings) -> Policy:

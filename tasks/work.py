@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
-from tasks.llm.types import BudgetReached, ProviderMisconfigured, ProviderRefused, ProviderUnavailable
+from tasks.llm.types import BatchUnanswered, BudgetReached, ProviderMisconfigured, ProviderRefused, ProviderUnavailable
 from tasks.sandbox.types import Job, Verdict, VerdictKind
 
 Row = TypeVar("Row")
@@ -90,7 +90,7 @@ async def drain(
                 ending = await handle(row)
                 silent = 0
             except ProviderUnavailable as error:
-                silent += 1
+                silent += not isinstance(error, BatchUnanswered)
                 ending = Ending("failed", "provider_unavailable", str(error))
             except ProviderRefused as error:
                 silent = 0

@@ -118,7 +118,7 @@ class Lane:
             return
         last, now = self._adopting, time.monotonic()
         failed = last is not None and last.done() and last.exception() is not None
-        if last is None or failed or (last.done() and now - self._adopted_s > self._policy.adopt_s):
+        if last is None or failed or (last.done() and now - self._adopted_s > self._policy.look_s):
             self._adopted_s = now
             self._adopting = last = asyncio.create_task(self._adopt())
         await asyncio.shield(last)

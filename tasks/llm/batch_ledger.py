@@ -72,9 +72,10 @@ class BatchLedger:
                 "select created_at from kodcode.llm_batches where batch_id = %s", (batch_id,)
             ).scalar_one()
             moved = connection.exec_driver_sql(
-                "update kodcode.llm_leases set worker_id = %s where request_hash = any(%s) and worker_id = any(%s)"
-                " returning request_hash",
-                (batch_id, list(requests), [self._worker_id, batch_id]),
+                "update kodcode.llm_leases set worker_id = '', batch_id = %s where request_hash in ("
+                " select request_hash from kodcode.llm_leases where request_hash = any(%s)"
+                " and (worker_id = %s or batch_id = %s) order by request_hash for update) returning request_hash",
+                (batch_id, list(requests), self._worker_id, batch_id),
             )
             held = sorted(row[0] for row in moved)
             kept = set(held)
@@ -111,7 +112,7 @@ class BatchLedger:
         def work(connection: Connection) -> tuple[str, str] | None:
             row = connection.exec_driver_sql(
                 "select b.batch_id, b.endpoint from kodcode.llm_leases l"  # noqa: S608 (constants)
-                " join kodcode.llm_batches b on b.batch_id = l.worker_id"
+                " join kodcode.llm_batches b on b.batch_id = l.batch_id"
                 f" where l.request_hash = %s and {_OPEN} and not {_FOLLOWED} and b.endpoint <> %s",
                 (request_hash, self._endpoint),
             ).first()
@@ -190,7 +191,7 @@ class BatchLedger:
                     batch.batch_id,
                 ),
             )
-            connection.exec_driver_sql("delete from kodcode.llm_leases where worker_id = %s", (batch.batch_id,))
+            connection.exec_driver_sql("delete from kodcode.llm_leases where batch_id = %s", (batch.batch_id,))
 
         transaction(self._engine, work)
 

@@ -39,8 +39,6 @@ from tasks.store import ArtifactStore, ArtifactStoreUnavailable
 
 # How often those look again who wait for another's call, or for money that is reserved for calls in flight.
 _LOOK_AGAIN_S = (0.05, 2.0)
-# The same of batches, for which thousands of requests may wait for hours.
-_LOOK_AGAIN_AT_BATCHES_S = 30.0
 
 
 @dataclass(slots=True)
@@ -117,8 +115,8 @@ class Gateway:
             self._release,
             lambda answer: self._count(answer.usage, Decimal(str(answer.cost_usd))),
         )
-        longest_s = _LOOK_AGAIN_S[1] if batching.mode == "online" else _LOOK_AGAIN_AT_BATCHES_S
-        self._look_again_s = (_LOOK_AGAIN_S[0], longest_s)
+        # Thousands of requests may wait for a batch, and for hours.
+        self._look_again_s = (_LOOK_AGAIN_S[0], _LOOK_AGAIN_S[1] if batching.mode == "online" else batching.look_s)
 
     @property
     def has_completions(self) -> bool:

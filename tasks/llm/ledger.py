@@ -34,10 +34,12 @@ _COLUMNS = (
     LlmCall.cost_usd,
 )
 
-# A lease belongs to a living worker, or to a batch until it is collected, whatever became of who built it.
-_LIVE = """(exists (select from kodcode.llm_workers w where w.worker_id = l.worker_id and w.expires_at > now())
-    or exists (select from kodcode.llm_batches b where b.batch_id = l.worker_id
-        and b.status in ('built', 'uploaded', 'submitted')))"""
+# A worker's lease holds while the worker lives, a batch's until the batch is closed, whatever became of its maker. A
+# batch that cannot be seen (it was committed after this statement began) therefore counts as open.
+_LIVE = """case when l.batch_id is null
+    then exists (select from kodcode.llm_workers w where w.worker_id = l.worker_id and w.expires_at > now())
+    else not exists (select from kodcode.llm_batches b where b.batch_id = l.batch_id
+        and b.status not in ('built', 'uploaded', 'submitted')) end"""
 
 # Taken over is what nobody holds any more; a lease of one's own is taken again after a commit whose reply was lost.
 _LEASE = f"""
@@ -45,8 +47,8 @@ insert into kodcode.llm_leases as l (request_hash, worker_id, run_id, stage, sub
 select * from unnest(%s::text[], %s::text[], %s::text[], %s::text[], %s::text[], %s::numeric[])
 on conflict (request_hash) do update
 set worker_id = excluded.worker_id, run_id = excluded.run_id, stage = excluded.stage, subset = excluded.subset,
-    reserved_usd = excluded.reserved_usd, leased_at = now()
-where l.worker_id = excluded.worker_id or not {_LIVE}
+    reserved_usd = excluded.reserved_usd, leased_at = now(), batch_id = null
+where l.worker_id = excluded.worker_id or not ({_LIVE})
 returning request_hash
 """  # noqa: S608 (constants)
 

@@ -205,7 +205,8 @@ class LlmLease(Base):
     __tablename__ = "llm_leases"
 
     request_hash: Mapped[str] = mapped_column(primary_key=True)
-    worker_id: Mapped[str]  # or the batch that it is asked in
+    worker_id: Mapped[str]  # empty where a batch holds it
+    batch_id: Mapped[str | None] = mapped_column(index=True)
     run_id: Mapped[str | None]
     stage: Mapped[str]
     subset: Mapped[str]

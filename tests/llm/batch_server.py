@@ -1,4 +1,4 @@
-"""The batch APIs of OpenAI (files, batches) and Anthropic (message batches), as correct or as broken as a test asks."""
+"""The batch APIs of OpenAI (files, batches) and Anthropic (message batches), as broken as a test asks."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ ANSWERED, TRUNCATED, REFUSED, ERROR, EXPIRED, MISSING, EMPTY, SLOW = (
     "answered", "truncated", "refused", "error", "expired", "missing", "empty", "slow",
 )  # fmt: skip
 PAID = {ANSWERED, TRUNCATED}
+MODELS = {"openai": "gpt-4o", "anthropic": "claude-haiku-4-5"}
 
 _ROUTES = (
     ("upload", "POST", r"/v1/files"),
@@ -58,8 +59,8 @@ class Fault:
 
 
 class BatchServer(FaultServer):
-    """A batch ends when it was polled more than `polls` times. `fate(batch, line)` says what happens to a request,
-    `status(batch)` how a batch of OpenAI's ends, `mangle` what becomes of the lines of a result file."""
+    """A batch ends when it was polled or listed more than `polls` times. `fate(batch, line)` says what happens to a
+    request, `status(batch)` how a batch of OpenAI's ends, `mangle` what becomes of the lines of a result file."""
 
     def __init__(self) -> None:
         self.files: dict[str, bytes] = {}
@@ -73,6 +74,7 @@ class BatchServer(FaultServer):
         self.complete: Callable[[str, dict[str, Any]], Any] = self._completed
         self.steps: Counter[str] = Counter()
         self.supported = True
+        self._held: tuple[str, threading.Event] | None = None
         self._faults: dict[str, list[Fault]] = defaultdict(list)
         super().__init__()
 
@@ -81,6 +83,15 @@ class BatchServer(FaultServer):
         faults = [Fault(reply, performed) for reply in replies]
         self._faults[step].extend(faults)
         return faults[-1]
+
+    def heal(self) -> None:
+        """Forget the faults that were not served."""
+        self._faults.clear()
+
+    def hold_at(self, step: str) -> threading.Event:
+        """Keep back all replies from the first request of this step on, until `release`; set once it has come."""
+        self._held = (step, threading.Event())
+        return self._held[1]
 
     def hang(self, step: str, performed: bool = False) -> threading.Event:
         """The next request of this step gets no reply; set once it has come."""
@@ -97,6 +108,10 @@ class BatchServer(FaultServer):
         if not self.supported:
             return Reply(404, {"error": {"message": "Not Found", "type": "not_found"}})
         self.steps[step] += 1
+        if self._held is not None and self._held[0] == step:
+            self.hold()
+            self._held[1].set()
+            self._held = None
         fault = self._faults[step].pop(0) if self._faults[step] else None
         if fault is None or fault.performed:
             reply: Reply = getattr(self, f"_{step}")(seen, anthropic, name)
@@ -140,7 +155,10 @@ class BatchServer(FaultServer):
 
     def _list(self, seen: Seen, anthropic: bool, name: None) -> Reply:
         """Newest first, two a page."""
-        shown = [self._shown(held) for held in reversed(self.batches.values()) if held.anthropic == anthropic]
+        listed = [held for held in reversed(self.batches.values()) if held.anthropic == anthropic]
+        for held in listed:
+            held.polled += 1
+        shown = [self._shown(held) for held in listed]
         after = re.search(r"after(?:_id)?=([^&]+)", seen.path)
         if after:
             shown = shown[[batch["id"] for batch in shown].index(after[1]) + 1 :]
@@ -163,32 +181,16 @@ class BatchServer(FaultServer):
         return Reply(body="\n".join(self.mangle(lines)) + "\n")
 
     def _line(self, held: Held, entry: dict[str, Any], fate: str) -> dict[str, Any] | None:
-        custom_id = entry["custom_id"]
         if fate == MISSING:
             return None
-        body = entry["params"] if held.anthropic else entry["body"]
+        answer: dict[str, Any] = {}
         if fate in (*PAID, EMPTY):
-            answer = self.complete(entry.get("url", MESSAGES), body)
-            if fate == TRUNCATED:
-                answer = _cut(answer)
-            if fate == EMPTY:
-                answer = {**answer, "choices": [], "content": []}
-            if held.anthropic:
-                return {"custom_id": custom_id, "result": {"type": "succeeded", "message": answer}}
-            response = {"status_code": 200, "request_id": f"req-{custom_id[:8]}", "body": answer}
-            return {"id": "batch_req_1", "custom_id": custom_id, "response": response, "error": None}
-        if held.anthropic:
-            kinds = {REFUSED: "invalid_request_error", ERROR: "api_error"}
-            if fate in kinds:
-                failure = {"type": "error", "error": {"type": kinds[fate], "message": f"a {fate} request"}}
-                return {"custom_id": custom_id, "result": {"type": "errored", "error": failure}}
-            return {"custom_id": custom_id, "result": {"type": "canceled" if fate == SLOW else "expired"}}
-        if fate in (REFUSED, ERROR):
-            status = 400 if fate == REFUSED else 500
-            response = {"status_code": status, "body": {"error": {"message": f"a {fate} request"}}}
-            return {"custom_id": custom_id, "response": response, "error": None}
-        code = "batch_cancelled" if fate == SLOW else "batch_expired"
-        return {"custom_id": custom_id, "response": None, "error": {"code": code, "message": "left out"}}
+            answer = self.complete(entry.get("url", MESSAGES), entry["params"] if held.anthropic else entry["body"])
+        if fate == TRUNCATED:
+            answer = _cut(answer)
+        if fate == EMPTY:
+            answer = {**answer, "choices": [], "content": []}
+        return {"custom_id": entry["custom_id"], **(_result if held.anthropic else _response)(fate, answer)}
 
     def _shown(self, held: Held) -> dict[str, Any]:
         ended = held.cancelled or (held.polled > self.polls and SLOW not in held.fates)
@@ -198,11 +200,22 @@ class BatchServer(FaultServer):
             for fate in held.fates:
                 counts[names.get(fate, "succeeded") if ended else "processing"] += 1
             created_at = datetime.fromtimestamp(held.created_s, UTC).isoformat()
-            return {"id": held.id, "type": "message_batch", "processing_status": "ended" if ended else "in_progress",
-                    "request_counts": counts, "created_at": created_at, "results_url": "http://elsewhere/results"}
+            return {
+                "id": held.id,
+                "type": "message_batch",
+                "processing_status": "ended" if ended else "in_progress",
+                "request_counts": counts,
+                "created_at": created_at,
+                "results_url": "http://elsewhere/results",
+            }
         status = ("cancelled" if held.cancelled else held.status) if ended else "in_progress"
-        shown: dict[str, Any] = {"id": held.id, "object": "batch", "status": status, "input_file_id": held.file,
-                                 "created_at": int(held.created_s)}
+        shown: dict[str, Any] = {
+            "id": held.id,
+            "object": "batch",
+            "status": status,
+            "input_file_id": held.file,
+            "created_at": int(held.created_s),
+        }
         if ended and status == "failed":
             return {**shown, "errors": {"object": "list", "data": [held.error]}}
         if ended:
@@ -219,6 +232,28 @@ class BatchServer(FaultServer):
 
 def _prompt(entry: dict[str, Any]) -> str:
     return Seen("", {}, entry.get("params") or entry["body"]).prompt
+
+
+def _response(fate: str, answer: dict[str, Any]) -> dict[str, Any]:
+    """A line of OpenAI's files."""
+    if fate in (SLOW, EXPIRED):
+        code = "batch_cancelled" if fate == SLOW else "batch_expired"
+        return {"response": None, "error": {"code": code, "message": "left out"}}
+    if fate in (REFUSED, ERROR):
+        answer = {"error": {"message": f"a {fate} request"}}
+    status = {REFUSED: 400, ERROR: 500}.get(fate, 200)
+    return {"response": {"status_code": status, "request_id": "req-1", "body": answer}, "error": None}
+
+
+def _result(fate: str, answer: dict[str, Any]) -> dict[str, Any]:
+    """A line of Anthropic's results."""
+    if fate in (SLOW, EXPIRED):
+        return {"result": {"type": "canceled" if fate == SLOW else "expired"}}
+    if fate in (REFUSED, ERROR):
+        kind = {REFUSED: "invalid_request_error", ERROR: "api_error"}[fate]
+        failure = {"type": "error", "error": {"type": kind, "message": f"a {fate} request"}}
+        return {"result": {"type": "errored", "error": failure}}
+    return {"result": {"type": "succeeded", "message": answer}}
 
 
 def _cut(answer: dict[str, Any]) -> dict[str, Any]:

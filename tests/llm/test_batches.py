@@ -36,6 +36,7 @@ from tests.llm.batch_server import (
     ERROR,
     EXPIRED,
     MISSING,
+    MODELS,
     REFUSED,
     SLOW,
     TRUNCATED,
@@ -44,11 +45,10 @@ from tests.llm.batch_server import (
 )
 from tests.llm.fault_server import CHAT, MESSAGES, Reply, answer_to, error
 
-MODELS = {"openai": "gpt-4o", "anthropic": "claude-haiku-4-5"}
 # Times of tests; nothing is decided by how long they are.
 QUICK = BatchPolicy(
-    mode="batch", least=5, gather_s=0.05, longest_gather_s=0.5, first_poll_s=0.01, longest_poll_s=0.03,
-    first_retry_s=0.01, longest_retry_s=0.02, adopt_s=0.05, settle_s=0.0,
+    mode="batch", least=5, gather_s=0.25, longest_gather_s=2.0, first_poll_s=0.01, longest_poll_s=0.03,
+    first_retry_s=0.01, longest_retry_s=0.02, look_s=0.1, settle_s=0.0,
 )  # fmt: skip
 AUTO = replace(QUICK, mode="auto")
 
@@ -86,9 +86,16 @@ def requests(protocol: str, count: int, **changes: Any) -> list[Request]:
 
 
 async def ask_all(gateway: Gateway, asked: list[Request]) -> list[Any]:
-    """Answers, and errors in their places."""
-    async with gateway:
+    """Answers, and errors in their places; a request that nobody ever answers is an error of the test."""
+    async with gateway, asyncio.timeout(60):
         return await asyncio.gather(*(gateway.ask(one) for one in asked), return_exceptions=True)
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Wait for what other threads and workers bring about."""
+    async with asyncio.timeout(60):
+        while not condition():  # noqa: ASYNC110 (the server's thread has no events of this loop)
+            await asyncio.sleep(0.01)
 
 
 def rows(database: Engine, query: str) -> list[Any]:
@@ -240,7 +247,7 @@ def test_failures_of_the_batch_endpoints_are_tried_again(
     assert len(server.batches) == 1
 
 
-@pytest.mark.parametrize("lost", [Reply(500, "oops"), Reply(200, "{no json"), Reply(200, {"id": "x"}, cut_after=20)])
+@pytest.mark.parametrize("lost", [Reply(500, "oops"), Reply(200, "{no json"), Reply(200, {"id": "x"}, cut_after=5)])
 def test_a_submission_whose_reply_was_lost_is_found_again_not_repeated(
     gateway: Callable[..., Gateway], server: BatchServer, protocol: str, lost: Reply
 ) -> None:
@@ -342,13 +349,11 @@ def test_a_batch_of_a_worker_taken_for_dead_is_collected_by_another_and_only_onc
     async def run() -> tuple[list[Any], list[Any]]:
         async with gateway(protocol) as slow, gateway(protocol) as quick:
             first = [asyncio.create_task(slow.ask(one)) for one in asked]
-            while not server.steps["poll"]:
-                await asyncio.sleep(0.01)
+            await until(lambda: server.steps["poll"] > 0)
             with database.begin() as connection:
                 connection.execute(text("update kodcode.llm_workers set expires_at = now() - interval '1 second'"))
             second = [asyncio.create_task(quick.ask(one)) for one in asked]
-            while rows(database, "select fence from kodcode.llm_batches") != [(2,)]:
-                await asyncio.sleep(0.01)
+            await until(lambda: rows(database, "select fence from kodcode.llm_batches") == [(2,)])
             server.polls = 0
             return await asyncio.gather(*first), await asyncio.gather(*second)
 
@@ -364,8 +369,7 @@ async def leave_open(gateway: Gateway, server: BatchServer, asked: list[Request]
     """Submit a batch and go away."""
     server.polls = 10**9
     tasks = [asyncio.create_task(gateway.ask(one)) for one in asked]
-    while not server.steps["poll"]:
-        await asyncio.sleep(0.01)
+    await until(lambda: server.steps["poll"] > 0)
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
@@ -425,6 +429,6 @@ def test_a_provider_that_is_down_too_long_leaves_the_batch_to_the_next_run(
     outcomes = asyncio.run(ask_all(gateway(protocol, replace(QUICK, patience_s=0.2)), asked))
     assert {type(outcome) for outcome in outcomes} == {ProviderUnavailable}
     assert rows(database, "select status from kodcode.llm_batches") == [("submitted",)]
-    server._faults.clear()
+    server.heal()
     assert_all_answered_once(server, asyncio.run(ask_all(gateway(protocol), asked)))
     assert len(server.batches) == 1

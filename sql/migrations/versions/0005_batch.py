@@ -13,6 +13,8 @@ _OPEN = sa.text("status in ('built', 'uploaded', 'submitted')")
 
 
 def upgrade() -> None:
+    op.add_column("llm_leases", sa.Column("batch_id", sa.Text(), nullable=True), schema="kodcode")
+    op.create_index(op.f("ix_llm_leases_batch_id"), "llm_leases", ["batch_id"], schema="kodcode")
     op.create_table(
         "llm_batches",
         sa.Column("batch_id", sa.Text(), nullable=False),
@@ -67,3 +69,4 @@ def upgrade() -> None:
 def downgrade() -> None:
     op.drop_table("llm_batch_requests", schema="kodcode")
     op.drop_table("llm_batches", schema="kodcode")
+    op.drop_column("llm_leases", "batch_id", schema="kodcode")
