@@ -138,6 +138,19 @@ class Findings:
         return ", ".join(f"{count} {kind}" for kind, count in sorted(self.strange.items())) or None
 
 
+def is_results(content: bytes) -> bool:
+    """Whether a file is empty or has a line that is a JSON object; an error page under status 200 is no results."""
+    return not content.strip() or any(_object(line) is not None for line in io.BytesIO(content))
+
+
+def _object(line: bytes) -> dict[str, Any] | None:
+    try:
+        entry = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    return entry if isinstance(entry, dict) else None
+
+
 Read = Callable[[Mapping[str, Any], bytes], Completion | ProviderError | Unanswered]
 
 
@@ -149,11 +162,8 @@ def read_results(contents: Iterable[bytes], members: Collection[str], read: Read
         for line in io.BytesIO(content):
             if not line.strip():
                 continue
-            try:
-                entry = json.loads(line)
-            except (ValueError, RecursionError):
-                entry = None
-            if not isinstance(entry, dict):
+            entry = _object(line)
+            if entry is None:
                 found.strange["malformed lines"] += 1
                 continue
             name = entry.get("custom_id")

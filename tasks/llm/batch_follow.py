@@ -17,12 +17,22 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
-from tasks.llm.batch import Batch, BatchApi, BatchPolicy, BatchState, MemberStatus, Unanswered, read_results
+from tasks.llm.batch import (
+    Batch,
+    BatchApi,
+    BatchPolicy,
+    BatchState,
+    MemberStatus,
+    Unanswered,
+    is_results,
+    read_results,
+)
 from tasks.llm.batch_ledger import BatchLedger, Fenced
 from tasks.llm.ledger import Ledger, Paid, Want
 from tasks.llm.prices import PriceTable
 from tasks.llm.types import (
     Answer,
+    BadAnswer,
     Completion,
     ProviderError,
     ProviderRefused,
@@ -145,7 +155,7 @@ class Follower:
             await asyncio.sleep(wait_s)
             wait_s = min(wait_s * 1.5, self._policy.longest_poll_s)
         contents = [
-            await self._patiently(lambda file=file: self._api.download(batch, file))  # type: ignore[misc]
+            await self._patiently(lambda file=file: self._downloaded(batch, file))  # type: ignore[misc]
             for file in state.files
         ]
         outcomes = await self._run(self._collect, batch, state, contents, time.monotonic() - begun)
@@ -155,6 +165,12 @@ class Follower:
             if isinstance(outcome, Unanswered) and cancelled:
                 outcome = replace(outcome, online=True)  # noqa: PLW2901
             self._settle(request_hash, outcome)
+
+    async def _downloaded(self, batch: Batch, file: str) -> bytes:
+        content = await self._api.download(batch, file)
+        if not is_results(content):
+            raise BadAnswer(f"The results of the batch {batch.provider_batch_id} are no JSON lines.")
+        return content
 
     def _collect(
         self, batch: Batch, state: BatchState, contents: Iterable[bytes], latency_s: float
