@@ -7,6 +7,7 @@ import json
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 import anthropic
 import httpx2
@@ -81,7 +82,7 @@ class AnthropicBatches:
 
     async def state(self, batch: Batch) -> BatchState:
         with self._translated(batch, self._gone(batch)):
-            reply = await self._client.get(f"{PATH}/{batch.provider_batch_id}", cast_to=httpx2.Response)
+            reply = await self._client.get(_address(batch.provider_batch_id), cast_to=httpx2.Response)
         body = self._provider.endpoint.json_object(reply.content)
         status = body.get("processing_status")
         if not isinstance(status, str):
@@ -94,13 +95,13 @@ class AnthropicBatches:
 
     async def cancel(self, batch: Batch) -> None:
         with self._translated(batch, self._gone(batch)):
-            await self._client.post(f"{PATH}/{batch.provider_batch_id}/cancel", cast_to=httpx2.Response)
+            await self._client.post(f"{_address(batch.provider_batch_id)}/cancel", cast_to=httpx2.Response)
 
     async def download(self, batch: Batch, file: str) -> bytes:
         # Not the SDK's `results`: it goes, with the key, wherever the reply's results_url points, and gives up the
         # whole file at a line that is no JSON.
         with self._translated(batch, self._gone(batch)):
-            reply = await self._client.get(f"{PATH}/{file}/results", cast_to=httpx2.Response)
+            reply = await self._client.get(f"{_address(file)}/results", cast_to=httpx2.Response)
         return reply.content
 
     def read(self, line: Mapping[str, Any], content: bytes, model: str) -> Completion | ProviderError | Unanswered:
@@ -152,6 +153,10 @@ class AnthropicBatches:
 
     def _gone(self, batch: Batch) -> ProviderMisconfigured:
         return gone(batch, self._provider.endpoint.shown)
+
+
+def _address(name: str | None) -> str:
+    return f"{PATH}/{quote(name or '', safe='')}"
 
 
 def _size(entry: Mapping[str, Any]) -> int:

@@ -79,6 +79,7 @@ class Follower:
         self._policy = policy
         self._settle = settle
         self._threads = threads
+        self.most_requests = api.most_requests  # less once the provider's queue had no room for so many
 
     async def begin(self, path: str, model: str, waiting: Sequence[Member]) -> None:
         """A new batch of requests whose leases this worker holds, to its end."""
@@ -160,6 +161,7 @@ class Follower:
         ]
         outcomes = await self._run(self._collect, batch, state, contents, time.monotonic() - begun)
         if state.queue_full:
+            self.most_requests = max(1, len(batch.hashes) // 2)
             await asyncio.sleep(self._policy.longest_poll_s)
         for request_hash, outcome in outcomes.items():
             if isinstance(outcome, Unanswered) and cancelled:
@@ -191,7 +193,8 @@ class Follower:
             if state.error is not None:
                 outcomes[name] = state.error
             elif state.status == "failed":
-                outcomes[name] = Unanswered(state.problem or "The batch failed.", counts=not state.queue_full)
+                smaller = state.queue_full and len(members) > 1
+                outcomes[name] = Unanswered(state.problem or "The batch failed.", counts=not smaller)
             else:
                 outcomes[name] = problem
         rows = {name: _row(outcome) for name, outcome in outcomes.items()}

@@ -164,7 +164,7 @@ class Lane:
         queue.reply_bytes += reply_bytes
         queue.last_s = now
         self._outcomes[want.request_hash] = asyncio.get_running_loop().create_future()
-        if len(queue.waiting) == self._api.most_requests:
+        if len(queue.waiting) >= self._follower.most_requests:
             self._close_queue(key)
 
     async def outcome(self, request_hash: str) -> Outcome | None:
@@ -215,9 +215,10 @@ class Lane:
         if queue.closing is not None:
             queue.closing.cancel()
         members = list(queue.waiting.values())
-        few = self._policy.mode == "auto" and len(members) < self._policy.least
         if members:
-            work = self._too_few(members) if few or self._off else self._follower.begin(*key, members)
+            least = min(self._policy.least, self._follower.most_requests) if self._policy.mode == "auto" else 1
+            few = self._off or len(members) < least
+            work = self._too_few(members) if few else self._follower.begin(*key, members)
             self._spawn(work, list(queue.waiting))
 
     async def _too_few(self, members: Sequence[Member]) -> None:

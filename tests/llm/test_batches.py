@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from decimal import Decimal
 from typing import Any
@@ -66,13 +66,19 @@ def protocol(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def gateway(database: Engine, artifacts: ArtifactStore, server: BatchServer) -> Callable[..., Gateway]:
-    def make(protocol: str, policy: BatchPolicy = QUICK, budget: str | None = None, **options: Any) -> Gateway:
-        url = server.url if protocol == "openai" else server.origin
-        caps = Budget.parse([budget] if budget else [])
-        prices = PriceTable.load(given=options.pop("prices", []))
-        return Gateway(
-            database, artifacts, make_provider(protocol, url), prices, options.pop("run_id", "run-1"), 16, caps, policy
-        )
+    def make(
+        protocol: str,
+        policy: BatchPolicy = QUICK,
+        budget: Sequence[str] = (),
+        prices: Sequence[str] = (),
+        run_id: str = "run-1",
+        **limits: int,
+    ) -> Gateway:
+        provider: Any = make_provider(protocol, server.url if protocol == "openai" else server.origin)
+        for name, limit in limits.items():
+            setattr(provider.batches, name, limit)
+        caps = Budget.parse(budget)
+        return Gateway(database, artifacts, provider, PriceTable.load(given=prices), run_id, 16, caps, policy)
 
     return make
 
@@ -289,7 +295,7 @@ def test_a_provider_without_batches_is_refused_when_they_are_asked_for(
         Gateway(database, artifacts, make_provider("offline"), PriceTable.load(), batching=QUICK)
 
 
-def test_a_batch_that_fails_for_good_stops_the_run_and_one_without_room_goes_again(
+def test_a_batch_that_fails_for_good_stops_the_run_and_one_without_room_goes_again_in_parts(
     gateway: Callable[..., Gateway], database: Engine, server: BatchServer
 ) -> None:
     server.status = lambda batch: "failed"
@@ -299,24 +305,23 @@ def test_a_batch_that_fails_for_good_stops_the_run_and_one_without_room_goes_aga
     assert "The model does not exist." in str(outcomes[0])
     assert rows(database, "select count(*) from kodcode.llm_leases") == [(0,)]
 
-    server.status = lambda batch: "failed" if batch < 4 else "completed"
+    server.status = lambda batch: "failed" if batch < 2 else "completed"
     server.error = {"code": "token_limit_exceeded", "message": "Enqueued token limit reached."}
     outcomes = asyncio.run(ask_all(gateway("openai"), requests("openai", 6)))
     assert_all_answered_once(server, outcomes)
-    assert len(server.batches) == 5
+    assert [len(held.entries) for held in server.batches.values()] == [6, 6, 3, 3]
 
 
 def test_a_batch_is_no_larger_than_the_provider_takes(
     gateway: Callable[..., Gateway], server: BatchServer, protocol: str
 ) -> None:
-    made = gateway(protocol)
-    made.provider.batches.most_requests = 4  # type: ignore[attr-defined]
-    assert_all_answered_once(server, asyncio.run(ask_all(made, requests(protocol, 10))))
+    outcomes = asyncio.run(ask_all(gateway(protocol, most_requests=4), requests(protocol, 10)))
+    assert_all_answered_once(server, outcomes)
     assert sorted(len(held.entries) for held in server.batches.values()) == [2, 4, 4]
 
-    made = gateway(protocol)
-    made.provider.batches.most_bytes = 1000  # type: ignore[attr-defined]
-    asyncio.run(ask_all(made, [replace(one, attempt=1) for one in requests(protocol, 10)]))
+    asyncio.run(
+        ask_all(gateway(protocol, most_bytes=1000), [replace(one, attempt=1) for one in requests(protocol, 10)])
+    )
     assert len(server.batches) > 4
     assert all(sum(len(str(entry)) for entry in held.entries) < 1200 for held in server.batches.values())
 
@@ -325,7 +330,7 @@ def test_a_cap_holds_for_batches_whose_cost_is_reserved_before_they_are_sent(
     gateway: Callable[..., Gateway], database: Engine, server: BatchServer, protocol: str
 ) -> None:
     """At $100 and $1,000 a million, an answer costs 0.37 cents and at most 4 or 5 are reserved for it."""
-    made = gateway(protocol, budget="0.2", prices=[f"{MODELS[protocol]}=100:1000"])
+    made = gateway(protocol, budget=["0.2"], prices=[f"{MODELS[protocol]}=100:1000"])
     outcomes = asyncio.run(ask_all(made, requests(protocol, 60)))
     reached = [outcome for outcome in outcomes if isinstance(outcome, BudgetReached)]
     answers = [outcome for outcome in outcomes if isinstance(outcome, Answer)]
