@@ -117,11 +117,11 @@ class Lane:
         if self._api is None:
             return
         last, now = self._adopting, time.monotonic()
-        failed = last is not None and last.done() and last.exception() is not None
-        if last is None or failed or (last.done() and now - self._adopted_s > self._policy.look_s):
+        if last is None or (last.done() and (last.exception() or now - self._adopted_s > self._policy.look_s)):
             self._adopted_s = now
             self._adopting = last = asyncio.create_task(self._adopt())
-        await asyncio.shield(last)
+        if not last.done():
+            await asyncio.shield(last)
 
     async def held(self, request_hash: str) -> None:
         """Somebody holds the request: if that is a batch without a process, take it over. Raises ProviderMisconfigured
