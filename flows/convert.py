@@ -39,7 +39,7 @@ async def convert(
         await asyncio.to_thread(plan_conversions, run.engine, names, styles, models)
         ids = await asyncio.to_thread(open_conversions, run.engine, names, styles, models)
         run.progress.begin(STAGE, len(ids))
-        for shard in shards(ids, run.settings.shard_size):
+        for shard in shards(ids, models.shard_size(run.settings)):
             await convert_shard(list(shard), models, tries)
         await publish_funnel("convert", names)
     return len(ids)

@@ -44,7 +44,7 @@ async def generate(
             await asyncio.to_thread(plan_questions, run.engine, subset, models, questions, pool)
         open_ids = await asyncio.to_thread(open_questions, run.engine, subset, models, questions)
         run.progress.begin(STAGE, len(open_ids))
-        for shard in shards(open_ids, run.settings.shard_size):
+        for shard in shards(open_ids, models.shard_size(run.settings)):
             await propose_shard(subset.name, list(shard), models)
         counts = await screen(subset.name)
         await publish_funnel(f"generate-{subset.slug}", [subset.name])

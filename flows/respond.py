@@ -47,7 +47,7 @@ async def respond(
             await asyncio.to_thread(plan_responses, run.engine, names, styles, models, planned, stop_early)
             keys = await asyncio.to_thread(open_responses, run.engine, names, styles, models, stop_early)
             run.progress.begin(STAGE, len(keys))
-            for shard in shards(keys, run.settings.shard_size):
+            for shard in shards(keys, models.shard_size(run.settings)):
                 await respond_shard(list(shard), models)
             asked += len(keys)
         await publish_funnel("respond", names)

@@ -78,5 +78,5 @@ async def verify(
 async def _solve(run: Run, names: list[SubsetName], models: Models, solvers: list[str]) -> None:
     keys = await asyncio.to_thread(open_trials, run.engine, names, models)
     run.progress.begin(STAGE, len(keys))
-    for shard in shards(keys, run.settings.shard_size):
+    for shard in shards(keys, models.shard_size(run.settings)):
         await verify_shard(list(shard), models, solvers)

@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, text
 
-from tasks.generate import series_model
+from tasks.generate import series_models
 from tasks.llm import PriceTable, Usage
 from tasks.options import Models
 from tasks.run import current_run
@@ -135,7 +135,7 @@ from kodcode.llm_calls where provider = :provider group by stage, model
 """
 
 _FILLED = """
-select count(*) from kodcode.questions where subset = :subset and provider = :provider and model = :model
+select count(*) from kodcode.questions where subset = :subset and provider = :provider and model = any(:asked)
 and prompt_index < :questions and (text is not null or status = 'rejected')
 """
 
@@ -167,7 +167,7 @@ def forecast(engine: Engine, plan: Plan, models: Models, prices: PriceTable) -> 
 
 def _open_places(connection: Connection, subset: str, plan: Plan, models: Models) -> int:
     values = {
-        "subset": subset, "provider": models.provider, "model": series_model(get_subset(subset), models),
+        "subset": subset, "provider": models.provider, "asked": list(series_models(get_subset(subset), models)),
         "questions": plan.questions,
     }  # fmt: skip
     return max(0, plan.questions - int(connection.scalar(text(_FILLED), values) or 0))
@@ -208,9 +208,11 @@ def _calls(
         return held.get(what, 0)
 
     subset = get_subset(name)
-    yield "propose", series_model(subset, models), open_places
-    if subset.annotator is not None:
-        yield "annotate", models.teacher, open_places
+    asked = series_models(subset, models)
+    for model in asked:
+        yield "propose", model, open_places / len(asked)
+    if subset.annotated or models.annotator is not None:
+        yield "annotate", models.annotator or models.teacher, open_places
     coming = open_places + of("unscreened")
     accepted = of("accepted") + (coming * rates.share(name, "accepted", "screened") if coming else 0)
     yield "solve", models.teacher, max(0.0, accepted * plan.attempts - of("tried"))

@@ -201,7 +201,7 @@ async def propose_shard(subset_name: str, question_ids: list[str], models: Model
     async def mark(place: Place, ending: Ending) -> None:
         await asyncio.to_thread(_store, run, place, ending, {})
 
-    return dict(await drain(places, propose, mark, run.advance(STAGE), models.max_concurrency))
+    return dict(await drain(places, propose, mark, run.advance(STAGE), models.rows_at_once))
 
 
 async def _annotated(

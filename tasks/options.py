@@ -18,12 +18,17 @@ from tasks.subsets.registry import SUBSETS, get_subset
 from tasks.subsets.templates import base_models
 
 ProviderName = Literal["openai", "anthropic", "offline"]
+ModeName = Literal["online", "batch", "auto"]
 Style = Literal["complete", "online_judge"]
 # Spelled out, so that Prefect's forms offer them; a test holds it against the registry.
 SubsetName = Literal[
     "Prefill", "Leetcode", "Codeforces", "Apps", "Taco", "Code_Contests", "Algorithm", "Data_Structure", "Docs",
     "Filter", "Package", "Evol",
 ]  # fmt: skip
+
+
+# So many rows are in memory at a time where requests go in batches; several batches, at the providers' limits.
+_BATCHED_ROWS = 20_000
 
 
 class Teacher(BaseModel):
@@ -98,6 +103,13 @@ class Teacher(BaseModel):
         except SubsetError as error:
             raise ValueError(str(error)) from error
         return given
+    mode: ModeName | None = Field(
+        None,
+        title="Mode",
+        description="online; batch: by the provider's batch API, cheaper and within a day; auto: batches where many "
+        "requests are ready together, and online what they leave over.",
+        json_schema_extra={"position": 9},
+    )
 
     @field_validator("prices")
     @classmethod
@@ -126,6 +138,7 @@ class Teacher(BaseModel):
             prices=tuple(self.prices),
             budget=tuple(self.budget),
             replay=self.replay,
+            mode=self.mode or ("online" if provider == "offline" else settings.mode),
         )
 
 
@@ -210,6 +223,16 @@ class Models(BaseModel):
     prices: tuple[str, ...] = ()
     budget: tuple[str, ...] = ()
     replay: bool = False
+    mode: ModeName = "online"
+
+    @property
+    def rows_at_once(self) -> int:
+        """How many rows of a stage ask at the same time: online the gateway's limit, else as many as make batches."""
+        return self.max_concurrency if self.mode == "online" else _BATCHED_ROWS
+
+    def shard_size(self, settings: Settings) -> int:
+        """Rows a shard: shards follow each other, and a batch is not to wait for the one before it."""
+        return settings.shard_size if self.mode == "online" else max(settings.shard_size, _BATCHED_ROWS)
 
 
 def _canonical_cap(name: str, usd: Decimal) -> str:

@@ -16,7 +16,7 @@ from tasks import syntax
 from tasks.options import Models
 from tasks.run import Run, current_run
 from tasks.sandbox import Job
-from tasks.solve import ending_of, in_scope, rows_at_once, verdict_columns
+from tasks.solve import ending_of, in_scope, verdict_columns
 from tasks.store.schema import Question, Response, Triplet
 from tasks.subsets import respond_request
 from tasks.trials import EntryPoint, extract_response_code, repair_entry_point
@@ -129,7 +129,7 @@ async def respond_shard(keys: list[tuple[str, int]], models: Models) -> dict[str
     async def mark(row: Sample, ending: Ending) -> None:
         await asyncio.to_thread(_store, run, row, models, ending, {})
 
-    return dict(await drain(samples, respond, mark, run.advance(STAGE), rows_at_once(run, models)))
+    return dict(await drain(samples, respond, mark, run.advance(STAGE), models.rows_at_once))
 
 
 def _job(row: Sample, code: str) -> Job:

@@ -20,7 +20,17 @@ from sqlalchemy import Engine, func, update
 from sqlalchemy.dialects.postgresql import insert
 
 from tasks.backends import Backends
-from tasks.llm import FREE, GRACE_S, Budget, BudgetReached, Gateway, PriceTable, make_provider, replay_provider
+from tasks.llm import (
+    FREE,
+    GRACE_S,
+    BatchPolicy,
+    Budget,
+    BudgetReached,
+    Gateway,
+    PriceTable,
+    make_provider,
+    replay_provider,
+)
 from tasks.llm import Progress as Asked
 from tasks.options import Models
 from tasks.sandbox import Job, Policy, Sandbox, Verdict
@@ -95,7 +105,13 @@ class Run:
                 models.max_concurrency,
                 Budget.parse(models.budget),
                 telemetry(),
+                _batching(self.settings, models),
             )
+            if models.mode != "online" and not models.replay:
+                self.progress.say(
+                    "Requests go in batches, which may take hours. Stopping is safe: they go on at the provider, and "
+                    'the same command collects them. kodcode sql "select * from v_batches" shows where they are.'
+                )
         return self._gateways[models]
 
     def advance(self, stage: str) -> Callable[[], None]:
@@ -142,6 +158,19 @@ class Run:
             await gateway.close()
         if self._sandbox is not None:
             await asyncio.to_thread(self._sandbox.__exit__, None, None, None)
+
+
+def _batching(settings: Settings, models: Models) -> BatchPolicy:
+    """How requests to these models go; a replay asks nothing, so it has no batches."""
+    return BatchPolicy(
+        mode="online" if models.replay else models.mode,
+        least=settings.batch_least,
+        tries=settings.batch_tries,
+        wait_s=settings.batch_wait_s,
+        gather_s=settings.batch_gather_s,
+        first_poll_s=min(10.0, settings.batch_poll_s),
+        longest_poll_s=settings.batch_poll_s,
+    )
 
 
 def policy_of(settings: Settings) -> Policy:

@@ -51,6 +51,12 @@ class Settings(BaseSettings):
     annotator: str | None = Field(None, description="Judges every subset's questions; else the teacher, Filter's.")
     reasoner: str | None = Field(None, description="Writes reasoning responses; the teacher where absent.")
     max_concurrency: int = Field(32, ge=1, le=10_000, description="Requests in flight.")
+    mode: Literal["online", "batch", "auto"] = Field("online", description="How requests go to the provider.")
+    batch_least: int = Field(100, ge=1, description="In mode auto: requests ready together that make a batch.")
+    batch_tries: int = Field(2, ge=1, le=10, description="Batches that may leave a request unanswered.")
+    batch_wait_s: float = Field(6 * 3600, gt=0, description="In mode auto: how long a batch may take.")
+    batch_gather_s: float = Field(10, gt=0, le=3600, description="A batch is closed when none came for so long.")
+    batch_poll_s: float = Field(300, gt=0, le=3600, description="Longest time between two looks at a batch.")
     prices: Path | None = Field(None, description="Price table on top of the shipped one.")
 
     sandbox_python: Path | None = None

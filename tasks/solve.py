@@ -204,7 +204,7 @@ async def verify_shard(keys: list[tuple[str, int]], models: Models, solvers: Seq
 def rows_at_once(run: Run, models: Models) -> int:
     """How many rows a stage has under way: as many as there may be requests, which the gateway bounds by itself, and
     enough besides that executions never wait for a request to be let go."""
-    return models.max_concurrency + _WAITING_PER_PLACE * run.executions_at_once
+    return models.rows_at_once + _WAITING_PER_PLACE * run.executions_at_once
 
 
 def ending_of(verdict: Verdict) -> Ending:

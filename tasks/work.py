@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import Protocol, TypeVar
 
 from tasks.llm import Progress as Asked
-from tasks.llm.types import BudgetReached, ProviderMisconfigured, ProviderRefused, ProviderUnavailable
+from tasks.llm.types import BatchUnanswered, BudgetReached, ProviderMisconfigured, ProviderRefused, ProviderUnavailable
 from tasks.sandbox.types import Job, Verdict, VerdictKind
 
 Row = TypeVar("Row")
@@ -104,7 +104,7 @@ async def drain(
                 ending = await handle(row)
                 silent = 0
             except ProviderUnavailable as error:
-                silent += 1
+                silent += not isinstance(error, BatchUnanswered)
                 ending = Ending("failed", "provider_unavailable", str(error))
             except ProviderRefused as error:
                 silent = 0

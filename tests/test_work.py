@@ -6,8 +6,8 @@ import asyncio
 
 import pytest
 
-from tasks.llm import BudgetReached, ProviderMisconfigured
-from tasks.work import Ending, drain
+from tasks.llm import BatchUnanswered, BudgetReached, ProviderMisconfigured, ProviderUnavailable
+from tasks.work import DOWN_AFTER, Ending, ProviderDown, drain
 
 
 @pytest.mark.parametrize("reason", [BudgetReached("no room", "run"), ProviderMisconfigured("no credit")])
@@ -40,3 +40,19 @@ def test_rows_under_way_are_finished_before_the_stop_is_told_and_none_is_begun(r
     assert told.value is reason
     assert begun == ["stops", "paid"]
     assert finished == ["paid"]
+
+
+@pytest.mark.parametrize(("failure", "down"), [(ProviderUnavailable("no"), True), (BatchUnanswered("no"), False)])
+def test_requests_that_batches_left_over_do_not_make_the_provider_look_down(failure: Exception, down: bool) -> None:
+    async def handle(row: int) -> Ending:
+        raise failure
+
+    async def mark(row: int, ending: Ending) -> None:
+        assert ending.reason == "provider_unavailable"
+
+    work = drain(range(DOWN_AFTER + 1), handle, mark, lambda: None, limit=1)
+    if down:
+        with pytest.raises(ProviderDown):
+            asyncio.run(work)
+    else:
+        assert asyncio.run(work) == {"failed": DOWN_AFTER + 1}

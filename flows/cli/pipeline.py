@@ -37,6 +37,12 @@ class ProviderChoice(StrEnum):
     offline = "offline"
 
 
+class ModeChoice(StrEnum):
+    online = "online"
+    batch = "batch"
+    auto = "auto"
+
+
 class StyleChoice(StrEnum):
     complete = "complete"
     online_judge = "online_judge"
@@ -168,6 +174,14 @@ def run(
         str | None, typer.Option(help="Writes the reasoning responses.", show_default="the teacher")
     ] = None,
     concurrency: Annotated[int | None, typer.Option(min=1, help="Requests in flight.", show_default="32")] = None,
+    mode: Annotated[
+        ModeChoice | None,
+        typer.Option(
+            help="online; batch: by the provider's batch API, cheaper and within a day; auto: batches where many "
+            "requests are ready together, and online what they leave over.",
+            show_default="online",
+        ),
+    ] = None,
     price: Annotated[
         list[str],
         typer.Option(
@@ -228,6 +242,7 @@ def run(
         prices=price,
         budget=budget,
         replay=replay,
+        mode=mode.value if mode else None,
     )
     styles: list[Style] = [choice.value for choice in style] or ["complete", "online_judge"]
     if forecast:

@@ -1,5 +1,6 @@
 """Language models: providers, the ledger that pays once, prices. What other modules may import is listed here."""
 
+from tasks.llm.batch import BatchPolicy
 from tasks.llm.budget import Budget, BudgetError
 from tasks.llm.gateway import GRACE_S, Gateway, Progress
 from tasks.llm.ledger import LedgerError, stored_answer, stored_answers, stored_request
@@ -7,6 +8,8 @@ from tasks.llm.prices import FREE, Price, PriceTable, PriceTableError, UnknownPr
 from tasks.llm.providers import make_provider, replay_provider
 from tasks.llm.types import (
     Answer,
+    BatchUnanswered,
+    BatchUnsupported,
     BudgetReached,
     Completion,
     Message,
@@ -25,6 +28,9 @@ __all__ = [
     "FREE",
     "GRACE_S",
     "Answer",
+    "BatchPolicy",
+    "BatchUnanswered",
+    "BatchUnsupported",
     "Budget",
     "BudgetError",
     "BudgetReached",

@@ -12,6 +12,7 @@ from typing import Any
 import anthropic
 import httpx2
 
+from tasks.llm.anthropic_batches import AnthropicBatches
 from tasks.llm.types import (
     Completion,
     ProviderError,
@@ -76,6 +77,7 @@ class AnthropicProvider:
             max_retries=0,
             http_client=http_client(timeout_s, connect_timeout_s),
         )
+        self.batches = AnthropicBatches(self)
 
     async def complete(self, request: Request) -> Completion:
         """Ask once. Raises RateLimited, BadAnswer, ProviderUnavailable, ProviderRefused or ProviderMisconfigured."""

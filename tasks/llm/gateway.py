@@ -11,6 +11,8 @@ from types import TracebackType
 
 from sqlalchemy import Engine
 
+from tasks.llm.batch import BatchPolicy
+from tasks.llm.batch_lane import Lane
 from tasks.llm.budget import Budget, Cap
 from tasks.llm.grouping import Grouped
 from tasks.llm.ledger import Ledger, LedgerError, Paid, Want
@@ -30,6 +32,7 @@ from tasks.llm.types import (
     ProviderUnavailable,
     RateLimited,
     Request,
+    Usage,
     hash_of,
 )
 from tasks.llm.wire import printable
@@ -53,6 +56,7 @@ class Progress:
     failed: int = 0
     in_flight: int = 0
     limit: int = 0  # how many may be in flight now
+    in_batches: int = 0  # gathering for one, or in one at the provider
     retries: int = 0
     limited: int = 0  # replies of 429
     input_tokens: int = 0
@@ -73,8 +77,8 @@ class Gateway:
     """Asks one provider, on one event loop, through the ledger.
 
     `max_concurrency` bounds the requests in flight, and so what a killed process may have paid for nothing; below it
-    the limits that the provider shows are found and shared with other processes. `budget` caps what is spent. Use it
-    as an async context manager, or `close` it.
+    the limits that the provider shows are found and shared with other processes. `budget` caps what is spent,
+    `batching` says what goes in batches. Use it as an async context manager, or `close` it.
     """
 
     def __init__(
@@ -87,6 +91,7 @@ class Gateway:
         max_concurrency: int = 32,
         budget: Budget = Budget(),  # noqa: B008 (frozen)
         telemetry: Telemetry | None = None,
+        batching: BatchPolicy = BatchPolicy(),  # noqa: B008 (frozen)
     ) -> None:
         self.provider = provider
         self._engine = engine
@@ -108,6 +113,19 @@ class Gateway:
         self._limiters: dict[str, Limiter] = {}
         self._sharing = ThreadPoolExecutor(1, thread_name_prefix="llm-limits")
         self._progress = Progress()
+        self._lane = Lane(
+            engine,
+            artifacts,
+            self._worker.worker_id,
+            run_id,
+            provider,
+            prices,
+            batching,
+            self._release,
+            lambda answer: self._count(answer.usage, Decimal(str(answer.cost_usd))),
+        )
+        # Thousands of requests may wait for a batch, and for hours.
+        self._look_again_s = (_LOOK_AGAIN_S[0], _LOOK_AGAIN_S[1] if batching.mode == "online" else batching.look_s)
 
     @property
     def has_completions(self) -> bool:
@@ -118,8 +136,12 @@ class Gateway:
     def progress(self) -> Progress:
         """A copy of the counts."""
         limiters = list(self._limiters.values())
-        in_flight, limit = (sum(limiter.in_flight for limiter in limiters), sum(limiter.limit for limiter in limiters))
-        return replace(self._progress, in_flight=in_flight, limit=limit)
+        return replace(
+            self._progress,
+            in_flight=sum(limiter.in_flight for limiter in limiters),
+            limit=sum(limiter.limit for limiter in limiters),
+            in_batches=self._lane.waiting,
+        )
 
     async def ask(self, request: Request) -> Answer:
         """The answer to `request`: the ledger's, or a new one that is in the ledger by the time it is returned.
@@ -175,6 +197,7 @@ class Gateway:
             task.cancel()
         if late:
             await asyncio.wait(late)
+        await self._lane.close()
         for limiter in self._limiters.values():
             await limiter.close()
         for grouped in (self._store, self._claim, self._release):
@@ -195,21 +218,31 @@ class Gateway:
         if self._begun is None or (self._begun.done() and self._begun.exception() is not None):
             self._begun = asyncio.create_task(asyncio.to_thread(self._worker.begin))
         await asyncio.shield(self._begun)
-        shortest_s, longest_s = _LOOK_AGAIN_S
-        look_again_s = shortest_s
+        await self._lane.adopt()
+        look_again_s, longest_s = self._look_again_s
+        way = self._lane.way(request_hash)
         try:
             price = self._prices.price_of(request)
-            want = Want(request, request_hash, price.highest_usd(request) if self._budget else Decimal(0))
             while True:
+                if (answer := await way.answer()) is not None:
+                    return answer
+                batched = way.batched
+                most_usd = price.highest_usd(request, batched=batched) if self._budget else Decimal(0)
+                want = Want(request, request_hash, most_usd)
                 async with self._slots:
                     self._stop_if_misconfigured()
                     claim = await self._claim(want)
-                    if claim.kind == "leased":
+                    if claim.kind == "leased" and not batched:
                         return await self._leased(flight, want, canonical)
+                if claim.kind == "leased":
+                    await self._lane.add(want, canonical)
+                    continue
                 if claim.answer is not None:
                     return claim.answer
                 if claim.kind == "over" and claim.cap is not None:
                     raise BudgetReached(_over(claim.cap, want), claim.cap.name)
+                if claim.kind == "held":
+                    await self._lane.held(request_hash)
                 # Another's call decides: an answer that is on its way, or what it leaves of the money reserved for it.
                 await asyncio.sleep(look_again_s * random.uniform(0.7, 1.3))  # noqa: S311 (no secret)
                 look_again_s = min(look_again_s * 1.5, longest_s)
@@ -258,9 +291,7 @@ class Gateway:
 
     async def _keep(self, want: Want, canonical: str, completion: Completion, latency_s: float) -> Answer:
         cost_usd = self._prices.price_of(want.request).cost_usd(completion.usage)
-        self._progress.input_tokens += completion.usage.input_tokens
-        self._progress.output_tokens += completion.usage.output_tokens
-        self._progress.cost_usd += cost_usd
+        self._count(completion.usage, cost_usd)
         if self._telemetry is not None:
             self._telemetry.paid(want.request, completion.usage, cost_usd, latency_s)
         answer = await self._store(Paid(want.request, want.request_hash, canonical, completion, cost_usd, latency_s))
@@ -278,6 +309,11 @@ class Gateway:
         del self._flights[request_hash]
         if not task.cancelled():
             task.exception()  # seen: whoever waited has it too
+
+    def _count(self, usage: Usage, cost_usd: Decimal) -> None:
+        self._progress.input_tokens += usage.input_tokens
+        self._progress.output_tokens += usage.output_tokens
+        self._progress.cost_usd += cost_usd
 
     def _count_failure(self, error: ProviderUnavailable) -> None:
         self._progress.retries += 1

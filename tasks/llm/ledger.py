@@ -34,7 +34,12 @@ _COLUMNS = (
     LlmCall.cost_usd,
 )
 
-_LIVE = "exists (select from kodcode.llm_workers w where w.worker_id = l.worker_id and w.expires_at > now())"
+# A worker's lease holds while the worker lives, a batch's until the batch is closed, whatever became of its maker. A
+# batch that cannot be seen (it was committed after this statement began) therefore counts as open.
+_LIVE = """case when l.batch_id is null
+    then exists (select from kodcode.llm_workers w where w.worker_id = l.worker_id and w.expires_at > now())
+    else not exists (select from kodcode.llm_batches b where b.batch_id = l.batch_id
+        and b.status not in ('built', 'uploaded', 'submitted')) end"""
 
 # Taken over is what nobody holds any more; a lease of one's own is taken again after a commit whose reply was lost.
 _LEASE = f"""
@@ -42,8 +47,8 @@ insert into kodcode.llm_leases as l (request_hash, worker_id, run_id, stage, sub
 select * from unnest(%s::text[], %s::text[], %s::text[], %s::text[], %s::text[], %s::numeric[])
 on conflict (request_hash) do update
 set worker_id = excluded.worker_id, run_id = excluded.run_id, stage = excluded.stage, subset = excluded.subset,
-    reserved_usd = excluded.reserved_usd, leased_at = now()
-where l.worker_id = excluded.worker_id or not {_LIVE}
+    reserved_usd = excluded.reserved_usd, leased_at = now(), batch_id = null
+where l.worker_id = excluded.worker_id or not ({_LIVE})
 returning request_hash
 """  # noqa: S608 (constants)
 
@@ -124,7 +129,7 @@ class Ledger:
 
     def claim(self, wants: Sequence[Want]) -> list[Claim]:
         """The stored answer of each, or the right to ask it, which nobody else has then. Raises LedgerError."""
-        return self._transaction(lambda connection: self._claim(connection, wants), durable=False)
+        return transaction(self._engine, lambda connection: self._claim(connection, wants), durable=False)
 
     def store(self, paid: Sequence[Paid]) -> list[Answer]:
         """Commit these answers, count their cost, free their leases; return what the ledger holds for their requests.
@@ -134,7 +139,7 @@ class Ledger:
         # Sorted, so that two processes that store the same requests take the rows in one order and cannot deadlock.
         first = {one.request_hash: one for one in reversed(paid)}
         ordered = [first[request_hash] for request_hash in sorted(first)]
-        answers = self._transaction(lambda connection: self._store(connection, ordered))
+        answers = transaction(self._engine, lambda connection: self._store(connection, ordered))
         return [answers[one.request_hash] for one in paid]
 
     def release(self, hashes: Sequence[str]) -> list[None]:
@@ -143,7 +148,7 @@ class Ledger:
         def work(connection: Connection) -> None:
             self._free(connection, hashes)
 
-        self._transaction(work, durable=False)
+        transaction(self._engine, work, durable=False)
         return [None] * len(hashes)
 
     def _claim(self, connection: Connection, wants: Sequence[Want]) -> list[Claim]:
@@ -270,23 +275,25 @@ class Ledger:
             (list(hashes), self._worker_id),
         )
 
-    def _transaction(self, work: Callable[[Connection], Result], *, durable: bool = True) -> Result:
-        for delay_s in (*_RETRY_DELAYS_S, None):
-            try:
-                with self._engine.begin() as connection:
-                    if not durable:
-                        # What a crash of the server forgets of leases is at most asked twice; answers are waited for.
-                        connection.exec_driver_sql("set local synchronous_commit = off")
-                    return work(connection)
-            except (OperationalError, InterfaceError, PoolTimeout) as error:
-                # Not the whole error: SQLAlchemy's text repeats the statement and what was to be stored.
-                said = str(error.orig if isinstance(error, OperationalError | InterfaceError) else error)
-                said = " ".join(said.split())[:300]
-                if delay_s is None:
-                    raise LedgerError(f"The ledger's database does not answer: {said}") from None
-                log.warning("The ledger's database failed (%s); trying again in %g s.", said, delay_s)
-                time.sleep(delay_s)
-        raise AssertionError("unreachable: the last try returns or raises")
+
+def transaction(engine: Engine, work: Callable[[Connection], Result], *, durable: bool = True) -> Result:
+    """`work` in a transaction, tried again where the database fails. Blocking. Raises LedgerError."""
+    for delay_s in (*_RETRY_DELAYS_S, None):
+        try:
+            with engine.begin() as connection:
+                if not durable:
+                    # What a crash of the server forgets of leases is at most asked twice; answers are waited for.
+                    connection.exec_driver_sql("set local synchronous_commit = off")
+                return work(connection)
+        except (OperationalError, InterfaceError, PoolTimeout) as error:
+            # Not the whole error: SQLAlchemy's text repeats the statement and what was to be stored.
+            said = str(error.orig if isinstance(error, OperationalError | InterfaceError) else error)
+            said = " ".join(said.split())[:300]
+            if delay_s is None:
+                raise LedgerError(f"The ledger's database does not answer: {said}") from None
+            log.warning("The ledger's database failed (%s); trying again in %g s.", said, delay_s)
+            time.sleep(delay_s)
+    raise AssertionError("unreachable: the last try returns or raises")
 
 
 def stored_answer(source: Engine | Connection, artifacts: ArtifactStore, request_hash: str) -> Answer | None:

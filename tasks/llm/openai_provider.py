@@ -13,6 +13,7 @@ from typing import Any, Literal
 import httpx2
 import openai
 
+from tasks.llm.openai_batches import OpenAIBatches
 from tasks.llm.types import Completion, ProviderError, ProviderMisconfigured, ProviderRefused, Request, Usage
 from tasks.llm.wire import (
     Endpoint,
@@ -82,6 +83,7 @@ class OpenAIProvider:
             max_retries=0,
             http_client=http_client(timeout_s, connect_timeout_s),
         )
+        self.batches = OpenAIBatches(self)
 
     async def complete(self, request: Request) -> Completion:
         """Ask once. Raises RateLimited, BadAnswer, ProviderUnavailable, ProviderRefused or ProviderMisconfigured."""

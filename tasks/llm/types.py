@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
@@ -69,6 +70,21 @@ class Request:
             "sampling": self.sampling.given(),
             "attempt": self.attempt,
         }
+
+    @classmethod
+    def of_identity(cls, identity: Mapping[str, Any], stage: Stage, subset: str) -> Request:
+        """The request whose `identity` this is."""
+        sampling = dict(identity["sampling"])
+        return cls(
+            provider=identity["provider"],
+            model=identity["model"],
+            messages=tuple(Message(role, content) for role, content in identity["messages"]),
+            prompt=identity["prompt"],
+            sampling=Sampling(**(sampling | {"stop": tuple(sampling.get("stop", ()))})),
+            attempt=identity["attempt"],
+            stage=stage,
+            subset=subset,
+        )
 
     def canonical(self) -> str:
         """The identity as canonical JSON: what the ledger keeps of a request, and what its hash is made of."""
@@ -161,12 +177,20 @@ class BadAnswer(ProviderUnavailable):
     """A reply that holds no answer (no JSON, no choice). It may have been paid for, so it is not repeated often."""
 
 
+class BatchUnanswered(ProviderUnavailable):
+    """The batches that held the request ended without an answer to it: nothing is wrong with the provider."""
+
+
 class ProviderRefused(ProviderError):
     """This one request is not acceptable to the provider (content filter, too long): other requests may well be."""
 
 
 class ProviderMisconfigured(ProviderError):
     """Wrong key, unknown model, no credit, unknown price: every request would fail, so the run stops at once."""
+
+
+class BatchUnsupported(ProviderMisconfigured):
+    """The provider, or the server at its base URL, has no batch API."""
 
 
 class NotRecorded(ProviderMisconfigured):

@@ -94,6 +94,7 @@ def bury(connection: Connection) -> None:
     connection.exec_driver_sql(
         "delete from kodcode.llm_leases where request_hash in (select request_hash from kodcode.llm_leases l"
         " where not exists (select from kodcode.llm_workers w where w.worker_id = l.worker_id)"
+        " and batch_id is null"
         " for update skip locked)"
     )
 

@@ -200,17 +200,70 @@ class LlmWorker(Base):
 
 
 class LlmLease(Base):
-    """A request that is being asked, by a worker and for as long as it lives."""
+    """A request that is being asked: by a worker for as long as it lives, or in a batch until that is collected."""
 
     __tablename__ = "llm_leases"
 
     request_hash: Mapped[str] = mapped_column(primary_key=True)
-    worker_id: Mapped[str]
+    worker_id: Mapped[str]  # empty where a batch holds it
+    batch_id: Mapped[str | None] = mapped_column(index=True)
     run_id: Mapped[str | None]
     stage: Mapped[str]
     subset: Mapped[str]
     reserved_usd: Mapped[Decimal]  # the most that the answer can cost
     leased_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class LlmBatch(Base):
+    """A batch of requests at a provider. Open (built, uploaded, submitted) it is followed by a living worker, or waits
+    for one; each that takes it over raises `fence`, and writes of former ones change nothing.
+
+    `uploaded` says that the submission may have been sent: whoever comes upon it looks for it at the provider.
+    """
+
+    __tablename__ = "llm_batches"
+    __table_args__ = (
+        CheckConstraint(
+            "status in ('built', 'uploaded', 'submitted', 'collected', 'expired', 'failed')", name="status"
+        ),
+        Index("ix_llm_batches_open", "provider", postgresql_where="status in ('built', 'uploaded', 'submitted')"),
+    )
+
+    batch_id: Mapped[str] = mapped_column(primary_key=True)
+    provider: Mapped[str]
+    endpoint: Mapped[str]
+    path: Mapped[str]  # what its requests are for: /v1/chat/completions ...
+    model: Mapped[str]
+    run_id: Mapped[str | None] = mapped_column(index=True)
+    status: Mapped[str]
+    worker_id: Mapped[str]
+    fence: Mapped[int]
+    input_file_id: Mapped[str | None]
+    provider_batch_id: Mapped[str | None]
+    problem: Mapped[str | None]
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    uploaded_at: Mapped[datetime | None]
+    submitted_at: Mapped[datetime | None]
+    ended_at: Mapped[datetime | None]
+
+
+class LlmBatchRequest(Base):
+    """A request in a batch and what became of it there; its prompt is the artifact of its hash."""
+
+    __tablename__ = "llm_batch_requests"
+    __table_args__ = (
+        CheckConstraint(
+            "status in ('open', 'answered', 'refused', 'failed', 'expired', 'missing')", name="status"
+        ),
+        Index("ix_llm_batch_requests_request_hash", "request_hash"),
+    )
+
+    batch_id: Mapped[str] = mapped_column(ForeignKey(f"{SCHEMA}.llm_batches.batch_id"), primary_key=True)
+    request_hash: Mapped[str] = mapped_column(ForeignKey(f"{SCHEMA}.artifacts.key"), primary_key=True)
+    stage: Mapped[str]
+    subset: Mapped[str]
+    status: Mapped[str] = mapped_column(server_default="open")
+    detail: Mapped[str | None]
 
 
 class LlmSpending(Base):

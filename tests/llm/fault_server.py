@@ -37,6 +37,8 @@ class Seen:
     path: str
     headers: Mapping[str, str]
     body: Mapping[str, Any]
+    method: str = "POST"
+    raw: bytes = b""
 
     @property
     def prompt(self) -> str:
@@ -159,7 +161,9 @@ class FaultServer:
         fields = (line.partition(":") for line in head[1:] if line)
         headers = {name.lower(): value.strip() for name, _, value in fields}
         body = await reader.readexactly(int(headers.get("content-length", "0")))
-        return Seen(head[0].split(" ")[1], headers, json.loads(body or b"{}"))
+        method, path = head[0].split(" ")[:2]
+        multipart = headers.get("content-type", "").startswith("multipart/")
+        return Seen(path, headers, {} if multipart else json.loads(body or b"{}"), method, body)
 
     def _answer(self, seen: Seen) -> Reply:
         text = answer_to(seen.prompt)
