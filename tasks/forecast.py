@@ -230,7 +230,7 @@ def _stage(
     of_stage = [row for row in measured if row.stage == stage]
     of_model = [row for row in of_stage if row.model == model]
     rows = of_model or of_stage
-    count = sum(row.calls for row in rows)
+    count: int = sum(row.calls for row in rows)
     if not count:
         return StageForecast(stage, model, calls, None, None, None, 0, False)
 
