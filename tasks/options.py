@@ -25,6 +25,10 @@ SubsetName = Literal[
     "Prefill", "Leetcode", "Codeforces", "Apps", "Taco", "Code_Contests", "Algorithm", "Data_Structure", "Docs",
     "Filter", "Package", "Evol",
 ]  # fmt: skip
+# Likewise the formats.
+FormatName = Literal[
+    "kodcode-v1", "kodcode-v1-sft", "messages", "messages-jsonl", "sharegpt", "dpo", "verl",
+]  # fmt: skip
 
 
 # So many rows are in memory at a time where requests go in batches; several batches, at the providers' limits.
@@ -103,6 +107,7 @@ class Teacher(BaseModel):
         except SubsetError as error:
             raise ValueError(str(error)) from error
         return given
+
     mode: ModeName | None = Field(
         None,
         title="Mode",

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +16,13 @@ from prefect.cache_policies import NO_CACHE
 from sqlalchemy import ColumnElement, Connection, Engine, func, literal, select, text
 from sqlalchemy.dialects.postgresql import insert
 
-from tasks.formats import MANIFEST_FILE, DatasetWriter, Manifest, kodcode_v1, sft, sft_row, v1_row
+from tasks.formats import MANIFEST_FILE, DatasetWriter, FileEntry, Format, Manifest, chosen_formats, kodcode_v1
+from tasks.formats.proof import SAMPLE, prove
 from tasks.options import ReleaseFilters
 from tasks.run import Run, code_version, current_run
 from tasks.selection import releasable, select_triplets
 from tasks.store import copy_rows
 from tasks.store.schema import Question, Release, ReleaseItem, Trial, Triplet
-
-LAYOUTS = (kodcode_v1, sft)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +36,26 @@ class Released:
 
 
 @task(name="release", cache_policy=NO_CACHE)
-async def make_release(subsets: Sequence[str], canned: bool, filters: ReleaseFilters) -> Released:
-    """Release what is verified now and passes `filters`; the newest release itself where its content is the same."""
-    return await asyncio.to_thread(_make_release, current_run(), subsets, canned, filters)
+async def make_release(
+    subsets: Sequence[str], canned: bool, filters: ReleaseFilters, formats: Sequence[str] = (), prove_all: bool = False
+) -> Released:
+    """Release what is verified now and passes `filters`; the newest release itself where its content is the same.
+
+    `formats` are in it beside KodCode-V1. A sample of each format's rows, or all, is proven before anything is
+    published; raises ProofFailed where rows do not do what their format promises, and UnknownFormat.
+    """
+    chosen = chosen_formats(formats)
+    return await asyncio.to_thread(_make_release, current_run(), subsets, canned, filters, chosen, prove_all)
 
 
-def _make_release(run: Run, subsets: Sequence[str], canned: bool, filters: ReleaseFilters) -> Released:
+def _make_release(
+    run: Run,
+    subsets: Sequence[str],
+    canned: bool,
+    filters: ReleaseFilters,
+    formats: Sequence[Format],
+    prove_all: bool,
+) -> Released:
     with (
         tempfile.TemporaryDirectory(prefix="kodcode-release-") as name,
         _one_at_a_time(run.engine),
@@ -49,13 +63,18 @@ def _make_release(run: Run, subsets: Sequence[str], canned: bool, filters: Relea
     ):
         connection.execute(text("set transaction isolation level repeatable read"))  # a release is one snapshot
         folder = Path(name)
-        manifest, items = _write(run, connection, folder, subsets, canned, filters)
+        manifest, items = _write(run, connection, folder, subsets, canned, filters, formats)
         newest = connection.execute(
             select(Release.__table__).order_by(Release.release_id.desc()).limit(1)
         ).one_or_none()
-        if newest is not None and _same_dataset(newest.manifest, manifest):
-            return Released(newest.release_id, newest.path, newest.rows, new=False)
+        if newest is not None:
+            # Some files name their release, so the same dataset is the one that has the newest's files if named so.
+            named = _with_companions(folder, manifest, newest.release_id, formats)
+            if _same_dataset(newest.manifest, named):
+                return Released(newest.release_id, newest.path, newest.rows, new=False)
+        prove(folder, formats, manifest.files, None if prove_all else SAMPLE)
         number = 1 if newest is None else newest.release_id + 1
+        manifest = _with_companions(folder, manifest, number, formats)
         prefix = f"releases/{number:06d}"
         store = run.backends.artifacts
         stored = [
@@ -81,6 +100,21 @@ def _make_release(run: Run, subsets: Sequence[str], canned: bool, filters: Relea
         return Released(number, path, rows, new=True)
 
 
+def _with_companions(folder: Path, manifest: Manifest, number: int, formats: Sequence[Format]) -> Manifest:
+    """The manifest of release `number`, with the files beside the rows, which are written to `folder`."""
+    added = []
+    for format in formats:
+        if format.companions is None:
+            continue
+        files = [entry for entry in manifest.files if entry.format == format.name]
+        for name, content in format.companions(number, files).items():
+            path = f"{format.name}/{name}"
+            (folder / path).parent.mkdir(parents=True, exist_ok=True)
+            (folder / path).write_bytes(content)
+            added.append(FileEntry(path, format.name, "", 0, len(content), hashlib.sha256(content).hexdigest()))
+    return replace(manifest, files=(*manifest.files, *added))
+
+
 def _same_dataset(released: dict[str, Any], manifest: Manifest) -> bool:
     """Whether both hold the same rows chosen in the same way, whichever version of the code wrote them."""
     mine = manifest.as_dict()
@@ -101,34 +135,41 @@ def _one_at_a_time(engine: Engine) -> Iterator[None]:
 
 
 def _write(
-    run: Run, connection: Connection, folder: Path, subsets: Sequence[str], canned: bool, filters: ReleaseFilters
+    run: Run,
+    connection: Connection,
+    folder: Path,
+    subsets: Sequence[str],
+    canned: bool,
+    filters: ReleaseFilters,
+    formats: Sequence[Format],
 ) -> tuple[Manifest, list[dict[str, Any]]]:
     items = []
     with ExitStack() as stack:
-        v1, chat = (
+        writers = [
             stack.enter_context(
                 DatasetWriter(
-                    folder / layout.NAME,
-                    format=layout.NAME,
-                    version=layout.VERSION,
-                    schema=layout.schema(),
-                    splits=layout.SPLITS,
-                    prefix=layout.NAME,
+                    folder / format.name,
+                    format=format.name,
+                    version=format.version,
+                    schema=format.schema,
+                    splits=format.splits,
+                    prefix=format.name,
+                    file_type=format.file_type,
                 )
             )
-            for layout in LAYOUTS
-        )
+            for format in formats
+        ]
         for selected in select_triplets(connection, run.backends.artifacts, subsets, canned, filters):
-            formatted = v1_row(selected.record)
-            v1.add(formatted.split, formatted.columns)
-            items.append(_item(kodcode_v1.NAME, selected.record.triplet_id, formatted.split))
-            conversation = sft_row(selected.record, selected.responses)
-            if conversation is not None:
-                chat.add(conversation.split, conversation.columns)
-                items.append(_item(sft.NAME, selected.record.triplet_id, conversation.split))
+            for format, writer in zip(formats, writers, strict=True):
+                split = None
+                for row in format.rows(selected.record, selected.responses):
+                    writer.add(row.split, row.columns)
+                    split = row.split
+                if split is not None:
+                    items.append(_item(format.name, selected.record.triplet_id, split))
     return Manifest(
-        formats={layout.NAME: layout.VERSION for layout in LAYOUTS},
-        files=(*v1.files, *chat.files),
+        formats={format.name: format.version for format in formats},
+        files=tuple(entry for writer in writers for entry in writer.files),
         filters={"subsets": subsets, "canned": canned, **filters.asked()},
         code_version=code_version(),
         prompt_versions=_prompt_versions(connection, releasable(subsets, canned, filters)),

@@ -15,7 +15,7 @@ ENGINES = {folder.name for folder in TASKS.iterdir() if (folder / "__init__.py")
 STAGES = {path.stem for path in TASKS.glob("*.py")} - {"__init__", "syntax"}
 # What an engine may know of another: its vocabulary or its public face.
 ALLOWED = {
-    "formats": set(),
+    "formats": {"sandbox", "trials", "trust"},
     "history": {"store", "subsets"},
     "llm": {"store"},
     "sandbox": set(),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from tasks.formats import FormatError
+from tasks.formats import FormatError, UnknownFormat
 from tasks.history import UnknownId
 from tasks.llm import BudgetError, BudgetReached, PriceTableError
 from tasks.llm.offline import BankError
@@ -44,6 +44,7 @@ STATUSES: tuple[tuple[type[Exception], int], ...] = (
     (BudgetError, 2),
     (BudgetReached, 4),
     (BankError, 1),
+    (UnknownFormat, 2),
     (FormatError, 1),
     (StoreError, 1),
     (ServiceError, 1),

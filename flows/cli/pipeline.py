@@ -19,6 +19,7 @@ from flows.cli.context import AsJson, DataDir, console, note, settings_for
 from flows.cli.display import Display, cost, funnel_table, table
 from flows.cli.errors import RowsLeft, Stopped, UsageError
 from tasks.backends import Backends, check_prefect
+from tasks.formats import FORMATS, chosen_formats
 from tasks.history import funnel
 from tasks.llm import PriceTable
 from tasks.llm.offline import bank_size
@@ -311,6 +312,15 @@ def release(
     min_assertions: Annotated[int | None, typer.Option(min=1, help="Assertions in its test.")] = None,
     stub_rejected: Annotated[bool, typer.Option("--stub-rejected", help="Only where a stub fails the test.")] = False,
     stable: Annotated[bool, typer.Option("--stable", help="Only where other orders, days and seeds pass.")] = False,
+    format: Annotated[
+        list[str],
+        typer.Option(
+            help=f"Written beside KodCode-V1; may be repeated: {', '.join(FORMATS)}.", show_default="kodcode-v1-sft"
+        ),
+    ] = [],
+    prove_all: Annotated[
+        bool, typer.Option("--prove-all", help="Execute the proof of every row, not of a sample.")
+    ] = False,
     as_json: AsJson = False,
     data_dir: DataDir = None,
 ) -> None:
@@ -330,7 +340,16 @@ def release(
         classes=classes,
         max_response_tokens=max_response_tokens,
     )
-    outcome, _ = _pipeline(settings, chosen_subsets(subset), "release", canned=canned, filters=filters)
+    formats = [chosen.name for chosen in chosen_formats(format)] if format else []
+    outcome, _ = _pipeline(
+        settings,
+        chosen_subsets(subset),
+        "release",
+        canned=canned,
+        filters=filters,
+        formats=formats,
+        prove_all=prove_all,
+    )
     if as_json:
         print(json.dumps(outcome.release))
     else:

@@ -28,9 +28,11 @@ class Manifest:
 
     @property
     def counts(self) -> dict[str, dict[str, int]]:
-        """Layout -> split -> rows."""
+        """Layout -> split -> rows. What stands beside the rows has no split and does not count."""
         counts: dict[str, dict[str, int]] = {}
         for entry in self.files:
+            if not entry.split:
+                continue
             splits = counts.setdefault(entry.format, {})
             splits[entry.split] = splits.get(entry.split, 0) + entry.rows
         return counts

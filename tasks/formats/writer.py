@@ -1,15 +1,16 @@
-"""Streams rows into Parquet shards: bounded memory, and the same rows always give the same bytes."""
+"""Streams rows into shards, Parquet or JSON Lines: bounded memory, and the same rows always give the same bytes."""
 
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Literal, Protocol
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -18,6 +19,7 @@ from tasks.formats.errors import FormatError
 
 ROW_GROUP = 2_000
 ROWS_PER_SHARD = 50_000
+FileType = Literal["parquet", "jsonl"]
 _ZSTD_LEVEL = 3
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 
@@ -54,13 +56,15 @@ class DatasetWriter(AbstractContextManager["DatasetWriter"]):
         prefix: str = "",
         rows_per_shard: int = ROWS_PER_SHARD,
         row_group: int = ROW_GROUP,
+        file_type: FileType = "parquet",
     ) -> None:
         if rows_per_shard < 1 or row_group < 1:
             raise ValueError("rows_per_shard and row_group are at least 1")
         metadata = {"kodcode.format": format, "kodcode.format_version": version}
         self._schema = schema.with_metadata(metadata)
         self._splits = {
-            split: _Split(folder, format, split, prefix, self._schema, rows_per_shard, row_group) for split in splits
+            split: _Split(folder, format, split, prefix, self._schema, rows_per_shard, row_group, file_type)
+            for split in splits
         }
         self._names = set(schema.names)
 
@@ -90,25 +94,64 @@ class DatasetWriter(AbstractContextManager["DatasetWriter"]):
                 split.abandon()
 
 
+class _Part(Protocol):
+    """An open file that tables are appended to."""
+
+    def write_table(self, table: pa.Table, row_group_size: int) -> None: ...
+
+    def close(self) -> None: ...
+
+
+class _JsonLines:
+    """A row a line. Rows came through the schema, so that a column has one type in all of them."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = path.open("w", encoding="utf-8", newline="\n")
+
+    def write_table(self, table: pa.Table, row_group_size: int) -> None:
+        self._file.writelines(
+            json.dumps(row, ensure_ascii=False, separators=(",", ":")) + "\n" for row in table.to_pylist()
+        )
+
+    def close(self) -> None:
+        self._file.close()
+
+
+def _part(path: Path, schema: pa.Schema, file_type: FileType) -> _Part:
+    if file_type == "jsonl":
+        return _JsonLines(path)
+    writer: _Part = pq.ParquetWriter(path, schema, compression="zstd", compression_level=_ZSTD_LEVEL, version="2.6")
+    return writer
+
+
 class _Split:
     """The parts of one split; at most one of them is open."""
 
     def __init__(
-        self, folder: Path, format: str, split: str, prefix: str, schema: pa.Schema, per_shard: int, row_group: int
+        self,
+        folder: Path,
+        format: str,
+        split: str,
+        prefix: str,
+        schema: pa.Schema,
+        per_shard: int,
+        row_group: int,
+        file_type: FileType,
     ) -> None:
         self._folder = folder / split
         self._format, self._split, self._prefix = format, split, prefix
         self._schema = schema
         self._per_shard, self._row_group = per_shard, row_group
+        self._file_type: FileType = file_type
         self._buffer: list[Mapping[str, Any]] = []
-        self._writer: pq.ParquetWriter | None = None
+        self._writer: _Part | None = None
         self._rows = 0  # in the open part
         self.finished: list[FileEntry] = []
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise FormatError(f"{self._folder} cannot be made: {error.strerror or error}.") from error
-        if any(self._folder.glob("part-*.parquet")):
+        if any(self._folder.glob(f"part-*.{file_type}")):
             raise FormatError(f"{self._folder} has parts already; write into an empty folder.")
 
     def add(self, columns: Mapping[str, Any]) -> None:
@@ -138,7 +181,7 @@ class _Split:
 
     @property
     def _path(self) -> Path:
-        return self._folder / f"part-{len(self.finished):05d}.parquet"
+        return self._folder / f"part-{len(self.finished):05d}.{self._file_type}"
 
     @property
     def _partial(self) -> Path:
@@ -148,9 +191,7 @@ class _Split:
         table = _table(self._buffer, self._schema)
         try:
             if self._writer is None:
-                self._writer = pq.ParquetWriter(
-                    self._partial, self._schema, compression="zstd", compression_level=_ZSTD_LEVEL, version="2.6"
-                )
+                self._writer = _part(self._partial, self._schema, self._file_type)
             self._writer.write_table(table, row_group_size=self._row_group)
         except OSError as error:
             raise FormatError(f"{self._partial} cannot be written: {error}.") from error

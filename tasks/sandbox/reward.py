@@ -22,7 +22,10 @@ from typing import Any
 from .pool import Sandbox
 from .types import Job, Policy, SandboxError, Verdict, VerdictKind
 
-_FENCE = re.compile(r"```(?:python|py|python3)?[ \t]*\n(.*?)```", re.DOTALL | re.IGNORECASE)
+# A fence ends on a line of its own: what docstrings hold is indented. Any language, so that the end of a block in
+# another one is not taken for a beginning.
+_FENCE = re.compile(r"```([\w+-]*)[ \t]*\n(.*?)^ {0,3}```[ \t]*$", re.DOTALL | re.MULTILINE)
+_PYTHON = frozenset({"python", "py", "python3"})
 _lock = threading.Lock()
 _pool: Sandbox | None = None
 _policy: Policy | None = None
@@ -48,10 +51,12 @@ def _shared() -> Sandbox:
 
 
 def code_of(completion: str) -> str:
-    """The program in a model's answer: the last complete fence after the reasoning; without a fence, all of it."""
-    answer = completion.rpartition("</think>")[2]
-    fences = _FENCE.findall(answer)
-    return fences[-1] if fences else answer
+    """The program in a model's answer: its last complete ```python block after the reasoning; without one the last
+    block that names no language; without a block, all of it."""
+    answer = completion.rpartition("</think>")[2].replace("\r\n", "\n")
+    blocks: list[tuple[str, str]] = [(language.lower(), code) for language, code in _FENCE.findall(answer)]
+    named = [code for language, code in blocks if language in _PYTHON]
+    return (named or [code for language, code in blocks if not language] or [answer])[-1]
 
 
 def job_of(completion: str, ground_truth: str | Mapping[str, Any], identity: str = "reward") -> Job:

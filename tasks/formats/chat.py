@@ -1,0 +1,110 @@
+"""SFT conversations: `messages` as TRL and most trainers read them, `conversations` as LLaMA-Factory's ShareGPT.
+
+A row is a triplet's question with its first passing answer, reasoning in <think> tags; no row where none passed.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import pyarrow as pa
+
+from tasks.formats import recipes, rl
+from tasks.formats.format import Answered, Format, Rows
+from tasks.formats.records import FormattedRow, ResponseRecord, TripletRecord
+from tasks.formats.sft import answer_text
+from tasks.formats.writer import FileEntry, FileType
+
+MESSAGES = "messages"
+MESSAGES_JSONL = "messages-jsonl"
+SHAREGPT = "sharegpt"
+VERSION = "1"
+DATASET_INFO = "dataset_info.json"
+
+_ABOUT = {
+    "question_id": "Subset, number and style (_I, _C, _O).",
+    "subset": "The generator that the question comes from.",
+    "style": "instruct, complete or online_judge.",
+    "difficulty": "easy, medium or hard, by the share of the teacher's attempts that passed.",
+}
+
+
+def first_passing(responses: Sequence[ResponseRecord]) -> ResponseRecord | None:
+    """The passing answer of the lowest attempt."""
+    return min((response for response in responses if response.passed), key=lambda one: one.attempt, default=None)
+
+
+def about(record: TripletRecord) -> dict[str, str]:
+    """The columns that tell where a row comes from."""
+    return {name: str(getattr(record, "triplet_id" if name == "question_id" else name)) for name in _ABOUT}
+
+
+def _chat(column: str, role: str, content: str, user: str, assistant: str) -> Rows:
+    def rows(record: TripletRecord, responses: Sequence[ResponseRecord]) -> Iterator[FormattedRow]:
+        answer = first_passing(responses)
+        if answer is not None:
+            turns = [{role: user, content: record.question}, {role: assistant, content: answer_text(answer)}]
+            yield FormattedRow(rl.split_of(record), {column: turns, **about(record)})
+
+    return rows
+
+
+def _schema(column: str, role: str, content: str) -> pa.Schema:
+    turn = pa.struct([(role, pa.string()), (content, pa.string())])
+    return pa.schema([(column, pa.list_(turn)), *((name, pa.string()) for name in _ABOUT)])
+
+
+def _rows_of(files: Sequence[FileEntry], split: str) -> int:
+    return sum(entry.rows for entry in files if entry.split == split)
+
+
+def _trl_recipe(release: int, files: Sequence[FileEntry]) -> Mapping[str, bytes]:
+    return {recipes.TRL_FILE: recipes.trl(release, rl.TRAIN, _rows_of(files, rl.TRAIN))}
+
+
+def _llama_factory_files(release: int, files: Sequence[FileEntry]) -> Mapping[str, bytes]:
+    """LLaMA-Factory reads a folder of files of one type; its name in dataset_info.json is the dataset's."""
+    tags = {"role_tag": "from", "content_tag": "value", "user_tag": "human", "assistant_tag": "gpt"}
+    info: dict[str, Any] = {
+        f"kodcode_{split}": {
+            "file_name": split,
+            "formatting": "sharegpt",
+            "columns": {"messages": "conversations"},
+            "tags": tags,
+        }
+        for split in rl.SPLITS
+    }
+    return {
+        DATASET_INFO: (json.dumps(info, indent=2) + "\n").encode(),
+        recipes.LLAMA_FACTORY_FILE: recipes.llama_factory(release, f"kodcode_{rl.TRAIN}", _rows_of(files, rl.TRAIN)),
+    }
+
+
+def _messages(name: str, file_type: FileType) -> Format:
+    return Format(
+        name=name,
+        version=VERSION,
+        splits=rl.SPLITS,
+        schema=_schema("messages", "role", "content"),
+        descriptions={"messages": "The question (user) and its answer (assistant)."} | _ABOUT,
+        rows=_chat("messages", "role", "content", "user", "assistant"),
+        file_type=file_type,
+        companions=_trl_recipe,
+        proof=Answered(lambda row: [(row["messages"][-1]["content"], True)]),
+    )
+
+
+MESSAGES_FORMAT = _messages(MESSAGES, "parquet")
+MESSAGES_JSONL_FORMAT = _messages(MESSAGES_JSONL, "jsonl")
+SHAREGPT_FORMAT = Format(
+    name=SHAREGPT,
+    version=VERSION,
+    splits=rl.SPLITS,
+    schema=_schema("conversations", "from", "value"),
+    descriptions={"conversations": "The question (human) and its answer (gpt)."} | _ABOUT,
+    rows=_chat("conversations", "from", "value", "human", "gpt"),
+    companions=_llama_factory_files,
+    proof=Answered(lambda row: [(row["conversations"][-1]["value"], True)]),
+)
