@@ -65,7 +65,7 @@ def _trl_recipe(release: int, files: Sequence[FileEntry]) -> Mapping[str, bytes]
 
 
 def _llama_factory_files(release: int, files: Sequence[FileEntry]) -> Mapping[str, bytes]:
-    """LLaMA-Factory reads a folder of files of one type; its name in dataset_info.json is the dataset's."""
+    """LLaMA-Factory reads a folder of files of one type; it cannot load one without rows, so that is not listed."""
     tags = {"role_tag": "from", "content_tag": "value", "user_tag": "human", "assistant_tag": "gpt"}
     info: dict[str, Any] = {
         f"kodcode_{split}": {
@@ -75,6 +75,7 @@ def _llama_factory_files(release: int, files: Sequence[FileEntry]) -> Mapping[st
             "tags": tags,
         }
         for split in rl.SPLITS
+        if split == rl.TRAIN or _rows_of(files, split)
     }
     return {
         DATASET_INFO: (json.dumps(info, indent=2) + "\n").encode(),

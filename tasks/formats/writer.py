@@ -192,7 +192,8 @@ class _Split:
         try:
             if self._writer is None:
                 self._writer = _part(self._partial, self._schema, self._file_type)
-            self._writer.write_table(table, row_group_size=self._row_group)
+            if table.num_rows:  # a row group of no rows is more than `datasets` can load
+                self._writer.write_table(table, row_group_size=self._row_group)
         except OSError as error:
             raise FormatError(f"{self._partial} cannot be written: {error}.") from error
         self._rows += len(self._buffer)

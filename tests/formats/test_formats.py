@@ -121,10 +121,13 @@ def test_json_lines_hold_what_parquet_holds(tmp_path: Path, triplet: Make) -> No
     ]
 
 
-def test_llama_factory_finds_every_split_in_dataset_info(tmp_path: Path, triplet: Make) -> None:
+def test_llama_factory_finds_every_split_with_rows_in_dataset_info(tmp_path: Path, triplet: Make) -> None:
     format = FORMATS["sharegpt"]
-    files = write(tmp_path, [format], [triplet()], {triplet().triplet_id: [RIGHT]})
+    caution = triplet(13, filter_reason="why")
+    answers = {one.triplet_id: [RIGHT] for one in (triplet(), caution)}
+    files = write(tmp_path, [format], [triplet(), caution], answers)
     assert format.companions is not None
+    assert list(json.loads(format.companions(7, files[:1])["dataset_info.json"])) == ["kodcode_train"]
     info = json.loads(format.companions(7, files)["dataset_info.json"])
     assert {entry["file_name"] for entry in info.values()} == set(format.splits)
     for entry in info.values():
