@@ -27,7 +27,7 @@ SubsetName = Literal[
 ]  # fmt: skip
 # Likewise the formats.
 FormatName = Literal[
-    "kodcode-v1", "kodcode-v1-sft", "messages", "messages-jsonl", "sharegpt", "dpo", "verl",
+    "kodcode-v1", "kodcode-v1-sft", "messages", "messages-jsonl", "sharegpt", "dpo", "verl", "rlvr", "nemo-gym",
 ]  # fmt: skip
 
 

@@ -14,6 +14,7 @@ PROGRAM_STYLE = "online_judge"
 # The limits under which pairs are verified by default; a reward with tighter ones would punish slow right answers.
 TIMEOUT_S = 30.0
 MEMORY_MB = 4096
+LIMITS = {"timeout_s": TIMEOUT_S, "memory_mb": MEMORY_MB}
 
 _FENCE = "Put your code in one ```python block."
 _PROGRAM = f"Write a program that reads standard input and writes standard output. {_FENCE}"

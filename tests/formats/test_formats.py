@@ -24,6 +24,16 @@ SCHEMAS = {
     ("messages-jsonl", "1"): {"messages": TURNS, **ABOUT},
     ("sharegpt", "1"): {"conversations": "list<element: struct<from: string, value: string>>", **ABOUT},
     ("dpo", "1"): {"prompt": TURNS, "chosen": TURNS, "rejected": TURNS, **ABOUT},
+    ("rlvr", "1"): {
+        "messages": TURNS, "ground_truth": "string", "dataset": "string", "question_id": "string",
+        "difficulty": "string",
+    },
+    ("nemo-gym", "1"): {
+        "responses_create_params": f"struct<input: {TURNS}>",
+        "verifier_metadata": "struct<unit_tests: struct<inputs: list<element: string>, "
+        "outputs: list<element: string>, fn_name: string>, difficulty: string>",
+        "question_id": "string",
+    },
     ("verl", "1"): {
         "data_source": "string", "prompt": TURNS, "ability": "string",
         "reward_model": "struct<style: string, ground_truth: string>",
@@ -42,7 +52,7 @@ ALSO_WRONG = ResponseRecord(3, False, "```python\nadd = 1\n```", None, "add = 1"
 def test_a_schema_changes_only_with_its_version(name: str, version: str) -> None:
     format = FORMATS[name]
     assert format.version == version
-    found = {field.name: str(field.type).replace("list<item:", "list<element:") for field in format.schema}
+    found = {field.name: str(field.type).replace("<item:", "<element:") for field in format.schema}
     assert found == SCHEMAS[name, version]
     assert list(format.descriptions) == format.schema.names
 
@@ -106,6 +116,43 @@ def test_a_programs_ground_truth_is_its_cases_as_json(triplet: Make) -> None:
     for broken in ("def test(): pass", "{'stdin': []}", "{'stdin': ['1'], 'stdout': []}"):
         with pytest.raises(FormatError, match="Leetcode_00000012_I"):
             rows("verl", triplet(style="online_judge", test=broken))
+
+
+def test_open_instruct_gets_each_test_function_as_a_source_of_its_own(triplet: Make) -> None:
+    test = "from solution import add\nimport math\ndef same(a):\n    return a\n"
+    test += "def test_a():\n    assert same(add(1, 2)) == 3\ndef test_b():\n    assert add(0, 0) == math.floor(0.5)\n"
+    ((_, row),) = rows("rlvr", triplet(test=test))
+    sources = json.loads(row["ground_truth"])
+    assert (row["dataset"], len(sources)) == ("code", 2)
+    for source in sources:
+        exec(source, {"add": lambda a, b: a + b})
+        with pytest.raises(AssertionError):
+            exec(source, {"add": lambda a, b: a + b + 1})
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"test": "import pytest\ndef test_a():\n    with pytest.raises(TypeError):\n        add()\n"},
+        {"test": "def test_a(tmp_path):\n    assert add(1, 2) == 3\n"},
+        {"test": "class TestAdd:\n    def test_a(self):\n        assert add(1, 2) == 3\n"},
+        {"test": "import solution\ndef test_a():\n    assert solution.add(1, 2) == 3\n"},
+        {"solution": "import os\ndef add(a, b):\n    return a + b\n"},
+        {"test": "def test_a(:"},
+    ],
+)
+def test_open_instruct_does_not_get_what_it_cannot_run(triplet: Make, changes: dict[str, str]) -> None:
+    assert rows("rlvr", triplet(**changes)) == []
+
+
+def test_programs_come_as_input_and_output_to_open_instruct_and_nemo_gym(triplet: Make) -> None:
+    record = triplet(style="online_judge", test=repr({"stdin": ["1"], "stdout": ["2"]}))
+    ((_, rlvr),) = rows("rlvr", record)
+    assert (rlvr["dataset"], json.loads(rlvr["ground_truth"])) == ("code_stdio", [{"input": "1", "output": "2"}])
+    ((_, nemo),) = rows("nemo-gym", record)
+    assert nemo["verifier_metadata"]["unit_tests"] == {"inputs": ["1"], "outputs": ["2"], "fn_name": None}
+    assert nemo["responses_create_params"]["input"] == rlvr["messages"]
+    assert rows("nemo-gym", triplet()) == []
 
 
 def test_json_lines_hold_what_parquet_holds(tmp_path: Path, triplet: Make) -> None:

@@ -34,10 +34,18 @@ def test_every_format_proves_itself_on_what_it_was_made_from(tmp_path: Path, tri
     records = [triplet(), program(triplet), triplet(14)]
     answers = {record.triplet_id: [PASSING, FAILING] for record in (records[0], records[2])}
     files = write(tmp_path, ALL, records, answers)
-    rewarded = sum(isinstance(format.proof, Rewarded) for format in ALL)
-    answered = sum(format.proof is not None for format in ALL) - rewarded
-    assert prove(tmp_path, ALL, files, None) == rewarded * 3 + answered * 2
-    assert prove(tmp_path, ALL, files, 1) == rewarded + answered
+    proven = {format.name for format in ALL if format.proof is not None}
+    assert proven == FORMATS.keys() - {"kodcode-v1"}
+    assert prove(tmp_path, ALL, files, None) == sum(entry.rows for entry in files if entry.format in proven)
+    assert prove(tmp_path, ALL, files, 1) == len(proven)
+
+
+@pytest.mark.parametrize("name", [format.name for format in ALL if isinstance(format.proof, Rewarded)])
+def test_every_reward_finds_a_wrong_solution(tmp_path: Path, triplet: Make, name: str) -> None:
+    wrong = replace(program(triplet), solution="print(3 * int(input()))\n")
+    formats = chosen_formats([name])
+    with pytest.raises(ProofFailed, match=f"{name}.*Leetcode_00000012_O: its own solution scores 0"):
+        prove(tmp_path, formats, write(tmp_path, formats, [wrong]))
 
 
 @pytest.mark.parametrize(
