@@ -28,6 +28,7 @@ SubsetName = Literal[
 # Likewise the formats.
 FormatName = Literal[
     "kodcode-v1", "kodcode-v1-sft", "messages", "messages-jsonl", "sharegpt", "dpo", "verl", "rlvr", "nemo-gym",
+    "verifiers",
 ]  # fmt: skip
 
 

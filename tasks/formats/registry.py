@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from tasks.formats import chat, dpo, kodcode_v1, nemo_gym, open_instruct, sft, verl
+from tasks.formats import chat, dpo, kodcode_v1, nemo_gym, open_instruct, sft, verifiers_env, verl
 from tasks.formats.errors import UnknownFormat
 from tasks.formats.format import Answered, Format
 from tasks.formats.records import FormattedRow, ResponseRecord, TripletRecord
@@ -50,6 +50,7 @@ FORMATS: dict[str, Format] = {
         verl.FORMAT,
         open_instruct.FORMAT,
         nemo_gym.FORMAT,
+        verifiers_env.FORMAT,
     )
 }
 

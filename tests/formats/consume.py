@@ -17,10 +17,10 @@ def rows(folder: Path, cache: str):
 
 
 def has_rows(split: Path) -> bool:
-    """`datasets` refuses to load nothing."""
+    """Whether a folder is a split that `datasets`, which refuses to load nothing, can load."""
     return any(
         pq.read_metadata(path).num_rows if path.suffix == ".parquet" else path.stat().st_size
-        for path in split.iterdir()
+        for path in split.glob("part-*")
     )
 
 

@@ -34,6 +34,7 @@ SCHEMAS = {
         "outputs: list<element: string>, fn_name: string>, difficulty: string>",
         "question_id": "string",
     },
+    ("verifiers", "1"): {"id": "string", "prompt": "string", "ground_truth": "string", "difficulty": "string"},
     ("verl", "1"): {
         "data_source": "string", "prompt": TURNS, "ability": "string",
         "reward_model": "struct<style: string, ground_truth: string>",
