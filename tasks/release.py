@@ -23,6 +23,10 @@ from tasks.run import Run, code_version, current_run
 from tasks.selection import releasable, select_triplets
 from tasks.store import copy_rows
 from tasks.store.schema import Question, Release, ReleaseItem, Trial, Triplet
+from tasks.work import shards
+
+Item = tuple[str, str, str]  # format, triplet, split: all that grows with the rows, so it is small
+_ITEMS = 20_000  # stored at a time
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +100,8 @@ def _make_release(
                 manifest=manifest.as_dict() | {"files": stored},
             )
         )
-        copy_rows(connection, ReleaseItem, [item | {"release_id": number} for item in items])
+        for batch in shards(items, _ITEMS):
+            copy_rows(connection, ReleaseItem, [_item(number, *item) for item in batch])
         return Released(number, path, rows, new=True)
 
 
@@ -142,8 +147,8 @@ def _write(
     canned: bool,
     filters: ReleaseFilters,
     formats: Sequence[Format],
-) -> tuple[Manifest, list[dict[str, Any]]]:
-    items = []
+) -> tuple[Manifest, list[Item]]:
+    items: list[Item] = []
     with ExitStack() as stack:
         writers = [
             stack.enter_context(
@@ -166,7 +171,7 @@ def _write(
                     writer.add(row.split, row.columns)
                     split = row.split
                 if split is not None:
-                    items.append(_item(format.name, selected.record.triplet_id, split))
+                    items.append((format.name, selected.record.triplet_id, split))
     return Manifest(
         formats={format.name: format.version for format in formats},
         files=tuple(entry for writer in writers for entry in writer.files),
@@ -176,8 +181,8 @@ def _write(
     ), items
 
 
-def _item(layout: str, triplet_id: str, split: str) -> dict[str, Any]:
-    return {"format": layout, "triplet_id": triplet_id, "split": split}
+def _item(number: int, layout: str, triplet_id: str, split: str) -> dict[str, Any]:
+    return {"release_id": number, "format": layout, "triplet_id": triplet_id, "split": split}
 
 
 def _prompt_versions(connection: Connection, chosen: ColumnElement[bool]) -> dict[str, str]:

@@ -30,6 +30,7 @@ _MUTANTS = 8  # some mutants are the same program in other words: so many are tr
 _NAMED = 5  # failing rows in the message
 _CHUNK = 256  # rows judged side by side
 _FULL = 1.0
+_REJECTED = rl.LIMITS | {"timeout_s": 10.0}  # many rejected answers loop for ever, and shall not take 30 s each
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +137,8 @@ def _wrong_answer(proof: Answered, row: Row, reference: Reference) -> str | None
         # As it was judged: by the name that the test calls, where one function can be meant.
         code = extract_response_code(text)
         repaired = "" if code is None else repair_entry_point(code, reference.functions)
-        passed = bool(repaired) and compute_score(_fenced(repaired), reference.test, rl.LIMITS) >= _FULL
+        limits = rl.LIMITS if must_pass else _REJECTED
+        passed = bool(repaired) and compute_score(_fenced(repaired), reference.test, limits) >= _FULL
         if passed != must_pass:
             return "the code of its answer fails" if must_pass else "the code of its rejected answer passes"
     return None

@@ -26,6 +26,21 @@ def test_verl_calls_it_with_keywords() -> None:
     assert reward.compute_score(solution_str="no code at all", **call) == 0.0
 
 
+@pytest.mark.parametrize(
+    ("completion", "code"),
+    [
+        ("```python\nfirst\n```\nBetter:\n```python\nlast\n```", "last\n"),
+        ("```python\nx = 1\n```\nIt prints:\n```\n1\n```", "x = 1\n"),
+        ("Run:\n```bash\nls\n```\n```py\nx = 1\n```", "x = 1\n"),
+        ('```python\ndef f():\n    """\n    ```python\n    f()\n    ```\n    """\n```', None),
+        ("```\r\nx = 1\r\n```", "x = 1\n"),
+        ("x = 1", "x = 1"),
+    ],
+)
+def test_the_program_is_the_last_whole_block_in_python(completion: str, code: str | None) -> None:
+    assert reward.code_of(completion) == (code or completion.removeprefix("```python\n").removesuffix("```"))
+
+
 @pytest.mark.parametrize("truth", [CASES, json.dumps(CASES), repr(CASES)])
 def test_programs_are_judged_by_their_cases(truth: object) -> None:
     assert reward.compute_score(DOUBLE, truth) == 1.0  # type: ignore[arg-type]
