@@ -90,8 +90,8 @@ class Gateway:
         run_id: str | None = None,
         max_concurrency: int = 32,
         budget: Budget = Budget(),  # noqa: B008 (frozen)
-        telemetry: Telemetry | None = None,
         batching: BatchPolicy = BatchPolicy(),  # noqa: B008 (frozen)
+        telemetry: Telemetry | None = None,
     ) -> None:
         self.provider = provider
         self._engine = engine
