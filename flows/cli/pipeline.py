@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 import time
@@ -20,6 +19,7 @@ from flows.cli.display import Display, cost, funnel_table, table
 from flows.cli.errors import RowsLeft, Stopped, UsageError
 from tasks.backends import Backends, check_prefect
 from tasks.history import funnel
+from tasks.interrupt import run_interruptible
 from tasks.llm import PriceTable
 from tasks.llm.offline import bank_size
 from tasks.options import ReleaseFilters, Style, Teacher, chosen_subsets, solve_budgets
@@ -395,11 +395,8 @@ def _flows(backends: Backends) -> dict[str, Callable[..., Coroutine[Any, Any, An
 
 
 def _run(flow: Coroutine[Any, Any, Result]) -> Result:
-    async def main() -> Result:
-        return await flow
-
     try:
-        return asyncio.run(main())
+        return run_interruptible(flow)
     except KeyboardInterrupt:
         raise Stopped("stopped. What was answered is stored; the same command continues.") from None
 

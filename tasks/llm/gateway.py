@@ -146,6 +146,8 @@ class Gateway:
     async def ask(self, request: Request) -> Answer:
         """The answer to `request`: the ledger's, or a new one that is in the ledger by the time it is returned.
 
+        A cancelled ask leaves a call that was sent to land in the ledger; what was not sent yet is given up.
+
         Raises ProviderUnavailable (try again later), ProviderRefused (this request never), ProviderMisconfigured (no
         request; from then on every ask fails so, at once), BudgetReached (a cap has no room for it), StoreError where
         the ledger cannot be read or written.
