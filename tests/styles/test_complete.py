@@ -329,6 +329,16 @@ BAD = {
         even_prompt("Whether it is even.", "    'return n % 2 == 0'\n"),
         Reason.LEAKS_SOLUTION,
     ),
+    "body_in_escapes": (
+        "even",
+        even_prompt("Even?\n\n    \\x72eturn n \\x25 2 \\x3d\\x3d 0"),
+        Reason.LEAKS_SOLUTION,
+    ),
+    "body_in_pieces": (
+        "even",
+        f"HINT = 'return n' ' % 2' ' == 0'\n\n\n{even_prompt('Is it even?')}",
+        Reason.LEAKS_SOLUTION,
+    ),
     "body_in_a_default": (
         "even",
         even_prompt("Even?").replace("(n)", "(n, f=lambda n: n % 2 == 0)"),
