@@ -92,7 +92,14 @@ def mark(points):
 """
 SCORED_TEST = "def test_mark():\n    assert [mark(n) for n in (-1, 49, 50, 89, 90)] == ['error', 'C', 'B', 'B', 'A']\n"
 
+COUNTED = "seen = []\n\n\ndef label(n):\n    seen.append(n)\n    return 10 * len(seen) + n\n"
+COUNTED_TEST = "def test_label():\n    assert [label(1), label(1)] == [11, 21]\n"
+COUNTED_STATEMENT = (
+    "Read one number from the input and print its label: for the first number that is ten more than it."
+)
+
 TRIPLETS = {
+    "counted": (COUNTED, COUNTED_TEST),
     "scored": (SCORED, SCORED_TEST),
     "mark": (MARK, MARK_TEST),
     "marked": (MARK, MARKED),
@@ -233,6 +240,10 @@ GOOD = {
     "names_of_the_main_part_reused": (
         "scored",
         answer(MARK_STATEMENT, f"def main():\n    pass\n\n\n{SCORED_ADAPTER}", MARK_CASES),
+    ),
+    "keeps_state_within_one_run": (
+        "counted",
+        answer(COUNTED_STATEMENT, "print(label(int(input())))", ["1\n", "2\n", "0\n", "-3\n"]),
     ),
     "every_line_and_edge": ("mark", answer(MARK_STATEMENT, MARK_ADAPTER, MARK_CASES)),
     "test_of_a_kind_that_needs_trials": ("marked", answer(MARK_STATEMENT, MARK_ADAPTER, MARK_CASES)),
