@@ -114,7 +114,8 @@ async def respond_shard(keys: list[tuple[str, int]], models: Models) -> dict[str
         request, _ = respond_request(row.question, row.attempt, models.provider, models.reasoner, row.subset)
         answer = await gateway.ask(request)
         values: dict[str, Any] = {"request_hash": answer.request_hash}
-        code = None if answer.truncated else extract_response_code(answer.text)
+        apart = answer.reasoning is not None
+        code = None if answer.truncated else extract_response_code(answer.text, apart)
         if code is None:
             ending = Ending("rejected", "truncated" if answer.truncated else "no_code")
         else:
