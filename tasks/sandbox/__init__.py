@@ -1,8 +1,8 @@
 """The sandbox: judges untrusted programs in warm, isolated, tamper-evident trials. Usable without the rest.
 
-    with Sandbox(Policy(timeout_s=10)) as sandbox:
-        for verdict in sandbox.run(jobs):
-            ...
+with Sandbox(Policy(timeout_s=10)) as sandbox:
+    for verdict in sandbox.run(jobs):
+        ...
 """
 
 from .pool import Sandbox

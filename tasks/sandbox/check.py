@@ -104,6 +104,7 @@ def result_row(verdict: Verdict) -> dict[str, Any]:
         "peak_memory_mb": None if peak is None else round(peak, 1),
         "level": verdict.level.value,
         "environment": verdict.environment,
+        "apart": verdict.apart,
         "message": verdict.message,
     }
 

@@ -20,6 +20,7 @@ class Conclusion:
     message: str = ""
     tests: dict[str, str] = field(default_factory=dict)
     coverage: float | None = None
+    apart: bool = False
 
 
 @dataclass(slots=True)
@@ -34,6 +35,7 @@ class _Transcript:
     executed: list[str] | None = None
     stopped: str | None = None
     altered: str = ""
+    apart: bool = False
     ended: bool = False
     fault: str = ""
 
@@ -65,6 +67,8 @@ def _read(records: list[list[str]]) -> _Transcript:  # noqa: PLR0912 - one branc
             seen.stopped = rest[0] if rest else ""
         elif what == "altered" and len(rest) == 1:
             seen.altered = seen.altered or rest[0]
+        elif what == "apart" and len(rest) == 1 and not seen.apart:
+            seen.apart = not rest[0]
         elif what == "executed" and seen.executed is None:
             seen.executed = rest
         elif what == "end" and not rest:
@@ -136,6 +140,7 @@ def conclude_pytest(run: Run, memory_mb: int) -> Conclusion:
     conclusion.tests = tests
     if seen.ended and not seen.fault:
         conclusion.coverage = coverage_percent(seen.coverable, seen.executed)
+        conclusion.apart = seen.apart and not run.violation
     if conclusion.kind in {VerdictKind.FAILED, VerdictKind.ERROR} and any(
         word in conclusion.message for word in _MEMORY_WORDS
     ):

@@ -15,6 +15,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import CancelledError, Future
 from types import TracebackType
+from typing import Any
 
 from .conclude import conclude_pytest
 from .probe import examine
@@ -179,12 +180,23 @@ class Sandbox:
     def _judge(self, slot: Slot, job: Job) -> Verdict:
         judge = self._judge_stdio if job.judge == "stdio" else self._judge_pytest
         try:
-            verdict = judge(slot, job, False)
-            if not (job.confirm and verdict.passed):
-                return verdict
-            return _confirmed(verdict, judge(slot, dataclasses.replace(job, coverage=False), True))
+            verdict = judge(slot, job)
+            return self._confirm(slot, job, verdict) if job.confirm and verdict.passed else verdict
         except ZygoteError as error:
             return self._verdict(job, VerdictKind.INFRASTRUCTURE, str(error))
+
+    def _confirm(self, slot: Slot, job: Job, first: Verdict) -> Verdict:
+        if job.judge == "stdio":
+            return _repeated(first, self._judge_stdio(slot, job, again=True))
+        job = dataclasses.replace(job, coverage=False)
+        apart = self._judge_pytest(slot, job, again=True, apart=True)
+        if apart.apart and _repeated(first, apart).passed:
+            return dataclasses.replace(first, apart=True)
+        confirmed = _repeated(first, self._judge_pytest(slot, job, again=True))
+        if apart.apart and confirmed.passed:
+            message = f"passed only in one process with its tests: {apart.message}"
+            return dataclasses.replace(first, kind=VerdictKind.TAMPERED, message=message, tests=apart.tests)
+        return confirmed
 
     def _verdict(self, job: Job, kind: VerdictKind, message: str) -> Verdict:
         return Verdict(job.id, kind, message=message, level=self.level, environment=self.environment)
@@ -201,19 +213,20 @@ class Sandbox:
     def _memory_mb(self, job: Job) -> int:
         return job.memory_mb or self.policy.memory_mb
 
-    def _trial(self, job: Job, content: dict[str, object], again: bool, stdin: str | None = None) -> Trial:
+    def _trial(self, job: Job, content: dict[str, object], **how: Any) -> Trial:
         timeout_s = job.timeout_s or self.policy.timeout_s
-        return Trial(job.judge, content, timeout_s, self._memory_mb(job), self.policy.output_kb << 10, stdin, again)
+        return Trial(job.judge, content, timeout_s, self._memory_mb(job), self.policy.output_kb << 10, **how)
 
-    def _judge_pytest(self, slot: Slot, job: Job, again: bool) -> Verdict:
+    def _judge_pytest(self, slot: Slot, job: Job, *, again: bool = False, apart: bool = False) -> Verdict:
         content: dict[str, object] = {
             "solution": job.solution,
             "test": job.test,
             "star_import": job.star_import,
             "coverage": job.coverage,
             "again": again,
+            "apart": apart,
         }
-        run = self._attempt(slot, self._trial(job, content, again))
+        run = self._attempt(slot, self._trial(job, content, again=again, apart=apart))
         conclusion = conclude_pytest(run, self._memory_mb(job))
         return Verdict(
             id=job.id,
@@ -225,9 +238,10 @@ class Sandbox:
             message=conclusion.message,
             level=self.level,
             environment=self.environment,
+            apart=conclusion.apart,
         )
 
-    def _judge_stdio(self, slot: Slot, job: Job, again: bool) -> Verdict:
+    def _judge_stdio(self, slot: Slot, job: Job, *, again: bool = False) -> Verdict:
         if not job.stdin:
             return self._verdict(job, VerdictKind.NO_TESTS, "the job has no case")
         worst, message = VerdictKind.PASSED, ""
@@ -235,7 +249,7 @@ class Sandbox:
         outputs: list[str] = []
         duration, peak = 0.0, 0.0
         for number, stdin in enumerate(job.stdin):
-            run = self._attempt(slot, self._trial(job, {"solution": job.solution}, again, stdin))
+            run = self._attempt(slot, self._trial(job, {"solution": job.solution}, again=again, stdin=stdin))
             kind, said, output = conclude_case(run, job, number, self._memory_mb(job))
             passed = kind is VerdictKind.PASSED
             tests[str(number)] = "passed" if passed else "failed" if kind is VerdictKind.FAILED else "error"
@@ -248,7 +262,7 @@ class Sandbox:
         )
 
 
-def _confirmed(first: Verdict, second: Verdict) -> Verdict:
+def _repeated(first: Verdict, second: Verdict) -> Verdict:
     """A pass that was repeated: itself where the same tests passed again."""
     if second.kind is VerdictKind.INFRASTRUCTURE:
         return second

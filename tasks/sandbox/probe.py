@@ -7,7 +7,7 @@ import os
 import threading
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from . import cgroups, launch, seccomp
 from .types import Level, Policy, SandboxError
@@ -36,20 +36,19 @@ class Probe:
         return {**self.tried, "level": self.level.value}
 
 
-def filters(processes: bool) -> dict[str, str]:
-    """The seccomp programs as hex; empty where this machine's call numbers are unknown."""
+def filters(processes: bool, level: Literal["full", "container"]) -> dict[str, str]:
+    """The seccomp programs of slot and trial as hex; none where this machine's call numbers are unknown."""
     try:
-        return {
-            level: seccomp.assemble(processes=processes, level=level).hex() for level in ("full", "container")
-        }
+        programs = seccomp.assemble(processes=processes, level=level)
     except seccomp.UnsupportedMachineError:
-        return {"full": "", "container": ""}
+        return {}
+    return {"slot": programs.slot.hex(), "trial": programs.trial.hex()}
 
 
 def base_config(policy: Policy) -> dict[str, Any]:
     """What a guest has to know, apart from its level."""
     return {
-        "work": "/trial",
+        "work": "/box/trial",
         "disk_mb": policy.disk_mb,
         "inodes": 4096 + 64 * policy.disk_mb,
         "max_tasks": MAX_TASKS,
@@ -58,7 +57,7 @@ def base_config(policy: Policy) -> dict[str, Any]:
         "uid": SLOT_UID if os.geteuid() == 0 else None,
         "landlock_abi": 0,
         "level": "full",
-        "seccomp": filters(policy.allow_processes)["full"],
+        "seccomp": filters(policy.allow_processes, "full"),
         "seccomp_missing": f"no system call table for {seccomp.machine()}",
     }
 

@@ -1,13 +1,17 @@
-"""Assembles the seccomp filter of a trial: an allow list of system calls as classic BPF, built once, used as bytes.
+"""Assembles the seccomp filters of a trial as classic BPF, built once, used as bytes.
 
-Whatever is not listed fails with EPERM; numbers newer than this table and clone3 with ENOSYS, which is what libraries
-take as the sign to fall back. The tables read: name, x86-64, arm64 (linux/asm/unistd.h); `-` where a machine lacks it.
+There are two, and the stricter answer counts. The slot's is an allow list, long, installed once in the zygote and
+inherited by every fork for nothing; it lets through what the zygote itself needs to make a trial's room. The trial's
+is short, for each trial pays for its installation: it takes those calls away and looks at arguments. What neither
+lists fails with EPERM; numbers newer than this table and clone3 with ENOSYS, which is what libraries take as the sign
+to fall back. The tables read: name, x86-64, arm64 (linux/asm/unistd.h); `-` where a machine lacks it.
 """
 
 from __future__ import annotations
 
 import platform
 import struct
+from dataclasses import dataclass
 from typing import Literal
 
 EPERM, EAGAIN, ENOSYS, ENOTTY = 1, 11, 38, 25
@@ -53,6 +57,12 @@ syncfs 306 267; pidfd_open 434 434; pidfd_send_signal 424 424; clone 56 220; clo
 -; execve 59 221; execveat 322 281; ioctl 16 29; prctl 157 167; fcntl 72 25
 """
 
+# The zygote's own needs between two trials and on the way into one.
+_SLOT_ONLY = """
+mount 165 40; umount2 166 39; unshare 272 97; setns 308 268; capset 126 91; landlock_create_ruleset 444 444;
+landlock_add_rule 445 445; landlock_restrict_self 446 446
+"""
+
 _ARCHITECTURES = {"x86_64": (0xC000003E, 1), "aarch64": (0xC00000B7, 2)}
 _NEWEST = 470  # numbers above are unknown to this table
 
@@ -71,6 +81,14 @@ OWN_PID = 0x7FABCDEF  # stands in the filter where the trial writes its own proc
 
 Instruction = tuple[int, int, int, int]
 Program = list[Instruction]
+
+
+@dataclass(frozen=True, slots=True)
+class Filters:
+    """Two programs, 8 bytes an instruction, ready for PR_SET_SECCOMP: of the slot's zygote and of its trials."""
+
+    slot: bytes
+    trial: bytes
 
 
 class UnsupportedMachineError(Exception):
@@ -121,9 +139,9 @@ def _clone(processes: bool) -> Program:
     return [*body, has_thread, *_ret(_RET_ALLOW), *_error(EAGAIN)]
 
 
-def _rules(name: str, processes: bool, contained: bool) -> dict[int, Program]:
+def _trial_rules(name: str, processes: bool, contained: bool) -> dict[int, Program]:
     allow = _ret(_RET_ALLOW)
-    rules = dict.fromkeys(_table(_ALLOWED, name).values(), allow)
+    rules = dict.fromkeys(_table(_SLOT_ONLY, name).values(), _error(EPERM))
     special = _table(_SPECIAL, name)
 
     def put(call: str, program: Program) -> None:
@@ -161,8 +179,24 @@ def _tree(ranges: list[tuple[int, Program]]) -> Program:
     return [(0x35, 0, 1, ranges[middle][0]), (0x05, 0, 0, len(left)), *left, *right]
 
 
-def assemble(*, processes: bool, level: Literal["full", "container"], name: str | None = None) -> bytes:
-    """The filter for an architecture (this machine's by default), ready for PR_SET_SECCOMP.
+def _program(rules: dict[int, Program], otherwise: Program, unknown: Program) -> Program:
+    """The search for a call's rule; `unknown` is for numbers newer than the table."""
+    ranges: list[tuple[int, Program]] = []
+    for number in range(_NEWEST + 1):
+        program = rules.get(number, otherwise)
+        if not ranges or ranges[-1][1] != program:
+            ranges.append((number, program))
+    if ranges[-1][1] != unknown:
+        ranges.append((_NEWEST + 1, unknown))  # the x32 ABI's numbers (0x40000000 and up) too
+    return [_load(0), *_tree(ranges)]
+
+
+def _packed(program: Program) -> bytes:
+    return b"".join(struct.pack("=HBBI", *instruction) for instruction in program)
+
+
+def assemble(*, processes: bool, level: Literal["full", "container"], name: str | None = None) -> Filters:
+    """The filters for an architecture (this machine's by default).
 
     Raises UnsupportedMachineError where the numbers are not known.
     """
@@ -170,14 +204,9 @@ def assemble(*, processes: bool, level: Literal["full", "container"], name: str 
     if name not in _ARCHITECTURES:
         known = ", ".join(_ARCHITECTURES)
         raise UnsupportedMachineError(f"no system call table for {name}; the sandbox knows {known}")
-    rules = _rules(name, processes, level == "container")
-    denied = _error(EPERM)
-    ranges: list[tuple[int, Program]] = []
-    for number in range(_NEWEST + 1):
-        program = rules.get(number, denied)
-        if not ranges or ranges[-1][1] != program:
-            ranges.append((number, program))
-    ranges.append((_NEWEST + 1, _error(ENOSYS)))  # the x32 ABI's numbers (0x40000000 and up) too
-    audit = _ARCHITECTURES[name][0]
-    program = [_load(4), (0x15, 1, 0, audit), *_ret(_RET_KILL), _load(0), *_tree(ranges)]
-    return b"".join(struct.pack("=HBBI", *instruction) for instruction in program)
+    allow = _ret(_RET_ALLOW)
+    listed = {**_table(_ALLOWED, name), **_table(_SPECIAL, name), **_table(_SLOT_ONLY, name)}
+    slot = _program(dict.fromkeys(listed.values(), allow), _error(EPERM), _error(ENOSYS))
+    foreign: Program = [_load(4), (0x15, 1, 0, _ARCHITECTURES[name][0]), *_ret(_RET_KILL)]
+    trial = _program(_trial_rules(name, processes, level == "container"), allow, allow)
+    return Filters(_packed([*foreign, *slot]), _packed(trial))

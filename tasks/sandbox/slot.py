@@ -44,6 +44,7 @@ class Trial:
     output_bytes: int
     stdin: str | None = None
     again: bool = False  # in the zygote that confirms: another process, with another hash seed
+    apart: bool = False  # the solution in a process of its own
 
 
 @dataclass(slots=True)
@@ -101,7 +102,7 @@ class Slot:
             return config
         if self._folder is None:
             self._folder = tempfile.mkdtemp(prefix="kodcode-slot-")
-        seccomp = filters(self.policy.allow_processes)["container"] if self.probe.tried["seccomp"] == "ok" else ""
+        seccomp = filters(self.policy.allow_processes, "container") if self.probe.tried["seccomp"] == "ok" else {}
         # Tasks are counted for the user as a whole here, so a limit would hit the user's other processes.
         work = f"{self._folder}/{judge}{'-again' if again else ''}"
         return {**config, "level": self.probe.level.value, "work": work, "seccomp": seccomp, "max_tasks": 0}
@@ -171,6 +172,7 @@ class Slot:
                 "hard_timeout_s": hard,
                 "memory_mb": trial.memory_mb,
                 "cpu_s": int(hard) + 1,
+                "apart": trial.apart,
             }
         }
         ours: list[int] = []

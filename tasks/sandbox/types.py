@@ -62,7 +62,8 @@ class Job:
     `confirm` runs what passed a second time: in another process, with another hash seed, the tests in reverse order
     and, under pytest, with pytest's own assertion rewriting and runner in place of ours. What does not pass again is
     `flaky`; `tampered` where the second harness finds it so or the solution names what reaches for its judges (frames,
-    the garbage collector's lists, ctypes, pytest's insides).
+    the garbage collector's lists, ctypes, pytest's insides). Where the test only calls functions with plain data, the
+    solution runs in a process of its own then, where nothing of the tests can be found: see Verdict.apart.
     """
 
     id: str
@@ -94,6 +95,7 @@ class Verdict:
     outputs: tuple[str, ...] = ()  # stdio: what each case printed, truncated
     level: Level = Level.FULL
     environment: str = ""  # fingerprint of interpreter and installed packages
+    apart: bool = False  # a confirmed pass that was repeated with solution and tests in two processes
 
     @property
     def passed(self) -> bool:

@@ -35,7 +35,7 @@ def test_results_come_in_input_order_with_all_that_is_known() -> None:
     assert [row["passed"] for row in results] == [True, False, True]
     assert results[0]["coverage"] == 100.0 and results[0]["tests"] == {"test_solution.py::test_a": "passed"}
     assert results[0].keys() == {
-        "id", "verdict", "passed", "coverage", "tests", "duration_s", "peak_memory_mb", "level", "environment",
+        "id", "verdict", "passed", "coverage", "tests", "duration_s", "peak_memory_mb", "level", "environment", "apart",
         "message",
     }  # fmt: skip
     assert summary.ok and summary.judged == 3 and summary.verdicts == {"passed": 2, "failed": 1}

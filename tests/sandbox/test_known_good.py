@@ -67,3 +67,16 @@ def test_known_good_programs_pass(name: str, load, count: int, form: str) -> Non
     explained = EXCEPTIONS.keys() if (name, form) == ("MBPP", "pytest") else set()
     assert {identity: why for identity, why in failed.items() if identity not in explained} == {}
     assert failed.keys() == explained
+
+
+@pytest.mark.parametrize("load", [_human_eval, _mbpp])
+def test_known_good_programs_are_confirmed_and_nearly_all_apart(load) -> None:
+    jobs = [
+        Job(name, solution, test=f"{definitions}\n\ndef test_all():\n{textwrap.indent(call, '    ')}\n", confirm=True)
+        for name, solution, definitions, call in load()
+        if name not in EXCEPTIONS
+    ]
+    with Sandbox(Policy(timeout_s=30)) as sandbox:
+        verdicts = list(sandbox.run(jobs))
+    assert {verdict.id: verdict.message for verdict in verdicts if not verdict.passed} == {}
+    assert sum(verdict.apart for verdict in verdicts) >= 0.95 * len(jobs)

@@ -145,7 +145,9 @@ def test_killed_zygotes_are_replaced_without_a_wrong_verdict() -> None:
         assert sandbox.submit(Job("first", ADD, test=TEST)).result().passed
         for target in ("keeper", "zygote"):
             future = sandbox.submit(Job("hit", ADD, test=SLEEP))
-            keeper = min(_descendants(os.getpid()) - before)
+            while not (started := _descendants(os.getpid()) - before):
+                time.sleep(0.01)
+            keeper = min(started)
             victims = {keeper} if target == "keeper" else _descendants(keeper)
             time.sleep(0.1)
             for pid in victims:

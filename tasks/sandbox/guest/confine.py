@@ -1,17 +1,15 @@
 """What a trial's process does to itself before it touches judged code. Every step is one-way."""
 
-# Plain os calls: little is imported, and /tmp in here is not the host's.
-# ruff: noqa: PTH102, S108
-
 from __future__ import annotations
 
+import fcntl
 import functools
 import os
 import resource
 import struct
 from typing import Any
 
-from . import kernel, room
+from . import kernel, report, room
 
 _TRIAL_NAMESPACES = kernel.CLONE_NEWNS | kernel.CLONE_NEWIPC | kernel.CLONE_NEWUTS | kernel.CLONE_NEWNET
 _OWN_PID = struct.pack("=I", 0x7FABCDEF)
@@ -75,25 +73,49 @@ def limits(memory_mb: int, cpu_s: int, mapped_bytes: int) -> None:
     _limit(resource.RLIMIT_CPU, cpu_s, cpu_s + 2)
 
 
-def lock(config: dict[str, Any], visible: list[str]) -> None:
-    """Capabilities, no_new_privs, Landlock, seccomp."""
-    kernel.drop_capabilities()
+def ruleset(config: dict[str, Any], visible: list[str], writable: str = "") -> int:
+    """What a trial may touch, as Landlock rules for `lock`: made once in the zygote. -1 where there is no Landlock.
+    What it may write to is its whole folder, unless `writable` is another."""
+    if not config["landlock_abi"]:
+        return -1
+    if config["level"] == "full":
+        # The folder above: each trial mounts its own on `work` itself, and nothing else lies beside it.
+        readable, writable = ["/"], writable or os.path.dirname(config["work"])
+    else:
+        readable = [*visible, "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom"]
+        writable = writable or config["work"]
+    made = kernel.landlock_ruleset(readable, [writable, "/dev/null"], config["landlock_abi"])
+    # Out of the way of what a trial puts in place.
+    kept = fcntl.fcntl(made, fcntl.F_DUPFD_CLOEXEC, report.APART_FD + 1)
+    os.close(made)
+    return kept
+
+
+def slot_filter(config: dict[str, Any]) -> None:
+    """no_new_privs and the zygote's seccomp filter, which each trial inherits."""
     kernel.no_new_privileges()
-    work = config["work"]
-    if config["landlock_abi"]:
-        if config["level"] == "full":
-            kernel.landlock(["/"], [work, "/dev/null"], config["landlock_abi"])
-        else:
-            readable = [*visible, "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom"]
-            kernel.landlock(readable, [work, "/dev/null"], config["landlock_abi"])
-    program = system_call_filter(config["seccomp"])
+    program = _program(config, "slot")
+    if program:
+        kernel.install_seccomp(program)
+
+
+def lock(config: dict[str, Any], ruleset: int) -> None:
+    """Capabilities, Landlock, the trial's own seccomp filter. The slot's filter and no_new_privs are inherited."""
+    kernel.drop_capabilities()
+    if ruleset >= 0:
+        kernel.landlock_restrict(ruleset)
+    program = _program(config, "trial")
     if program and config["level"] != "full":  # in a pid namespace of its own, a trial may signal whom it sees
         program = program.replace(_OWN_PID, struct.pack("=I", os.getpid()))
     if program:
         kernel.install_seccomp(program)
 
 
+def _program(config: dict[str, Any], name: str) -> bytes:
+    return decoded(config["seccomp"].get(name, ""))
+
+
 @functools.cache
-def system_call_filter(text: str) -> bytes:
+def decoded(text: str) -> bytes:
     """The seccomp program that `text` gives as hex. Called once before the first fork, so that no trial decodes it."""
     return bytes.fromhex(text)

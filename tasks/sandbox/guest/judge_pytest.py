@@ -4,9 +4,6 @@ pytest collects, parametrizes, sets up and tears down as always; what it says ab
 with what this module saw for itself when the test function was called.
 """
 
-# Plain os calls: little is imported, and /tmp in here is not the host's.
-# ruff: noqa: PTH119
-
 from __future__ import annotations
 
 import ast
@@ -28,9 +25,10 @@ from _pytest.capture import DontReadFromInput
 from _pytest.main import Session
 
 from . import asserts, statics
+from .apart import Elsewhere
 from .coverage_scope import CoverageScope
 from .integrity import Integrity, always_equal
-from .report import Emit
+from .report import APART_FD, Emit
 from .watcher import ID_CHARACTERS, MESSAGE_CHARACTERS, Watcher, nested_code
 
 TEST_FILE = "test_solution.py"
@@ -82,7 +80,8 @@ class PytestJudge:
         linecache.clearcache()
 
     def run(self, job: dict[str, Any], emit: Emit) -> None:
-        """Emits: expected tests, coverable lines, collected tests, one record a test, executed lines, end."""
+        """Emits: expected tests, coverable lines, collected tests, one record a test, executed lines, end; where the
+        solution is in another process, also why that proves nothing, if so."""
         solution = job.pop("solution").encode("utf-8", "surrogatepass")
         test = job.pop("test").encode("utf-8", "surrogatepass")
         if job["star_import"]:
@@ -97,6 +96,12 @@ class PytestJudge:
         if job["coverage"]:
             emit("coverable", *_parsed(self.scope.coverable, self.solution_path))
             self.scope.arm()
+        elsewhere = Elsewhere(APART_FD) if job["apart"] else None
+        if elsewhere is not None:
+            elsewhere.install(solution, _tree(test), self.solution_path)
+            if elsewhere.doubt:
+                emit("apart", elsewhere.doubt)
+                return
         self.watcher.begin(emit, nested_code(compiled) if compiled else set(), solution, test)
         self.watcher.observed |= job["again"]
         rewrite._rewrite_test = self._rewriting(compiled)
@@ -120,6 +125,8 @@ class PytestJudge:
         if job["coverage"]:
             emit("executed", *self.scope.executed())
         _flush()
+        if elsewhere is not None:
+            emit("apart", elsewhere.doubt)
         emit("end")
 
     def _compile(self, test: bytes, again: bool, emit: Emit) -> types.CodeType | None:
@@ -149,6 +156,13 @@ class PytestJudge:
             return fn.stat(), code
 
         return rewrite_then_trace
+
+
+def _tree(source: bytes) -> ast.Module | None:
+    try:
+        return ast.parse(source)
+    except _PARSER_ERRORS:
+        return None
 
 
 def _parsed(function: Any, argument: Any) -> list[str]:

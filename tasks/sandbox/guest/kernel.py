@@ -157,9 +157,10 @@ def landlock_abi() -> int:
     return syscall("landlock_create_ruleset", SYS_LANDLOCK_CREATE, None, 0, 1)
 
 
-def landlock(read: list[str], write: list[str], abi: int) -> None:
-    """Confines this process to reading below `read` and to doing anything below `write`. No TCP; with ABI 6 neither
-    signals nor abstract sockets out of the domain. Paths that do not exist are passed over."""
+def landlock_ruleset(read: list[str], write: list[str], abi: int) -> int:
+    """Descriptor of rules: reading below `read`, anything below `write`. No TCP; with ABI 6 neither signals nor
+    abstract sockets out of the domain. Paths that do not exist are passed over. A rule on a folder holds for what is
+    mounted below it later, but not for what is mounted on itself."""
     handled = _LL_ALL_1
     if abi >= 2:
         handled |= _LL_REFER
@@ -185,9 +186,16 @@ def landlock(read: list[str], write: list[str], abi: int) -> None:
                     syscall("landlock_add_rule", SYS_LANDLOCK_ADD, ruleset, 1, struct.pack("=Qi", allowed, fd), 0)
                 finally:
                     os.close(fd)
-        syscall("landlock_restrict_self", SYS_LANDLOCK_RESTRICT, ruleset, 0)
-    finally:
+    except BaseException:
         os.close(ruleset)
+        raise
+    return ruleset
+
+
+def landlock_restrict(ruleset: int) -> None:
+    """Binds this process to the rules and closes their descriptor. Needs no_new_privileges before."""
+    syscall("landlock_restrict_self", SYS_LANDLOCK_RESTRICT, ruleset, 0)
+    os.close(ruleset)
 
 
 def tiny_init() -> bytes:
@@ -197,7 +205,7 @@ def tiny_init() -> bytes:
     killing the sleeper makes the kernel kill everything in the namespace. Started with SIGCHLD ignored it reaps too.
     """
     if MACHINE == "x86_64":
-        code = bytes.fromhex("b822000000" "0f05" "ebf7")  # again: mov eax, pause; syscall; jmp again
+        code = bytes.fromhex("b8220000000f05ebf7")  # again: mov eax, pause; syscall; jmp again
         machine = 62
     elif MACHINE == "aarch64":
         words = [0xD2800000 | register for register in range(4)]  # x0..x3 = 0

@@ -1,8 +1,5 @@
 """Tries each primitive of isolation in a throwaway child and says what happened; also identifies the environment."""
 
-# Plain os calls: little is imported, and /tmp in here is not the host's.
-# ruff: noqa: PTH208
-
 from __future__ import annotations
 
 import hashlib
@@ -46,10 +43,9 @@ def _user_namespace(flag: int) -> Callable[[], object]:
     return lambda: kernel.unshare(kernel.CLONE_NEWUSER | flag)
 
 
-def _seccomp(program: str) -> Callable[[], object]:
+def _seccomp(config: dict[str, Any]) -> Callable[[], object]:
     def action() -> None:
-        kernel.no_new_privileges()
-        kernel.install_seccomp(bytes.fromhex(program))
+        confine.slot_filter(config)
         try:
             socket.socket()
         except PermissionError:
@@ -61,7 +57,7 @@ def _seccomp(program: str) -> Callable[[], object]:
 
 def _landlock() -> None:
     kernel.no_new_privileges()
-    kernel.landlock(["/usr"], [], kernel.landlock_abi())
+    kernel.landlock_restrict(kernel.landlock_ruleset(["/usr"], [], kernel.landlock_abi()))
     try:
         os.listdir("/")
     except PermissionError:
@@ -87,10 +83,12 @@ def _whole(config: dict[str, Any], uid: int | None) -> Callable[[], object]:
 
 
 def _confine(config: dict[str, Any], has_proc: bool) -> None:
-    confine.namespaces(config, has_proc)
+    ruleset = confine.ruleset(config, [])
     confine.common_limits(config)
+    confine.slot_filter(config)
+    confine.namespaces(config, has_proc)
     confine.limits(1024, 60, 1 << 32)
-    confine.lock(config, [])
+    confine.lock(config, ruleset)
 
 
 def environment() -> str:
@@ -119,7 +117,7 @@ def main(fd: int) -> None:
     ):
         tried[name] = _in_child(_user_namespace(flag))
     tried["landlock"] = _in_child(_landlock)
-    tried["seccomp"] = _in_child(_seccomp(config["seccomp"])) if config["seccomp"] else config["seccomp_missing"]
+    tried["seccomp"] = _in_child(_seccomp(config)) if config["seccomp"] else config["seccomp_missing"]
     abi = kernel.landlock_abi() if tried["landlock"] == _OK else 0
     config["landlock_abi"] = abi
     tried["private root"] = _in_child(_whole(config, None))

@@ -60,7 +60,7 @@ def divide(a: float, b: float) -> Optional[float]:
     finally:
         pass
 '''
-_TEST = '''
+_TEST = """
 from solution import *
 
 import unittest
@@ -109,7 +109,7 @@ class TestClass:
 class Case(unittest.TestCase):
     def test_unit(self):
         self.assertEqual(divide(4, 2), 2)
-''' + "".join(f"\ndef test_{n}():\n    q = Queue({n})\n    assert q.push(1) == {n > 0}\n" for n in range(_ROUNDS))
+""" + "".join(f"\ndef test_{n}():\n    q = Queue({n})\n    assert q.push(1) == {n > 0}\n" for n in range(_ROUNDS))
 
 
 def rehearse(folder: str) -> None:
@@ -119,8 +119,8 @@ def rehearse(folder: str) -> None:
             __import__(name)
     judge = PytestJudge(folder)
     with _streams_kept():
-        job = {"solution": _SOLUTION, "test": _TEST, "star_import": False, "coverage": True, "again": False}
-        judge.run(job, lambda *_: None)
+        how = {"star_import": False, "coverage": True, "again": False, "apart": False}
+        judge.run({"solution": _SOLUTION, "test": _TEST, **how}, lambda *_: None)
         for _ in range(_ROUNDS):
             judge.scope.coverable(judge.solution_path)
     judge.dismantle()

@@ -12,6 +12,14 @@ from json.encoder import encode_basestring_ascii
 
 Emit = Callable[..., None]
 FD = 3  # where every trial finds the socket
+APART_FD = 4  # where it finds the one to the solution's process, if that is another
+
+
+class Finished(Exception):
+    """The trial is over before its judge's end, with an exit status of its own choosing."""
+
+    def __init__(self, status: int) -> None:
+        self.status = status
 
 
 def emitter(fd: int, nonce: str) -> Emit:

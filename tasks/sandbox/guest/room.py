@@ -3,15 +3,11 @@
 As root the zygote lives under a user id of its own; as an ordinary user under that user's. Inside, both are 1000.
 """
 
-# Plain os calls: little is imported, and /tmp in here is not the host's.
-# ruff: noqa: PTH110, PTH112, PTH114, PTH115, PTH208, PTH211, S108
-
 from __future__ import annotations
 
 import os
 import signal
 import sys
-from pathlib import Path
 from typing import Any
 
 from . import kernel
@@ -28,7 +24,7 @@ NAMESPACES = (
 )
 _DEVICES = ("null", "zero", "full", "random", "urandom")
 _ETC = {
-    "passwd": f"root:x:0:0::/:/bin/false\nuser:x:{INSIDE_ID}:{INSIDE_ID}::/trial:/bin/false\n",
+    "passwd": f"root:x:0:0::/:/bin/false\nuser:x:{INSIDE_ID}:{INSIDE_ID}::/box/trial:/bin/false\n",
     "group": f"root:x:0:\nuser:x:{INSIDE_ID}:\n",
     "hosts": "127.0.0.1 localhost\n::1 localhost\n",
     "nsswitch.conf": "passwd: files\ngroup: files\nhosts: files\n",
@@ -60,13 +56,18 @@ def visible_paths(processes: bool) -> list[str]:
     return kept
 
 
+def _write(path: str, data: bytes) -> None:
+    with open(path, "wb") as file:
+        file.write(data)
+
+
 def _write_maps(pid: int, uid: int, gid: int) -> None:
     for name, text in (
         ("setgroups", "deny"),
         ("uid_map", f"{INSIDE_ID} {uid} 1"),
         ("gid_map", f"{INSIDE_ID} {gid} 1"),
     ):
-        Path(f"/proc/{pid}/{name}").write_text(text)
+        _write(f"/proc/{pid}/{name}", text.encode())
 
 
 def _unshare_mapped(uid: int, gid: int) -> None:
@@ -94,14 +95,14 @@ def _unshare_mapped(uid: int, gid: int) -> None:
 
 
 def _bind(fd: int, path: str, root: str) -> None:
-    target = Path(root + _place(path))
+    target = root + _place(path)
     if os.path.isdir(f"/proc/self/fd/{fd}"):
-        target.mkdir(parents=True, exist_ok=True)
+        os.makedirs(target, exist_ok=True)
     else:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.touch()
-    kernel.mount(f"/proc/self/fd/{fd}", str(target), None, kernel.MS_BIND | kernel.MS_REC)
-    kernel.make_read_only(str(target), device=path.startswith("/dev/"))
+        os.makedirs(os.path.dirname(target), exist_ok=True)
+        _write(target, b"")
+    kernel.mount(f"/proc/self/fd/{fd}", target, None, kernel.MS_BIND | kernel.MS_REC)
+    kernel.make_read_only(target, device=path.startswith("/dev/"))
 
 
 def link_hidden(tmp: str, root: str = "") -> None:
@@ -119,23 +120,22 @@ def _place(path: str) -> str:
 def _furnish(sources: list[tuple[str, int]], links: list[tuple[str, str]], root: str, work: str) -> None:
     for path, target in links:
         place = root + _place(path)
-        Path(place).parent.mkdir(parents=True, exist_ok=True)
+        os.makedirs(os.path.dirname(place), exist_ok=True)
         os.symlink(target, place)
     for path, fd in sources:
         _bind(fd, path, root)
     for name in ("proc", "dev", "etc"):
-        Path(root, name).mkdir(exist_ok=True)
+        os.makedirs(f"{root}/{name}", exist_ok=True)
     os.symlink(work + "/tmp", root + "/tmp")
     os.symlink(work + "/tmp", root + "/dev/shm")
     for name, target in (("fd", "fd"), ("stdin", "fd/0"), ("stdout", "fd/1"), ("stderr", "fd/2")):
         os.symlink(f"/proc/self/{target}", f"{root}/dev/{name}")
     for name, text in _ETC.items():
-        Path(root, "etc", name).write_text(text)
-    program = Path(root + INIT)
-    program.write_bytes(kernel.tiny_init())
-    program.chmod(0o555)
+        _write(f"{root}/etc/{name}", text.encode())
+    _write(root + INIT, kernel.tiny_init())
+    os.chmod(root + INIT, 0o555)  # noqa: S103 - a program that sleeps
     for name in ("w", "tmp"):
-        Path(root + work, name).mkdir(parents=True)
+        os.makedirs(f"{root}{work}/{name}")
     link_hidden(work + "/tmp", root)
 
 

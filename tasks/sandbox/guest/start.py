@@ -6,16 +6,14 @@ import sys
 here = sys.path.pop(0) if not getattr(sys.flags, "safe_path", False) else ""
 
 import importlib.util  # noqa: E402
-from pathlib import Path  # noqa: E402
+import os  # noqa: E402
 
 NAME = "kodcode_guest"
 
 
 def load() -> None:
-    folder = Path(__file__).resolve().parent
-    spec = importlib.util.spec_from_file_location(
-        NAME, folder / "__init__.py", submodule_search_locations=[str(folder)]
-    )
+    folder = os.path.dirname(os.path.realpath(__file__))
+    spec = importlib.util.spec_from_file_location(NAME, f"{folder}/__init__.py", submodule_search_locations=[folder])
     assert spec is not None and spec.loader is not None
     package = importlib.util.module_from_spec(spec)
     sys.modules[NAME] = package

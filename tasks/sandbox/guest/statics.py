@@ -8,13 +8,6 @@ from __future__ import annotations
 import ast
 
 
-class Finished(Exception):
-    """The trial is over before its judge's end, with an exit status of its own choosing."""
-
-    def __init__(self, status: int) -> None:
-        self.status = status
-
-
 def _decorator_names(node: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) -> list[str]:
     names = []
     for decorator in node.decorator_list:

@@ -4,9 +4,6 @@ It runs no judged code itself and parses nothing that judged code wrote. One mes
 JSON on a seqpacket socket, with the job, the report pipe and the output pipes as descriptors.
 """
 
-# Plain os calls: little is imported, and /tmp in here is not the host's.
-# ruff: noqa: PTH102, PTH103, PTH112, PTH118, PTH123, PTH208, S108
-
 from __future__ import annotations
 
 import array
@@ -19,12 +16,10 @@ import signal
 import socket
 import sys
 import time
-import traceback
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
-from . import confine, kernel, report, room, statics
+from . import confine, kernel, report, room
 from .judge_stdio import StdioJudge
 
 DONE = 77  # exit status of a trial that ran to its end
@@ -54,7 +49,6 @@ class Zygote:
         self.has_proc = has_proc
         self.full = config["level"] == "full"
         self.work: str = config["work"]
-        self.visible = room.visible_paths(config["processes"]) if not self.full else []
         self.own_pid_namespace = os.open("/proc/self/ns/pid", os.O_RDONLY) if self.full and has_proc else -1
         self.with_init = self.full and self.own_pid_namespace >= 0 and bool(kernel.tiny_init())
         self.null = os.open(os.devnull, os.O_RDONLY)
@@ -62,12 +56,15 @@ class Zygote:
             __import__(name)
         self.judge = self._judge(config["judge"])
         confine.common_limits(config)
-        confine.system_call_filter(config["seccomp"])
+        self.visible = [] if self.full else room.visible_paths(config["processes"])
+        self.ruleset = confine.ruleset(config, self.visible)
+        confine.slot_filter(config)
+        confine.decoded(config["seccomp"].get("trial", ""))
         # Listed here: to look through sys.modules would cost every trial a copy of half its pages.
         self.own_modules = [name for name in sys.modules if name.startswith(__package__)]
         gc.collect()
         gc.freeze()
-        self.mapped = int(Path("/proc/self/statm").read_text().split()[0]) * _PAGE if has_proc else 1 << 30
+        self.mapped = int(_words("/proc/self/statm")[0]) * _PAGE if has_proc else 1 << 30
 
     def _judge(self, kind: str) -> Any:
         """The judge that this zygote is for, warm. pytest is imported only where it is needed: a program's trial is
@@ -161,14 +158,20 @@ class Zygote:
             os.setsid()
             if not self.full:
                 kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGKILL)
-            text = os.pread(job_fd, os.fstat(job_fd).st_size, 0)
             os.dup2(descriptors[4] if len(descriptors) > 4 else self.null, 0)
             os.dup2(out_fd, 1)
             os.dup2(err_fd, 2)
             os.dup2(report_fd, report.FD)
             if self.full:
                 confine.namespaces(self.config, self.has_proc)
-            os.closerange(report.FD + 1, 1 << 20)
+            apart = self._split(trial, job_fd) if trial["apart"] else -1
+            text = os.pread(job_fd, os.fstat(job_fd).st_size, 0)
+            first = report.FD + 1
+            if apart >= 0:
+                os.dup2(apart, report.APART_FD)
+                first = report.APART_FD + 1
+            os.closerange(first, self.ruleset)
+            os.closerange(max(self.ruleset + 1, first), 1 << 20)
             # What a judged program would find by walking up the stack or through sys.modules: no nonce, no test.
             emit = report.emitter(report.FD, trial.pop("nonce"))
             job = json.loads(text)
@@ -177,17 +180,42 @@ class Zygote:
                 sys.modules.pop(name, None)
             os.chdir(self.work + "/w")
             confine.limits(trial["memory_mb"], trial["cpu_s"], self.mapped)
-            confine.lock(self.config, self.visible)
+            confine.lock(self.config, self.ruleset)
             emit("ready")
             self.judge.run(job, emit)
             status = DONE
-        except statics.Finished as finished:
+        except report.Finished as finished:
             status = finished.status
         except BaseException:  # noqa: BLE001 - judged code may raise anything; the process must end here
             with contextlib.suppress(BaseException):
+                import traceback  # noqa: PLC0415 - as above
+
                 os.write(2, traceback.format_exc().encode("utf-8", "replace")[-4000:])
         finally:
             os._exit(status)
+
+    def _split(self, trial: dict[str, Any], job_fd: int) -> int:
+        """Forks the solution's process off, before this one has read the tests; the descriptor that leads to it. Two
+        Landlock domains, and this one's memory closed to its own user, keep them out of each other."""
+        from . import apart  # noqa: PLC0415 - loaded with pytest's judge
+
+        def confined(channel: int) -> int:
+            os.close(job_fd)
+            memory_mb, cpu_s = trial["memory_mb"], trial["cpu_s"]
+            trial.clear()
+            os.dup2(channel, report.FD)  # in the report's place
+            os.closerange(report.FD + 1, 1 << 20)
+            kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGKILL)
+            os.chdir(self.work + "/tmp")  # not the folder that the tests import from
+            for name in self.own_modules:
+                sys.modules.pop(name, None)
+            confine.limits(memory_mb, cpu_s, self.mapped)
+            confine.lock(self.config, confine.ruleset(self.config, self.visible, self.work + "/tmp"))
+            return report.FD
+
+        channel = apart.split(self.work + "/w/solution.py", confined)
+        kernel.prctl(kernel.PR_SET_DUMPABLE, 0)
+        return channel
 
     def _watch(self, pid: int, handle: int, trial: dict[str, Any], started: float) -> str:
         """Waits for the trial's end: "exit", or why it has to be killed.
@@ -230,8 +258,7 @@ class Zygote:
     def _queued_s(self, pid: int, elapsed: float) -> float:
         """Seconds that the main thread was ready to run and was not let; 0 where the kernel does not say."""
         try:
-            with open(f"/proc/{pid}/schedstat", "rb") as file:
-                return min(float(file.read().split()[1]) / 1e9, elapsed)
+            return min(float(_words(f"/proc/{pid}/schedstat")[1]) / 1e9, elapsed)
         except (OSError, IndexError, ValueError):
             return 0.0
 
@@ -266,13 +293,18 @@ class Zygote:
         os.chdir(self.work + "/w")
 
 
+def _words(path: str) -> list[str]:
+    with open(path, encoding="utf-8", errors="replace") as file:
+        return file.read().split()
+
+
 def _descendants(ancestor: int) -> list[int]:
     parents: dict[int, int] = {}
     for entry in os.listdir("/proc"):
         if entry.isdigit():
             with contextlib.suppress(OSError, IndexError, ValueError):
-                text = Path(f"/proc/{entry}/stat").read_text(errors="replace")
-                parents[int(entry)] = int(text.rpartition(")")[2].split()[1])
+                after_name = " ".join(_words(f"/proc/{entry}/stat")).rpartition(")")[2]
+                parents[int(entry)] = int(after_name.split()[1])
     found: list[int] = []
     for pid in parents:
         walker = pid
@@ -302,7 +334,7 @@ def main(fd: int) -> None:
     try:
         if config["judge"] == "pytest":
             # Before the room is closed: the folder of this package is not visible in it.
-            from . import judge_pytest, rehearsal  # noqa: F401, PLC0415
+            from . import apart, judge_pytest, rehearsal  # noqa: F401, PLC0415
         if config["level"] == "full":
             has_proc = room.enter(config)
         else:
@@ -313,6 +345,8 @@ def main(fd: int) -> None:
         os.environ.update(HOME=config["work"] + "/w", TMPDIR=config["work"] + "/tmp")
         zygote = Zygote(control, config, has_proc)
     except Exception as error:  # noqa: BLE001 - whatever it was is the answer
+        import traceback  # noqa: PLC0415 - as above
+
         traceback.print_exc(file=sys.stderr)
         _send(control, {"error": f"{type(error).__name__}: {error}"[:2000]})
         return
