@@ -16,7 +16,7 @@ from tasks.label import STYLE_LETTERS
 from tasks.llm import Answer
 from tasks.options import Models
 from tasks.run import Run, current_run
-from tasks.solve import in_scope
+from tasks.solve import in_scope, rows_at_once
 from tasks.store.schema import Question, Triplet
 from tasks.styles import (
     Converted,
@@ -119,7 +119,7 @@ async def convert_shard(triplet_ids: list[str], models: Models, tries: int) -> d
         tries_so_far = [{"reason": ending.reason, "message": ending.detail}]
         await asyncio.to_thread(_store, run, row, ending, {"tries": tries_so_far})
 
-    return dict(await drain(rows, convert, mark, run.advance(STAGE), models.rows_at_once))
+    return dict(await drain(rows, convert, mark, run.advance(STAGE), rows_at_once(run, models)))
 
 
 async def _checked(run: Run, row: Conversion, answer: Answer) -> Converted | Rejection:

@@ -181,7 +181,7 @@ class _Rates:
     """
 
     held: Mapping[str, Mapping[str, int]]
-    measured: Iterable[Any]
+    measured: Sequence[Any]
     assumed: list[str] = field(default_factory=list)
 
     def share(self, subset: str, part: str, whole: str) -> float:
@@ -225,7 +225,7 @@ def _calls(
 
 
 def _stage(
-    stage: str, model: str, calls: int, provider: str, measured: Iterable[Any], prices: PriceTable
+    stage: str, model: str, calls: int, provider: str, measured: Sequence[Any], prices: PriceTable
 ) -> StageForecast:
     of_stage = [row for row in measured if row.stage == stage]
     of_model = [row for row in of_stage if row.model == model]
@@ -235,8 +235,7 @@ def _stage(
         return StageForecast(stage, model, calls, None, None, None, 0, False)
 
     def expected(name: str) -> int:
-        total: float = sum(float(getattr(row, name)) for row in rows)
-        return round(total * calls / count)
+        return round(float(sum(getattr(row, name) for row in rows)) * calls / int(count))
 
     usage = Usage(*map(expected, ("input_tokens", "cached_tokens", "output_tokens", "reasoning_tokens")))
     price = prices.of(provider, model)

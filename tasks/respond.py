@@ -16,7 +16,7 @@ from tasks import syntax
 from tasks.options import Models
 from tasks.run import Run, current_run
 from tasks.sandbox import Job
-from tasks.solve import ending_of, in_scope, verdict_columns
+from tasks.solve import ending_of, in_scope, rows_at_once, verdict_columns
 from tasks.store.schema import Question, Response, Triplet
 from tasks.subsets import respond_request
 from tasks.trials import EntryPoint, extract_response_code, repair_entry_point
@@ -114,11 +114,12 @@ async def respond_shard(keys: list[tuple[str, int]], models: Models) -> dict[str
         request, _ = respond_request(row.question, row.attempt, models.provider, models.reasoner, row.subset)
         answer = await gateway.ask(request)
         values: dict[str, Any] = {"request_hash": answer.request_hash}
-        code = None if answer.truncated else extract_response_code(answer.text)
+        apart = answer.reasoning is not None
+        code = None if answer.truncated else extract_response_code(answer.text, apart)
         if code is None:
             ending = Ending("rejected", "truncated" if answer.truncated else "no_code")
         else:
-            job = _job(row, code)
+            job = _job(row, code, run.settings.confirm)
             verdict = await run.judge(job)
             ending = ending_of(verdict)
             # What was judged, alias and all: whoever runs the stored code against the test sees the same verdict.
@@ -129,15 +130,16 @@ async def respond_shard(keys: list[tuple[str, int]], models: Models) -> dict[str
     async def mark(row: Sample, ending: Ending) -> None:
         await asyncio.to_thread(_store, run, row, models, ending, {})
 
-    return dict(await drain(samples, respond, mark, run.advance(STAGE), models.rows_at_once))
+    return dict(await drain(samples, respond, mark, run.advance(STAGE), rows_at_once(run, models)))
 
 
-def _job(row: Sample, code: str) -> Job:
+def _job(row: Sample, code: str, confirm: bool) -> Job:
     name = f"{row.triplet_id}:{row.attempt}"
     if row.style == "online_judge":
         cases: Any = syntax.literal(row.test)
-        return Job(name, code, judge="stdio", stdin=tuple(cases["stdin"]), stdout=tuple(cases["stdout"]))
-    return Job(name, repair_entry_point(code, row.entry_points), test=row.test)
+        inputs, outputs = tuple(cases["stdin"]), tuple(cases["stdout"])
+        return Job(name, code, judge="stdio", stdin=inputs, stdout=outputs, confirm=confirm)
+    return Job(name, repair_entry_point(code, row.entry_points), test=row.test, confirm=confirm)
 
 
 def _load(engine: Engine, keys: Sequence[tuple[str, int]]) -> list[Sample]:

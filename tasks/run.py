@@ -104,8 +104,8 @@ class Run:
                 self.run_id,
                 models.max_concurrency,
                 Budget.parse(models.budget),
-                telemetry(),
                 _batching(self.settings, models),
+                telemetry(),
             )
             if models.mode != "online" and not models.replay:
                 self.progress.say(

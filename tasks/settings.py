@@ -64,6 +64,9 @@ class Settings(BaseSettings):
     trial_timeout_s: float = Field(30.0, gt=0, le=3600)
     trial_memory_mb: int = Field(4096, ge=64)
     allow_weak_sandbox: bool = False
+    confirm: bool = Field(
+        True, description="Repeat what passed, with solution and test in two processes where that can be told."
+    )
 
     shard_size: int = Field(500, ge=1, le=100_000, description="Rows a Prefect task carries.")
     embedder: str = Field(

@@ -188,7 +188,8 @@ async def verify_shard(keys: list[tuple[str, int]], models: Models, solvers: Seq
         if isinstance(parsed, Unparsed):
             ending = Ending("rejected", parsed.reason, parsed.detail)
         else:
-            job = Job(f"{row.question_id}:{row.attempt}", parsed.solution, test=parsed.test)
+            name = f"{row.question_id}:{row.attempt}"
+            job = Job(name, parsed.solution, test=parsed.test, confirm=run.settings.confirm)
             verdict = await run.judge(job)
             ending = ending_of(verdict)
             values |= {"solution": parsed.solution, "test": parsed.test} | verdict_columns(verdict)
@@ -224,6 +225,7 @@ def verdict_columns(verdict: Verdict) -> dict[str, Any]:
         "peak_memory_mb": verdict.peak_memory_mb,
         "sandbox_level": verdict.level.value,
         "sandbox_environment": verdict.environment,
+        "apart": verdict.apart,
     }
 
 

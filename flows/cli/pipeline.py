@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 import time
@@ -21,6 +20,7 @@ from flows.cli.errors import RowsLeft, Stopped, UsageError
 from tasks.backends import Backends, check_prefect
 from tasks.formats import FORMATS, chosen_formats
 from tasks.history import funnel
+from tasks.interrupt import run_interruptible
 from tasks.llm import PriceTable
 from tasks.llm.offline import bank_size
 from tasks.options import ReleaseFilters, Style, Teacher, chosen_subsets, solve_budgets
@@ -414,11 +414,8 @@ def _flows(backends: Backends) -> dict[str, Callable[..., Coroutine[Any, Any, An
 
 
 def _run(flow: Coroutine[Any, Any, Result]) -> Result:
-    async def main() -> Result:
-        return await flow
-
     try:
-        return asyncio.run(main())
+        return run_interruptible(flow)
     except KeyboardInterrupt:
         raise Stopped("stopped. What was answered is stored; the same command continues.") from None
 

@@ -15,8 +15,9 @@ class Breaker:
 
     Open, it lets one request through at a time, after 1, 2, 4 ... 30 seconds, and closes at the first answer. After
     `patience_s` it gives up: those who wait are told. A provider that has never answered gets `first_patience_s`, for
-    then it is more likely to be misspelt than down. Times are seconds of one monotonic clock. Each process has its
-    own: failed calls cost nothing, and a host without a network must not stop the others.
+    then it is more likely to be misspelt than down. Times are seconds of one monotonic clock.
+
+    Each process has its own: failed calls cost nothing, and a host without a network must not stop the others.
     """
 
     patience_s: float = 120.0

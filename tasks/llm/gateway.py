@@ -90,8 +90,8 @@ class Gateway:
         run_id: str | None = None,
         max_concurrency: int = 32,
         budget: Budget = Budget(),  # noqa: B008 (frozen)
-        telemetry: Telemetry | None = None,
         batching: BatchPolicy = BatchPolicy(),  # noqa: B008 (frozen)
+        telemetry: Telemetry | None = None,
     ) -> None:
         self.provider = provider
         self._engine = engine
@@ -146,6 +146,8 @@ class Gateway:
     async def ask(self, request: Request) -> Answer:
         """The answer to `request`: the ledger's, or a new one that is in the ledger by the time it is returned.
 
+        A cancelled ask leaves a call that was sent to land in the ledger; what was not sent yet is given up.
+
         Raises ProviderUnavailable (try again later), ProviderRefused (this request never), ProviderMisconfigured (no
         request; from then on every ask fails so, at once), BudgetReached (a cap has no room for it), StoreError where
         the ledger cannot be read or written.
@@ -191,13 +193,13 @@ class Gateway:
     async def close(self, grace_s: float = GRACE_S) -> None:
         """Wait up to `grace_s` for the calls in flight, then for what is being stored; leave the ledger's workers and
         close the provider. Twice is no harm."""
+        await self._lane.close()  # what waits there goes on at the provider
         flying = {flight.task for flight in self._flights.values() if not flight.task.done()}
         late = (await asyncio.wait(flying, timeout=grace_s))[1] if flying else flying
         for task in late:
             task.cancel()
         if late:
             await asyncio.wait(late)
-        await self._lane.close()
         for limiter in self._limiters.values():
             await limiter.close()
         for grouped in (self._store, self._claim, self._release):

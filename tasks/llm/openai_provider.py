@@ -14,6 +14,7 @@ import httpx2
 import openai
 
 from tasks.llm.openai_batches import OpenAIBatches
+from tasks.llm.thinking import thinking
 from tasks.llm.types import Completion, ProviderError, ProviderMisconfigured, ProviderRefused, Request, Usage
 from tasks.llm.wire import (
     Endpoint,
@@ -183,23 +184,8 @@ class OpenAIProvider:
                 raise self.endpoint.nonsense("content", excerpt(content))
             text = ""
         if not reasoning:
-            reasoning, text = _thinking(text, finish_reason)
+            reasoning, text = thinking(text, finish_reason)
         return text, reasoning or None, finish_reason
-
-
-def _thinking(text: str, finish_reason: str) -> tuple[str | None, str]:
-    """Reasoning and answer where a server sends both in one text, as `<think>...</think>`.
-
-    Chat templates that open the tag themselves leave it out of the answer.
-    """
-    opened = text.lstrip()
-    reasoning, closed, answer = opened.removeprefix("<think>").partition("</think>")
-    if not opened.startswith("<think>") and ("<think>" in reasoning or not answer.strip()):
-        return None, text
-    if closed:
-        return reasoning.strip(), answer.lstrip()
-    # Cut while it thought: there is no answer. Ended otherwise, the tag was part of the answer.
-    return (reasoning.strip(), "") if finish_reason == "length" else (None, text)
 
 
 def _text(content: object) -> str | None:

@@ -27,6 +27,7 @@ CONCURRENCY_CUT = 0.7
 BURST_S = 1.0  # two cuts are at least so far apart
 FRESH_S = 5.0  # a worker that did not report for so long is gone
 MEMORY_S = 10.0
+_WINDOWS_S, _ENOUGH = (1.0, 2.0, 4.0), 10
 MAX_PAUSE_S = 15.0  # where the provider names none
 FORGET_S = 600.0  # limits of a run that ended so long ago are not taken over
 
@@ -116,11 +117,14 @@ def _seen(state: State, report: Report, now: float) -> State:
 
 
 def _accepted_rate(state: State, now: float) -> float:
-    """Requests let in a second: over the last second or all that is remembered, whichever is more."""
-    last_second = sum(count for at, count in state.recent if now - at <= 1.0)
+    """Requests let in a second, over the shortest time that holds enough of them: a limit that fell is seen at once,
+    a low one at all."""
+    for window_s in _WINDOWS_S:
+        count = sum(count for at, count in state.recent if now - at <= window_s)
+        if count >= _ENOUGH:
+            return count / window_s
     first = min((at for at, _ in state.recent), default=now)
-    everything = sum(count for _, count in state.recent)
-    return max(last_second, everything / max(1.0, now - first))
+    return sum(count for _, count in state.recent) / max(1.0, now - first)
 
 
 def _cut(state: State, accepted_rate: float, now: float) -> State:

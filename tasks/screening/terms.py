@@ -8,35 +8,45 @@ adds count against it, a short document does not occur in every long text.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable
 from math import log
+
+import numpy as np
+from numpy.typing import NDArray
 
 
 class Terms:
     """Documents, given as their words."""
 
     def __init__(self, documents: Iterable[Iterable[str]]) -> None:
-        sets = [frozenset(document) for document in documents]
-        frequency = Counter(word for document in sets for word in document)
-        self._owners: dict[str, list[int]] = {}
-        for number, document in enumerate(sets):
-            for word in document:
-                self._owners.setdefault(word, []).append(number)
-        self._unknown = log(1 + len(sets)) + 1
-        self._weights = {word: self._unknown - log(1 + count) for word, count in frequency.items()}
-        self._sizes = [sum(map(self._weights.__getitem__, document)) for document in sets]
+        owners: dict[str, list[int]] = {}
+        count = 0
+        for number, document in enumerate(documents):
+            count += 1
+            for word in set(document):
+                owners.setdefault(word, []).append(number)
+        self._unknown = log(1 + count) + 1
+        # Word -> its weight, and the documents that have it.
+        self._words: dict[str, tuple[float, NDArray[np.int32]]] = {
+            word: (self._unknown - log(1 + len(numbers)), np.array(numbers, dtype=np.int32))
+            for word, numbers in owners.items()
+        }
+        self._sizes = np.zeros(count)
+        for word in sorted(owners):  # sums of floats depend on their order
+            weight, numbers = self._words[word]
+            self._sizes[numbers] += weight
 
     def best(self, words: Iterable[str]) -> tuple[int, float] | None:
         """(document, similarity) of the most similar document, the first of equals; None where no word is known."""
-        given = set(words)
-        shared: dict[int, float] = {}
-        for word in sorted(given & self._owners.keys()):  # sums of floats depend on their order
-            for number in self._owners[word]:
-                shared[number] = shared.get(number, 0.0) + self._weights[word]
-        if not shared:
+        both = np.zeros(len(self._sizes))
+        size = 0.0
+        for word in sorted(set(words)):
+            weight, numbers = self._words.get(word, (self._unknown, None))
+            size += weight
+            if numbers is not None:
+                both[numbers] += weight
+        if not both.any():
             return None
-        size = sum(self._weights.get(word, self._unknown) for word in sorted(given))
-        similarities = {number: both / (size + self._sizes[number] - both) for number, both in shared.items()}
-        number = min(similarities, key=lambda key: (-similarities[key], key))
-        return number, similarities[number]
+        similarities = both / (size + self._sizes - both)
+        number = int(np.argmax(similarities))
+        return number, min(1.0, float(similarities[number]))

@@ -358,6 +358,7 @@ class Trial(Base):
     message: Mapped[str | None]
     sandbox_level: Mapped[str | None]
     sandbox_environment: Mapped[str | None]
+    apart: Mapped[bool | None]  # passed with solution and test in two processes
     # Of the trials that passed; tasks/trust says what each means. Null: not found out.
     consensus: Mapped[float | None]  # 0..1; what the question's other trials say
     kill_rate: Mapped[float | None]  # 0..1; wrong solutions that the test rejects
@@ -458,6 +459,7 @@ class Response(Base):
     message: Mapped[str | None]
     sandbox_level: Mapped[str | None]
     sandbox_environment: Mapped[str | None]
+    apart: Mapped[bool | None]  # passed with solution and test in two processes
     run_id: Mapped[str | None]
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
     updated_at: Mapped[datetime] = mapped_column(server_default=func.now())

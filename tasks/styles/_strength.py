@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tasks.sandbox.types import Job, Verdict
 from tasks.styles._execution import run
@@ -16,8 +16,9 @@ from tasks.trust import InfrastructureFailure, Planned, execute, mutants
 # some faults (a type, an identity, the words of an error) leave no trace in what is printed.
 MIN_KILLED_SHARE = 0.8
 _TIMES = 5.0  # of the solution's own time that a mutant gets
-_MUTANT_TIMEOUT_S = 5.0
+_MUTANT_TIMEOUT_S = 5.0  # at least, in a trial of its own
 _TEST, _CASES = "test", "cases"
+_OWN = "own"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,33 +70,40 @@ async def _killed(
     solution: str, made: Sequence[str], suites: Mapping[str, str], judge: Judge, job_id: str
 ) -> dict[str, list[bool]]:
     """By suite which mutants fail it; what cannot be found out of one counts as passed."""
-    solutions = {"own": solution} | {str(number): source for number, source in enumerate(made)}
-    # Each case starts from a fresh module, as a program does.
-    plan = [Planned(suite, "own", names=True) for suite in suites]
-    plan += [
-        Planned(suite, str(number), first=True, times=_TIMES, order="alone" if suite == _CASES else "as written")
-        for suite in suites
-        for number in range(len(made))
-    ]
+    solutions = {_OWN: solution} | {str(number): source for number, source in enumerate(made)}
+    plan = [_planned(suite, _OWN) for suite in suites]
+    plan += [_planned(suite, str(number)) for suite in suites for number in range(len(made))]
     try:
-        found = dict(zip(plan, await execute(plan, suites, solutions, judge, job_id), strict=True))
+        seen = await execute(plan, suites, solutions, judge, job_id)
     except InfrastructureFailure as failure:
         raise JudgeUnavailable(f"job {job_id}: {failure}") from failure
+    found = {(planned.suite, planned.solution): one for planned, one in zip(plan, seen, strict=True)}
     killed = {}
     for suite, module in suites.items():
-        seen = {run.solution: one for run, one in found.items() if run.suite == suite}
-        if seen.pop("own").passed:
-            killed[suite] = [seen[str(number)].known and not seen[str(number)].passed for number in range(len(made))]
+        if found[suite, _OWN].passed:
+            mutants_seen = [found[suite, str(number)] for number in range(len(made))]
+            killed[suite] = [one.known and not one.passed for one in mutants_seen]
         else:  # the light runner does not know all of pytest
-            verdicts = await asyncio.gather(
-                *(
-                    run(judge, _trial(f"{job_id}-{suite}-{number}", source, module, suite))
-                    for number, source in enumerate(made)
-                )
-            )
-            killed[suite] = [not verdict.passed for verdict in verdicts]
+            killed[suite] = await _killed_by_trials(solution, made, suite, module, judge, f"{job_id}-{suite}")
     return killed
 
 
-def _trial(job_id: str, solution: str, module: str, suite: str) -> Job:
-    return Job(job_id, solution, test=module, star_import=suite == _TEST, coverage=False, timeout_s=_MUTANT_TIMEOUT_S)
+def _planned(suite: str, solution: str) -> Planned:
+    own = solution == _OWN
+    planned = Planned(suite, solution, names=own, first=not own, times=None if own else _TIMES)
+    # Each case starts from a fresh module, as a program does.
+    return replace(planned, order="alone") if suite == _CASES else planned
+
+
+async def _killed_by_trials(
+    solution: str, made: Sequence[str], suite: str, module: str, judge: Judge, job_id: str
+) -> list[bool]:
+    job = Job(f"{job_id}-{_OWN}", solution, test=module, star_import=suite == _TEST, coverage=False)
+    own = await run(judge, job)
+    if not own.passed:
+        raise Rejected(Reason.UNCONFIRMED, f"the {suite} cannot be run against mutants: {_said(own)}")
+    trial = replace(job, timeout_s=max(_MUTANT_TIMEOUT_S, _TIMES * own.duration_s))
+    verdicts = await asyncio.gather(
+        *(run(judge, replace(trial, id=f"{job_id}-{number}", solution=code)) for number, code in enumerate(made))
+    )
+    return [not verdict.passed for verdict in verdicts]

@@ -68,7 +68,11 @@ async def _check(code: str, solution: str, test: str, judge: Judge, job_id: str)
     problem = check_skeleton(prompt, original, entry_points, parse_python(test))
     if problem:
         raise Rejected(problem.reason, problem.message)
-    told = leak(code, solution)
+    # As it is written, and what its strings say: escapes and strings in pieces hide nothing.
+    strings = "\n".join(
+        node.value for node in ast.walk(prompt) if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    )
+    told = leak(code, solution) or leak(strings, solution)
     if told:
         raise Rejected(Reason.LEAKS_SOLUTION, told)
     try:

@@ -98,12 +98,13 @@ def _holds_tests(code: str) -> bool:
     return any(name.startswith("Test" if isinstance(node, ast.ClassDef) else "test_") for name, node in found)
 
 
-def extract_response_code(text: str) -> str | None:
+def extract_response_code(text: str, reasoning_apart: bool = False) -> str | None:
     """The code of a reasoning response: its last closed ```python block behind the reasoning, or None.
 
-    Not an earlier one: what a model writes first may be a draft that it takes back below.
+    Not an earlier one: what a model writes first may be a draft that it takes back below. `reasoning_apart`: the text
+    is the answer alone, and a `</think>` in it is part of the answer.
     """
-    _, answer = strip_reasoning(text)
+    answer = text if reasoning_apart else strip_reasoning(text)[1]
     codes = [block.text.strip("\n").rstrip() for block in fenced_blocks(answer) if block.is_python and block.closed]
     codes = [code for code in codes if code.strip() and storable(code) and len(code) <= MAX_CODE_CHARS]
     return codes[-1] if codes else None

@@ -218,10 +218,7 @@ async def _confirm(pairs: Sequence[_Pair], judge: Judge, job_id: str) -> None:
         ahead.always_equal = verdict.kind.value
         if ahead.inspected.hash_order:
             again = Job(f"{job_id}:hash", candidate.solution, test=candidate.test, coverage=False, confirm=True)
-            verdict = await _judged(judge, again)
-            # What is refused for reaching for its judges says nothing here: that is a sign of its own.
-            told = verdict.kind is not VerdictKind.TAMPERED
-            ahead.again["other hash seed"] = verdict.passed if told else None
+            ahead.again["other hash seed"] = (await _judged(judge, again)).passed
 
 
 async def _judged(judge: Judge, job: Job) -> Verdict:

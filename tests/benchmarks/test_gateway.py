@@ -141,8 +141,12 @@ def test_requests_a_second_and_cpu_of_a_request(
         print(f"{delay_s * 1000:3.0f} ms {in_flight:5} {name:13} {rate[name]:6.0f}/s {cpu_ms[name]:6.2f} ms CPU")
     in_database = statistics.median(cost.database_ms for cost in found["gateway"])
     by_rate, by_cpu = rate["gateway"] / rate["SDK, aiohttp"], cpu_ms["SDK, aiohttp"] / cpu_ms["gateway"]
-    print(f"PostgreSQL {in_database:.2f} ms; gateway : SDK on aiohttp {by_rate:.2f} by rate, {by_cpu:.2f} by CPU")
+    default = cpu_ms["SDK, default"] / cpu_ms["gateway"]
+    print(f"PostgreSQL {in_database:.2f} ms; gateway : SDK on aiohttp {by_rate:.2f} by rate, {by_cpu:.2f} by CPU; "
+          f": default {default:.1f} by CPU")  # fmt: skip
     assert by_cpu >= 0.85
+    # The cost of the default's pool grows with its connections; the six is missed where a call costs us more.
+    assert default >= (2 if in_flight >= 500 else 1.2)
 
 
 @pytest.mark.benchmark

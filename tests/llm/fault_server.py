@@ -44,7 +44,7 @@ class Seen:
     def prompt(self) -> str:
         if "prompt" in self.body:
             return str(self.body["prompt"])
-        return "\n".join(message["content"] for message in self.body["messages"])
+        return "\n".join(message["content"] for message in self.body.get("messages", ()))  # none in a batch's requests
 
 
 def chat(text: str | None, finish_reason: str = "stop", usage: Any = None, **message: Any) -> Reply:

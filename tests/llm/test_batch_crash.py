@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,8 +10,8 @@ import pytest
 from sqlalchemy import Engine, text
 
 from tests.llm.batch_server import BatchServer, batch_server
+from tests.llm.batch_worker import BatchWorker
 
-WORKER = Path(__file__).with_name("batch_worker.py")
 QUESTIONS = 450  # more than are stored in two transactions
 
 # By name: the step of the protocol that gets no reply, and whether it was taken all the same.
@@ -47,33 +44,26 @@ def server() -> Iterator[BatchServer]:
         yield running
 
 
-def start(database: Engine, artifacts_url: str, server: BatchServer, protocol: str) -> subprocess.Popen[str]:
-    database_url = database.url.render_as_string(hide_password=False)
-    base_url = server.url if protocol == "openai" else server.origin
-    command = [sys.executable, str(WORKER), database_url, artifacts_url, protocol, base_url, str(QUESTIONS)]
-    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
-    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
-
-
 @pytest.mark.parametrize(("protocol", "moment"), CASES)
 def test_a_batch_whose_process_is_killed_is_neither_lost_nor_paid_twice(
     database: Engine, tmp_path: Path, server: BatchServer, protocol: str, moment: str
 ) -> None:
-    artifacts_url = (tmp_path / "artifacts").as_uri()
+    base_url = server.url if protocol == "openai" else server.origin
     interrupted = _at_step if moment in STEPS else _in_commit
-    with interrupted(server, database, moment) as reached, start(database, artifacts_url, server, protocol) as worker:
+    with interrupted(server, database, moment) as reached:
+        worker = BatchWorker(database, tmp_path / "artifacts", protocol, base_url, QUESTIONS)
         reached()
         worker.kill()
-        before = set(worker.communicate()[0].split())
+    before = worker.answered()
     with database.connect() as connection:
         stored = set(connection.scalars(text("select request_hash from kodcode.llm_calls")))
-    assert before <= stored
+    assert set(before) <= stored
     assert (0 < len(stored) < QUESTIONS) == (moment == "some answers stored")
 
-    with start(database, artifacts_url, server, protocol) as worker:
-        handed_out = worker.communicate(timeout=120)[0].split()
-    assert worker.returncode == 0
-    assert len(set(handed_out)) == len(handed_out) == QUESTIONS
+    worker = BatchWorker(database, tmp_path / "artifacts", protocol, base_url, QUESTIONS)
+    worker.process.join(120)
+    assert worker.process.exitcode == 0
+    assert len(set(worker.answered()[len(before) :])) == QUESTIONS
     assert len(server.paid) == QUESTIONS
     assert set(server.paid.values()) == {1}
     with database.connect() as connection:

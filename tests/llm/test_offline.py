@@ -9,6 +9,7 @@ import pytest
 
 from tasks.llm.offline import Bank, BankError, OfflineProvider, bank_size
 from tasks.llm.offline.bank import STYLES, Entry, section, shipped
+from tasks.llm.thinking import thinking
 from tasks.llm.types import Completion, Message, ProviderMisconfigured, ProviderRefused, Request, Stage
 
 BANK = """
@@ -141,7 +142,7 @@ def test_the_marker_in_the_prompt_says_which_style_to_convert_to(provider: Offli
 
 
 @pytest.mark.parametrize(("text", "answer"), [
-    ("Add two numbers.\nReturn their sum.", "<think>hm</think> instruct 0"),
+    ("Add two numbers.\nReturn their sum.", "instruct 0"),
     ('def add(a: int, b: int) -> int:\n    """Sum of a and b."""', "complete 0"),
     ('Complete this:\n```python\ndef add(a: int, b: int) -> int:\n  """Sum of a and b."""\n```', "complete 0"),
     ('def add(a: int, b: int) -> int:\n    """Another text."""', "complete 0"),
@@ -154,7 +155,8 @@ def test_a_bare_question_is_recognised_in_every_style(provider: OfflineProvider,
 
 def test_reasoning_answers_take_turns_within_their_style(provider: OfflineProvider) -> None:
     found = [ask(provider, "respond", "Add two numbers. Return their sum.", attempt).text for attempt in range(3)]
-    assert found == ["<think>hm</think> instruct 0", "instruct 1", "<think>hm</think> instruct 0"]
+    assert found == ["instruct 0", "instruct 1", "instruct 0"]
+    assert ask(provider, "respond", "Add two numbers. Return their sum.").reasoning == "hm"
 
 
 def test_an_unknown_question_is_refused(provider: OfflineProvider) -> None:
@@ -211,7 +213,8 @@ def questions_of(entry: Entry, style: str) -> list[str]:
 
 
 def responses_of(entry: Entry, style: str) -> list[str]:
-    return [canned.answer for canned in entry.respond if canned.style == style]
+    """What is behind the reasoning, which is set apart."""
+    return [thinking(canned.answer, canned.finish_reason)[1] for canned in entry.respond if canned.style == style]
 
 
 @pytest.mark.parametrize("entry", [entry for entry in SHIPPED_ENTRIES if entry.question],

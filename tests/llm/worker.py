@@ -9,6 +9,7 @@ from pathlib import Path
 
 from sqlalchemy import Engine
 
+from tasks.interrupt import run_interruptible
 from tasks.llm import Gateway, Message, PriceTable, Request
 from tasks.llm.openai_provider import OpenAIProvider
 from tasks.store import connect, open_artifacts
@@ -56,8 +57,7 @@ def _run(
                 try:
                     await asyncio.gather(*(ask(number) for number in range(questions)))
                 except asyncio.CancelledError:
-                    # Said in a step of the loop's own, when the gateway waits.
-                    asyncio.get_running_loop().call_soon(interrupted.set)
+                    interrupted.set()
                     raise
 
-    asyncio.run(main())
+    run_interruptible(main())

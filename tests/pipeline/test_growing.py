@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 from tests.pipeline.conftest import Workplace
 
 RUN = ("run", "--provider", "offline", "--subset", "evol", "--timeout", "5", "--json")
 SMALL = (*RUN, "--questions", "1", "--attempts", "1", "--responses", "1", "--style", "complete")
-LARGE = (*RUN, "--questions", "3", "--attempts", "5", "--responses", "2")
+LARGE = (*RUN, "--questions", "3", "--initial", "3", "--attempts", "5", "--responses", "2")
 
 
 def test_growing_a_run_keeps_what_it_had_and_ends_with_all_of_it(workplace: Workplace) -> None:
@@ -29,9 +31,30 @@ def test_growing_a_run_keeps_what_it_had_and_ends_with_all_of_it(workplace: Work
     assert counts["proposed"] == 3
     assert counts["duplicates"] == 1
     assert counts["online_judge"] > first["subsets"]["Evol"]["online_judge"] == 0
-    trials = workplace.rows("select question_id, count(*) from kodcode.trials group by 1")
-    assert {count for _, count in trials} == {5}
+    trials = workplace.rows(
+        "select count(*), count(*) filter (where status = 'accepted') from kodcode.trials group by question_id"
+    )
+    assert {made for made, _ in trials} == {3, 5}
+    assert all(made == 5 for made, passed in trials if not passed)
     assert workplace.rows("select max(release_id) from kodcode.releases")[0][0] == 2
+    workplace.kodcode("audit")
+
+
+@pytest.mark.slow
+def test_a_release_holds_what_meets_its_bounds_and_says_so(workplace: Workplace) -> None:
+    workplace.kodcode(*LARGE)
+    whole = json.loads(workplace.kodcode("release", "--canned", "--json").stdout)
+    sources = workplace.rows(
+        "select question_id, trust from kodcode.triplets where style = 'instruct' and stable order by trust desc"
+    )
+    best, least = sources[0]
+    bound = json.loads(
+        workplace.kodcode("release", "--canned", "--min-trust", str(least), "--stable", "--json").stdout
+    )
+    accepted = f"select count(*) from kodcode.triplets where status = 'accepted' and question_id = '{best}'"
+    assert 0 < bound["rows"] == workplace.rows(accepted)[0][0] < whole["rows"]
+    filters = workplace.rows("select manifest -> 'filters' from kodcode.releases order by release_id desc limit 1")
+    assert filters[0][0] == {"subsets": filters[0][0]["subsets"], "canned": True, "min_trust": least, "stable": True}
     workplace.kodcode("audit")
 
 

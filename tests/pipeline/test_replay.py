@@ -83,6 +83,9 @@ def test_recorded_leetcode_run_is_reproduced_and_repeats_for_nothing(
             if not agrees(by_answer[answer], row.verdict, row.coverage):
                 disagreements.append((row.question_id, row.attempt, row.verdict, row.coverage, by_answer[answer]))
     assert disagreements == []
+    # Each pass was confirmed; some of them could be with solution and test in two processes.
+    told = {row.apart for row in workplace.rows("select apart from kodcode.trials where status = 'accepted'")}
+    assert told == {True, False}
     left = [row for text in rejected for row in by_question[text] if row["recorded"]]
     assert check_disagreements(workplace, left) == []
     assert judged + sum(len(by_question[text]) for text in rejected) == 300

@@ -159,6 +159,12 @@ def test_the_last_closed_python_block_behind_the_reasoning_is_the_code(text: str
     assert extract_response_code(text) == wanted
 
 
+def test_a_tag_in_the_code_ends_no_reasoning_where_that_is_apart() -> None:
+    code = "END = '</think>'"
+    assert extract_response_code(f"Here:\n{fenced(code)}", reasoning_apart=True) == code
+    assert extract_response_code(f"<think>Hm.</think>{fenced('x = 1')}") == "x = 1"
+
+
 FRAGMENTS = st.sampled_from(
     [
         *("<|Solution Begin|>", "<|Solution End|>", "<|Test Begin|>", "<|Test End|>", "```", "```python\n", "~~~"),

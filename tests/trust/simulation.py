@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from tasks.sandbox import Job, Sandbox
@@ -50,10 +50,15 @@ class Judged:
     assessment: Assessment
 
 
-def question(rng: random.Random, quality: Quality) -> tuple[str, list[Answer]]:
-    """A question's name, and the answers of its attempts."""
+def question(rng: random.Random, quality: Quality, stubborn: bool = False) -> tuple[str, list[Answer]]:
+    """A question's name, and the answers of its attempts. A stubborn solver is wrong in one way only."""
     problem = rng.choice(PROBLEMS)
     numbers = {"a": rng.randint(2, 7), "b": rng.randint(2, 6)}
+    if stubborn:
+        truth = _loaded(problem.right[0].format(**numbers), problem.name)
+        lies = [(wrong, _loaded(wrong.format(**numbers), problem.name)) for wrong in problem.wrong]
+        wrong = [text for text, lie in lies if _telling(rng, problem, truth, lie) is not None]
+        problem = replace(problem, wrong=(rng.choice(wrong),))
     kinds = rng.choices(list(quality), list(quality.values()), k=rng.randint(*ATTEMPTS))
     return f"{problem.name}({numbers['a']}, {numbers['b']})", [answer(rng, kind, problem, numbers) for kind in kinds]
 
@@ -144,10 +149,10 @@ def _vacuous(rng: random.Random, name: str, calls: Sequence[Sequence[Any]]) -> s
     return f"from solution import {name}\n\ndef test_{name}():\n    {rng.choice(bodies)}\n"
 
 
-async def simulate(sandbox: Sandbox, count: int, quality: Quality, seed: int) -> list[Judged]:
+async def simulate(sandbox: Sandbox, count: int, quality: Quality, seed: int, stubborn: bool = False) -> list[Judged]:
     """`count` questions, in the order in which they were made."""
     rng = random.Random(seed)
-    questions = [question(rng, quality) for _ in range(count)]
+    questions = [question(rng, quality, stubborn) for _ in range(count)]
     places = asyncio.Semaphore(_QUESTIONS_AT_ONCE)
 
     async def one(number: int, name: str, answers: Sequence[Answer]) -> list[Judged]:

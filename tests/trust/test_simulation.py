@@ -24,12 +24,19 @@ def test_trust_separates_right_from_wrong_pairs(sandbox: Sandbox) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "quality", [pytest.param(GOOD_TEACHER, id="good teacher"), pytest.param(POOR_TEACHER, id="poor teacher")]
+    ("quality", "stubborn", "least"),
+    [
+        pytest.param(GOOD_TEACHER, False, 0.9, id="good teacher"),
+        pytest.param(POOR_TEACHER, False, 0.9, id="poor teacher"),
+        # Where all wrong answers are wrong alike, agreement tells less: README.md in tasks/trust has the figures.
+        pytest.param(GOOD_TEACHER, True, 0.8, id="good and stubborn teacher"),
+        pytest.param(POOR_TEACHER, True, 0.6, id="poor and stubborn teacher"),
+    ],
 )
-def test_trust_separates_right_from_wrong_pairs_of_good_and_poor_teachers(
-    sandbox: Sandbox, quality: Quality, capsys: pytest.CaptureFixture[str]
+def test_trust_separates_as_well_as_the_teacher_lets_it(
+    sandbox: Sandbox, quality: Quality, stubborn: bool, least: float, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    rounds = [asyncio.run(simulate(sandbox, 60, quality, seed)) for seed in SEEDS]
+    rounds = [asyncio.run(simulate(sandbox, 60, quality, seed, stubborn)) for seed in SEEDS]
     found = [one for part in rounds for one in part]
     with capsys.disabled():
         good = sum(one.answer.good for one in found)
@@ -38,4 +45,4 @@ def test_trust_separates_right_from_wrong_pairs_of_good_and_poor_teachers(
         print("| trust at least | good pairs kept | bad pairs kept | good among kept |\n|---|---|---|---|")
         for row in curve(found, THRESHOLDS):
             print("| {:.2f} | {:.1%} | {:.1%} | {:.1%} |".format(*row))
-    assert auc(found) >= 0.9
+    assert auc(found) >= least

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 
 from tasks.llm.offline.bank import Bank, Canned, Entry, shipped, squash
+from tasks.llm.thinking import thinking
 from tasks.llm.types import Completion, ProviderMisconfigured, ProviderRefused, Request, Usage
 
 MODEL = "offline"
@@ -40,8 +41,10 @@ class OfflineProvider:
             )
         prompt = request.prompt if request.prompt is not None else "\n".join(m.content for m in request.messages)
         canned = self._stages[request.stage](request, squash(prompt))
+        reasoning, text = thinking(canned.answer, canned.finish_reason)
         return Completion(
-            text=canned.answer,
+            text=text,
+            reasoning=reasoning,
             finish_reason=canned.finish_reason,
             usage=Usage(input_tokens=len(prompt) // 4, output_tokens=len(canned.answer) // 4),
         )
