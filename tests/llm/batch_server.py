@@ -74,7 +74,7 @@ class BatchServer(FaultServer):
         self.complete: Callable[[str, dict[str, Any]], Any] = self._completed
         self.steps: Counter[str] = Counter()
         self.supported = True
-        self._held: tuple[str, threading.Event] | None = None
+        self._held_step: tuple[str, threading.Event] | None = None
         self._faults: dict[str, list[Fault]] = defaultdict(list)
         super().__init__()
 
@@ -90,8 +90,8 @@ class BatchServer(FaultServer):
 
     def hold_at(self, step: str) -> threading.Event:
         """Keep back all replies from the first request of this step on, until `release`; set once it has come."""
-        self._held = (step, threading.Event())
-        return self._held[1]
+        self._held_step = (step, threading.Event())
+        return self._held_step[1]
 
     def hang(self, step: str, performed: bool = False) -> threading.Event:
         """The next request of this step gets no reply; set once it has come."""
@@ -108,10 +108,10 @@ class BatchServer(FaultServer):
         if not self.supported:
             return Reply(404, {"error": {"message": "Not Found", "type": "not_found"}})
         self.steps[step] += 1
-        if self._held is not None and self._held[0] == step:
+        if self._held_step is not None and self._held_step[0] == step:
             self.hold()
-            self._held[1].set()
-            self._held = None
+            self._held_step[1].set()
+            self._held_step = None
         fault = self._faults[step].pop(0) if self._faults[step] else None
         if fault is None or fault.performed:
             reply: Reply = getattr(self, f"_{step}")(seen, anthropic, name)
