@@ -201,6 +201,9 @@ class ReleaseFilters(BaseModel):
     min_assertions: int | None = Field(None, ge=1, title="Assertions at least", json_schema_extra={"position": 4})
     stub_rejected: bool = Field(False, title="Stub rejected", json_schema_extra={"position": 5})
     stable: bool = Field(False, title="Stable", json_schema_extra={"position": 6})
+    apart: bool = Field(
+        False, title="Passed with solution and test in two processes", json_schema_extra={"position": 9}
+    )
     classes: bool = Field(True, title="With triplets whose test builds a class", json_schema_extra={"position": 7})
     max_response_tokens: int | None = Field(
         None, ge=1, title="Tokens of a response at most, reasoning included", json_schema_extra={"position": 8}

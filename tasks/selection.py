@@ -68,6 +68,7 @@ def _trusted(bounds: Mapping[str, float | bool]) -> Select[str]:
         "min_assertions": select(func.sum(cast(asserted.c.value, Integer))).scalar_subquery(),
         "stub_rejected": Trial.stub_rejected.expression,
         "stable": Trial.stable.expression,
+        "apart": Trial.apart.expression,
     }
     return (
         select(Trial.question_id)

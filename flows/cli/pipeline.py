@@ -312,6 +312,9 @@ def release(
     min_assertions: Annotated[int | None, typer.Option(min=1, help="Assertions in its test.")] = None,
     stub_rejected: Annotated[bool, typer.Option("--stub-rejected", help="Only where a stub fails the test.")] = False,
     stable: Annotated[bool, typer.Option("--stable", help="Only where other orders, days and seeds pass.")] = False,
+    apart: Annotated[
+        bool, typer.Option("--apart", help="Only where solution and test passed in two processes.")
+    ] = False,
     format: Annotated[
         list[str],
         typer.Option(
@@ -337,6 +340,7 @@ def release(
         min_assertions=min_assertions,
         stub_rejected=stub_rejected,
         stable=stable,
+        apart=apart,
         classes=classes,
         max_response_tokens=max_response_tokens,
     )

@@ -16,10 +16,12 @@ from tasks.store.schema import Question, Trial, Triplet
 CHOSEN: dict[str, dict[str, Any]] = {
     "believed": {
         "trust": 0.9, "consensus": 0.95, "kill_rate": 0.9, "coverage": 100.0, "stub_rejected": True, "stable": True,
+        "apart": True,
         "evidence": {"assertions": {"test_a": 3, "test_b": 2}},
     },
     "doubted": {
         "trust": 0.3, "consensus": 0.4, "kill_rate": 0.5, "coverage": 80.0, "stub_rejected": False, "stable": False,
+        "apart": False,
         "evidence": {"assertions": {"test_a": 1}},
     },
     "unknown": {"trust": None},
@@ -63,6 +65,7 @@ CASES: list[tuple[dict[str, Any], dict[str, Any]]] = [  # met by both that are k
     ({"min_assertions": 1}, {"min_assertions": 5}),
     ({"min_trust": 0.0}, {"stub_rejected": True}),
     ({"min_coverage": 0}, {"stable": True}),
+    ({"min_trust": 0.1}, {"apart": True}),
     ({"min_consensus": 0.0}, {"min_trust": 0.2, "min_assertions": 5, "stable": True}),
 ]
 
