@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import textwrap
+from typing import Any
 
 import pytest
 
@@ -182,6 +183,43 @@ def test_an_attempt_that_succeeds_is_seen(sandbox: Sandbox) -> None:
 def test_the_solutions_process_cannot_reach_that_of_the_tests(sandbox: Sandbox, name: str) -> None:
     verdict = confirm(sandbox, ATTEMPT.format(TRIES[name]), REFUSED)
     assert (verdict.kind, verdict.apart) == (VerdictKind.PASSED, True), verdict
+
+
+CLAIMS = """
+import sys
+
+def add(a, b):
+    frame = getattr(sys, "_get" + "frame")(1)
+    while frame:
+        if 3 in getattr(getattr(frame, "f_" + "code"), "co_" + "consts"):
+            return 3
+        frame = getattr(frame, "f_" + "back")
+
+frame = getattr(sys, "_get" + "frame")()
+while frame:
+    names = getattr(frame, "f_" + "globals")
+    if "_described" in names:
+        names["_described"] = lambda module: CLAIM
+    frame = getattr(frame, "f_" + "back")
+"""
+
+
+@pytest.mark.parametrize(
+    "claim",
+    [
+        {"functions": [], "constants": {}, "libraries": {"add": ["solution", "add"]}, "others": [], "all": None},
+        {"functions": [], "constants": {"add": ["r", 0]}, "libraries": {}, "others": [], "all": None},
+        {"functions": ["add"], "constants": {}, "libraries": {}, "others": [], "all": 5},
+        {"functions": [["add"]], "constants": {}, "libraries": {"x": ["math"]}, "others": [], "all": None},
+        {"functions": "add"},
+        {},
+    ],
+)
+def test_what_the_solutions_process_claims_to_hold_is_not_believed(sandbox: Sandbox, claim: dict[str, Any]) -> None:
+    source = CLAIMS.replace("CLAIM", repr(claim))
+    assert sandbox.submit(Job("alone", source, test=TEST)).result().passed
+    verdict = confirm(sandbox, source, TEST)
+    assert not verdict.apart, verdict
 
 
 # What a solution's process may say in place of an answer: none of it makes a pass, none breaks the tests' side.

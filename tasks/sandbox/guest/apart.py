@@ -135,7 +135,7 @@ class Elsewhere:
         try:
             _send(self.channel, {"load": solution.decode("utf-8", "surrogatepass")})
             self._install(_receive(self.channel), test, path)
-        except (NotPlainError, OSError, UnicodeDecodeError, KeyError, TypeError, ValueError, AttributeError) as error:
+        except (NotPlainError, OSError, LookupError, TypeError, ValueError, AttributeError) as error:
             self._doubt(str(error))
 
     def _doubt(self, reason: str) -> None:
@@ -151,7 +151,8 @@ class Elsewhere:
         for name, value in described["constants"].items():
             setattr(module, name, Unpacker([]).value(value))
         for name, (library, attribute) in described["libraries"].items():
-            if library not in separable.LIBRARIES:
+            # Never `solution`: this process must not load it, whatever the other claims.
+            if library not in separable.LIBRARIES - {"solution"}:
                 others.add(name)
             else:
                 found = importlib.import_module(library)
@@ -188,7 +189,7 @@ class Elsewhere:
             if not (isinstance(kind, type) and issubclass(kind, BaseException)):
                 raise NotPlainError("a message with no exception")
             error = kind(*[objects.value(item) for item in answer["args"]])
-        except (NotPlainError, OSError, KeyError, TypeError, ValueError, IndexError) as odd:
+        except (NotPlainError, OSError, LookupError, TypeError, ValueError) as odd:
             self._doubt(str(odd))
             raise RuntimeError(self.doubt) from odd
         raise error
