@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -10,6 +11,7 @@ import pytest
 from sqlalchemy import Engine, insert
 from sqlalchemy.orm import Session
 
+from tasks.store import connect
 from tasks.store.schema import (
     Artifact,
     Base,
@@ -25,6 +27,7 @@ from tasks.store.schema import (
     Trial,
     Triplet,
 )
+from tests.conftest import TEMPLATE, PostgresServer
 
 MORNING = datetime(2026, 11, 25, 8, 15, tzinfo=UTC)
 NOON = datetime(2026, 11, 25, 12, 45, tzinfo=UTC)
@@ -140,9 +143,22 @@ ROWS: tuple[tuple[type[Base], list[dict[str, Any]]], ...] = (
 )  # fmt: skip
 
 
+@pytest.fixture(scope="session")
+def told(postgres: PostgresServer) -> Iterator[Engine]:
+    """A database with that history, to be read only: the tests share it."""
+    engine = connect(postgres.create("told", TEMPLATE))
+    yield tell(engine)
+    engine.dispose()
+    postgres.drop("told")
+
+
 @pytest.fixture
-def told(database: Engine) -> Engine:
-    """A database with that history."""
+def changeable(database: Engine) -> Engine:
+    """A database with that history for one test."""
+    return tell(database)
+
+
+def tell(database: Engine) -> Engine:
     with Session(database) as session, session.begin():
         for model, rows in ROWS:
             for row in rows:

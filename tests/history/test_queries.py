@@ -57,12 +57,12 @@ def test_they_answer_what_they_ask(told: Engine) -> None:
 
 
 def test_a_forecast_multiplies_what_a_verified_question_cost_and_is_silent_where_a_price_is_unknown(
-    told: Engine,
+    changeable: Engine,
 ) -> None:
-    assert ask(told, "cost_forecast")[0]["usd_forecast"] is None
-    with told.begin() as connection:
+    assert ask(changeable, "cost_forecast")[0]["usd_forecast"] is None
+    with changeable.begin() as connection:
         connection.exec_driver_sql("update kodcode.llm_calls set cost_usd = 0.75 where stage = 'respond'")
-    (row,) = ask(told, "cost_forecast", questions="1000")
+    (row,) = ask(changeable, "cost_forecast", questions="1000")
     # Two verified for 0.75 + 0.6 + 0.75 + 3.5 + 0.4 dollars.
     assert row["verified_so_far"] == 2
     assert float(row["usd_forecast"]) == pytest.approx(3000)

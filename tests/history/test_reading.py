@@ -30,21 +30,21 @@ def test_a_statement_ends_in_time(told: Engine) -> None:
 
 
 @pytest.fixture
-def analyst(told: Engine) -> Iterator[Engine]:
+def analyst(changeable: Engine) -> Iterator[Engine]:
     """Engine of a role that was made to read the history."""
-    assert grant_reading(told, ROLE, 0.5)
-    quoted = told.dialect.identifier_preparer.quote_identifier(ROLE)
-    with told.begin() as connection:
+    assert grant_reading(changeable, ROLE, 0.5)
+    quoted = changeable.dialect.identifier_preparer.quote_identifier(ROLE)
+    with changeable.begin() as connection:
         connection.exec_driver_sql(f"alter role {quoted} password 'x'")
-    engine = connect(told.url.set(username=ROLE, password="x").render_as_string(hide_password=False))
+    engine = connect(changeable.url.set(username=ROLE, password="x").render_as_string(hide_password=False))
     yield engine
     engine.dispose()
-    with told.begin() as connection:
+    with changeable.begin() as connection:
         for statement in (f"drop owned by {quoted}", f"drop role {quoted}"):
             connection.exec_driver_sql(statement)
 
 
-def test_a_reading_role_reads_all_writes_nothing_and_ends_in_time(told: Engine, analyst: Engine) -> None:
+def test_a_reading_role_reads_all_writes_nothing_and_ends_in_time(changeable: Engine, analyst: Engine) -> None:
     with analyst.connect() as connection:
         assert connection.scalar(text("select count(*) from trials")) == 12
         assert connection.scalar(text("select verified from v_funnel")) == 2
@@ -60,14 +60,14 @@ def test_a_reading_role_reads_all_writes_nothing_and_ends_in_time(told: Engine, 
 
 
 def test_a_reading_role_reads_views_that_were_made_anew_and_granting_again_is_fine(
-    told: Engine, analyst: Engine
+    changeable: Engine, analyst: Engine
 ) -> None:
-    with told.begin() as connection:
+    with changeable.begin() as connection:
         connection.execute(text(f"update kodcode.{VIEW_TABLE} set content_hash = 'older'"))
-    migrate(told)
+    migrate(changeable)
     with analyst.connect() as connection:
         assert connection.scalar(text("select verified from v_funnel")) == 2
-    assert not grant_reading(told, ROLE, 0.5)
+    assert not grant_reading(changeable, ROLE, 0.5)
 
 
 def test_a_role_that_could_write_anyway_is_refused(told: Engine) -> None:
@@ -91,15 +91,15 @@ def test_a_mirror_holds_the_rows_of_the_tables(told: Engine, tmp_path: Path) -> 
         assert found == wanted
 
 
-def test_a_mirror_is_replaced_by_a_newer_one_only_as_a_whole(told: Engine, tmp_path: Path) -> None:
-    mirror(told, tmp_path)
+def test_a_mirror_is_replaced_by_a_newer_one_only_as_a_whole(changeable: Engine, tmp_path: Path) -> None:
+    mirror(changeable, tmp_path)
     (tmp_path / "releases.parquet.partial").mkdir()  # cannot be written
-    with told.begin() as connection:
+    with changeable.begin() as connection:
         connection.execute(text("delete from kodcode.responses"))
     with pytest.raises(MirrorFailed, match="cannot be written"):
-        mirror(told, tmp_path)
+        mirror(changeable, tmp_path)
     assert pl.read_parquet(tmp_path / "responses.parquet").height == 2
     (tmp_path / "releases.parquet.partial").rmdir()
     assert not list(tmp_path.glob("*.partial"))
-    mirror(told, tmp_path)
+    mirror(changeable, tmp_path)
     assert pl.read_parquet(tmp_path / "responses.parquet").height == 0

@@ -96,17 +96,18 @@ def test_prompt_versions(told: Engine) -> None:
     ]
 
 
-def test_an_unknown_price_makes_sums_unknown_wherever_it_is_in_them(told: Engine) -> None:
-    with told.begin() as connection:
+def test_an_unknown_price_makes_sums_unknown_wherever_it_is_in_them(changeable: Engine) -> None:
+    with changeable.begin() as connection:
         connection.execute(
             text("update kodcode.llm_calls set cost_usd = null where request_hash = any(:hashes)"),
             {"hashes": ["solve00", "convert0", "solve10"]},
         )
-    assert rows(told, "select cost_usd from v_prompt_versions where stage = 'convert' or prompt_version = 'v2'") == [
-        (None,), (None,),
-    ]  # fmt: skip
-    assert rows(told, "select cost_usd, usd_per_pass from v_model_comparison where model = 'big'") == [(None, None)]
-    assert rows(told, "select cost_usd from v_throughput") == [(None,), (None,)]
+    dear = "select cost_usd from v_prompt_versions where stage = 'convert' or prompt_version = 'v2'"
+    assert rows(changeable, dear) == [(None,), (None,)]
+    assert rows(changeable, "select cost_usd, usd_per_pass from v_model_comparison where model = 'big'") == [
+        (None, None)
+    ]
+    assert rows(changeable, "select cost_usd from v_throughput") == [(None,), (None,)]
 
 
 def test_trust(told: Engine) -> None:
@@ -121,12 +122,14 @@ def test_trust(told: Engine) -> None:
 
 
 @pytest.mark.parametrize(("trust", "lowest"), [(0, 0), (0.3, 0.3), (0.7, 0.7), (0.999, 0.9), (1, 0.9)])
-def test_trust_is_put_into_its_tenth(told: Engine, trust: float, lowest: float) -> None:
-    with told.begin() as connection:
+def test_trust_is_put_into_its_tenth(changeable: Engine, trust: float, lowest: float) -> None:
+    with changeable.begin() as connection:
         connection.execute(
             text("update kodcode.triplets set trust = :trust where style = 'complete'"), {"trust": trust}
         )
-    assert rows(told, "select trust_from from v_trust where style = 'complete' and triplets = 1") == [(about(lowest),)]
+    assert rows(changeable, "select trust_from from v_trust where style = 'complete' and triplets = 1") == [
+        (about(lowest),)
+    ]
 
 
 def test_failures(told: Engine) -> None:
