@@ -22,7 +22,7 @@ with work as (
                sum(c.cost_usd) as cost_usd
         from jsonb_array_elements(t.tries) e join kodcode.llm_calls c on c.request_hash = e ->> 'request_hash'
     ) tried
-    where t.style <> 'instruct' and t.status in ('accepted', 'rejected') and t.prompt_version is not null
+    where t.style in ('complete', 'online_judge') and t.status in ('accepted', 'rejected') and t.prompt_version is not null
     group by t.subset, t.provider, t.model, t.prompt_version
 )
 select stage, subset, provider, model, prompt_version, rows, accepted, accepted::float / rows as acceptance,

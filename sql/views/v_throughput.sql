@@ -1,15 +1,15 @@
 -- One row an hour (UTC): what ended in it, and what was asked and paid.
 create or replace view kodcode.v_throughput as
 with happened as (
-    select date_trunc('hour', created_at, 'UTC') as hour, count(*) as calls, sum(output_tokens)::bigint as output_tokens,
+    select date_bin('1 hour', created_at, '2000-01-01 00:00+00') as hour, count(*) as calls, sum(output_tokens)::bigint as output_tokens,
            case when bool_and(cost_usd is not null) then sum(cost_usd) end as cost_usd,
            0 as trials, 0 as passes, 0 as verified
     from kodcode.llm_calls group by 1
     union all
-    select date_trunc('hour', updated_at, 'UTC'), 0, 0, 0, count(*), count(*) filter (where status = 'accepted'), 0
+    select date_bin('1 hour', updated_at, '2000-01-01 00:00+00'), 0, 0, 0, count(*), count(*) filter (where status = 'accepted'), 0
     from kodcode.trials where status in ('accepted', 'rejected') group by 1
     union all
-    select date_trunc('hour', updated_at, 'UTC'), 0, 0, 0, 0, 0, count(*)
+    select date_bin('1 hour', updated_at, '2000-01-01 00:00+00'), 0, 0, 0, 0, 0, count(*)
     from kodcode.triplets where style = 'instruct' and status = 'accepted' group by 1
 )
 select hour, sum(calls)::bigint as calls, sum(output_tokens)::bigint as output_tokens,

@@ -10,6 +10,9 @@ from sqlalchemy.exc import DBAPIError
 
 from tasks.store.schema import SCHEMA
 
+# Compiling takes longer than the queries of this project do; joins of whole tables shall not go by disk.
+_SETTINGS = {"jit": "off", "work_mem": "64MB"}
+
 
 class GrantFailed(Exception):
     """The role could not be made, or given its rights; the message says why."""
@@ -21,8 +24,8 @@ def reading(engine: Engine, timeout_s: float) -> Iterator[Connection]:
     with engine.connect() as connection:
         connection.execute(text("set transaction read only"))
         connection.execute(text(f"set local search_path = {SCHEMA}, public"))
-        # Compiling takes longer than these queries do.
-        connection.execute(text("set local jit = off"))
+        for name, value in _SETTINGS.items():
+            connection.execute(text(f"set local {name} = '{value}'"))
         connection.execute(
             text("select set_config('statement_timeout', :timeout, true)"), {"timeout": f"{round(timeout_s * 1000)}ms"}
         )
@@ -60,7 +63,7 @@ def grant_reading(engine: Engine, role: str, timeout_s: float) -> bool:
                 f"alter default privileges in schema {SCHEMA} grant select on tables to {quoted}",
                 f"alter role {quoted} set default_transaction_read_only = on",
                 f"alter role {quoted} set statement_timeout = '{round(timeout_s * 1000)}ms'",
-                f"alter role {quoted} set jit = off",
+                *(f"alter role {quoted} set {name} = '{value}'" for name, value in _SETTINGS.items()),
                 f"alter role {quoted} set search_path = {SCHEMA}, public",
             ]
             for statement in statements:

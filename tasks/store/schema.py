@@ -304,6 +304,9 @@ class Question(Base):
         CheckConstraint("annotated_clarity between 1 and 5", name="annotated_clarity"),
         UniqueConstraint("subset", "number"),
         UniqueConstraint("subset", "provider", "model", "prompt_index"),
+        Index("ix_questions_history", "subset", "status", postgresql_include=[
+            "question_id", "reason", "provider", "model", "prompt_version", "request_hash", "caution",
+        ]),
         Index("ix_questions_open", "subset", "number", postgresql_where="status in ('pending', 'failed')"),
         Index("ix_questions_duplicate_of", "duplicate_of", postgresql_where="duplicate_of is not null"),
     )

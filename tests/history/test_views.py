@@ -71,14 +71,14 @@ def test_cost(told: Engine) -> None:
 
 def test_model_comparison(told: Engine) -> None:
     found = rows(
-        told, "select model, questions, trials, passes, pass_rate, pass_low, pass_high, mean_coverage, cost_usd,"
+        told, "select model, trials, passes, pass_rate, pass_low, pass_high, mean_coverage, cost_usd,"
         " usd_per_pass from v_model_comparison order by 1"
     )  # fmt: skip
     # Wilson's interval of 4 of 7 and of 0 of 4.
     assert found == [
-        ("big", 2, 7, 4, about(4 / 7), pytest.approx(0.2505, abs=1e-4), pytest.approx(0.8418, abs=1e-4), 96.25, 3.5,
+        ("big", 7, 4, about(4 / 7), pytest.approx(0.2505, abs=1e-4), pytest.approx(0.8418, abs=1e-4), 96.25, 3.5,
          0.875),
-        ("small", 2, 4, 0, 0, pytest.approx(0, abs=1e-4), pytest.approx(0.4899, abs=1e-4), None, about(0.4), None),
+        ("small", 4, 0, 0, pytest.approx(0, abs=1e-4), pytest.approx(0.4899, abs=1e-4), None, about(0.4), None),
     ]  # fmt: skip
 
 

@@ -7,6 +7,7 @@ down_revision = "0007"
 branch_labels = None
 depends_on = None
 
+QUESTIONS = ["question_id", "reason", "provider", "model", "prompt_version", "request_hash", "caution"]
 TRIALS = [
     "status", "reason", "verdict", "provider", "model", "prompt_version", "request_hash", "coverage", "kill_rate",
     "trust", "updated_at",
@@ -23,6 +24,9 @@ RUN_TABLES = ("questions", "trials", "triplets", "responses")
 
 
 def upgrade() -> None:
+    op.create_index(
+        "ix_questions_history", "questions", ["subset", "status"], schema="kodcode", postgresql_include=QUESTIONS
+    )
     op.create_index(
         "ix_trials_history", "trials", ["question_id", "attempt"], schema="kodcode", postgresql_include=TRIALS
     )
@@ -50,3 +54,4 @@ def downgrade() -> None:
     op.create_index("ix_triplets_subset", "triplets", ["subset"], schema="kodcode")
     op.drop_index("ix_trials_slowest", table_name="trials", schema="kodcode")
     op.drop_index("ix_trials_history", table_name="trials", schema="kodcode")
+    op.drop_index("ix_questions_history", table_name="questions", schema="kodcode")
