@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from sqlalchemy import CursorResult
+from sqlalchemy import Engine, TextClause
 from sqlalchemy.exc import DBAPIError
 
 from flows.cli.context import AsJson, DataDir, backends_to_look
@@ -28,7 +28,8 @@ def sql(
         typer.Argument(help="One SQL statement, or @NAME for a query of --list; tables need no schema name."),
     ] = None,
     param: Annotated[
-        list[str], typer.Option("--param", metavar="NAME=VALUE", help="A parameter of @NAME; may be repeated.")
+        list[str],
+        typer.Option("--param", metavar="NAME=VALUE", help="A parameter of @NAME, null for none; repeatable."),
     ] = [],
     as_list: Annotated[bool, typer.Option("--list", help="Show the named queries, or with @NAME that one.")] = False,
     grant: Annotated[
@@ -43,6 +44,8 @@ def sql(
     """Ask the database, read-only: kodcode sql "select * from v_funnel"; kodcode sql @slowest_solutions."""
     if as_json and as_csv:
         raise UsageError("--json and --csv exclude each other.")
+    if grant is not None and (query is not None or as_list):
+        raise UsageError("--grant goes without a statement and without --list.")
     named = history.named_query(query[1:]) if query and query.startswith("@") else None
     if as_list:
         _show(list(history.named_queries().values()) if named is None else [named], as_json)
@@ -55,22 +58,9 @@ def sql(
     values = _values(param)
     if named is None and values:
         raise UsageError("--param is for named queries; write the value into the statement.")
-    statement = None if named is None else named.statement(values)
-    with backends_to_look(data_dir) as backends, history.reading(backends.engine, timeout) as connection:
-        try:
-            if statement is not None:
-                result: CursorResult[Any] = connection.execute(statement)
-            else:
-                # The statement goes to the driver as it is: a colon or a percent sign in it is SQL, not a parameter.
-                result = connection.exec_driver_sql(query.replace("%", "%%") if "%" in query else query)
-        except DBAPIError as error:
-            if getattr(error.orig, "sqlstate", None) == _TIMED_OUT:
-                raise UsageError(
-                    f"The statement took longer than {timeout:g} s; --timeout SECONDS allows more."
-                ) from None
-            raise UsageError(f"PostgreSQL refused the statement: {str(error.orig).strip()}") from None
-        columns = list(result.keys()) if result.returns_rows else []
-        rows = [list(row) for row in result] if result.returns_rows else []
+    statement = query if named is None else named.statement(values)
+    with backends_to_look(data_dir) as backends:
+        columns, rows = _answer(backends.engine, statement, timeout)
     if as_json:
         print(json.dumps([dict(zip(columns, row, strict=True)) for row in rows], default=plain))
     elif as_csv:
@@ -95,6 +85,24 @@ def export(
         print(json.dumps({file.path.stem: {"path": str(file.path), "rows": file.rows} for file in files}))
     else:
         out.print(table("", ["file", "rows", "bytes"], [[str(f.path), f.rows, f.bytes] for f in files]))
+
+
+def _answer(engine: Engine, statement: str | TextClause, timeout: float) -> tuple[list[str], list[list[Any]]]:
+    """Names of the columns, and the rows; none of either for a statement that returns nothing."""
+    with history.reading(engine, timeout) as connection:
+        try:
+            if isinstance(statement, str):
+                # It goes to the driver as it is: a colon or a percent sign in it is SQL, not a parameter.
+                result = connection.exec_driver_sql(statement.replace("%", "%%"))
+            else:
+                result = connection.execute(statement)
+        except DBAPIError as error:
+            if getattr(error.orig, "sqlstate", None) == _TIMED_OUT:
+                raise UsageError(
+                    f"The statement took longer than {timeout:g} s; --timeout SECONDS allows more."
+                ) from None
+            raise UsageError(f"PostgreSQL refused the statement: {str(error.orig).strip()}") from None
+        return (list(result.keys()), [list(row) for row in result]) if result.returns_rows else ([], [])
 
 
 def _show(queries: list[history.NamedQuery], as_json: bool) -> None:

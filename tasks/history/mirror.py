@@ -49,8 +49,9 @@ MIRRORED: tuple[type[Base], ...] = (
     Run, Seed, Question, Trial, Triplet, Response, LlmCall, LlmBatch, LlmBatchRequest, BenchmarkItem, Contamination,
     Release, ReleaseItem,
 )  # fmt: skip
-ROW_GROUP = 10_000
-_PAGE = 1_000  # rows in flight as Python objects
+ROW_GROUP = 10_000  # rows, or fewer where they are larger than
+_GROUP_BYTES = 32_000_000
+_PAGE = 500  # rows in flight as Python objects
 _TYPES: tuple[tuple[type[Any], pa.DataType], ...] = (
     (Text, pa.string()),
     (JSONB, pa.string()),
@@ -108,7 +109,7 @@ def _write(connection: Connection, model: type[Base], path: Path) -> int:
     query = select(
         *(sql_cast(column, Text).label(column.name) if _is_json(column.type) else column for column in columns)
     ).order_by(*table.primary_key)
-    rows = 0
+    rows = held = 0
     with (
         connection.execution_options(yield_per=_PAGE).execute(query) as result,
         pq.ParquetWriter(path, schema, compression="zstd") as writer,
@@ -118,9 +119,10 @@ def _write(connection: Connection, model: type[Base], path: Path) -> int:
             values = list(zip(*page, strict=True))
             pages.append(pa.table([pa.array(v, f.type) for v, f in zip(values, schema, strict=True)], schema=schema))
             rows += len(page)
-            if rows % ROW_GROUP == 0:
+            held += pages[-1].nbytes
+            if len(pages) * _PAGE >= ROW_GROUP or held >= _GROUP_BYTES:
                 writer.write_table(pa.concat_tables(pages).combine_chunks(), row_group_size=ROW_GROUP)
-                pages = []
+                pages, held = [], 0
         if pages:
             writer.write_table(pa.concat_tables(pages).combine_chunks(), row_group_size=ROW_GROUP)
     return rows

@@ -63,6 +63,7 @@ def test_named_queries_are_listed_and_asked_with_parameters(kodcode: Command) ->
         (["select pg_sleep(60)", "--timeout", "0.1"], "longer than 0.1 s"),
         (["delete from responses"], "read-only"),
         ([], "--list"),
+        (["select 1", "--grant", "analyst"], "--grant goes without"),
     ],
 )
 def test_what_cannot_be_answered_is_wrong_usage(kodcode: Command, arguments: list[str], said: str) -> None:
