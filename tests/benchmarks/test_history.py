@@ -35,6 +35,7 @@ def test_views_and_named_queries(million: Engine) -> None:
     questions = {view: text(f"select * from {view}") for view in VIEWS}
     questions |= {f"@{name}": query.statement({}) for name, query in named_queries().items()}
     counting = _best(million, text("select status, count(*) from trials group by status"))[1]
+    counting = max(counting, 0.01)  # the clock's grain
     slow, dearest = [], 0.0
     for name, statement in questions.items():
         clock, busy, rows = _best(million, statement)
@@ -42,9 +43,8 @@ def test_views_and_named_queries(million: Engine) -> None:
         dearest = max(dearest, busy / counting)
         if clock > 1:
             slow.append(name)
-    print(
-        f"over a second: {slow}; the dearest costs {dearest:.0f} times the counting of all trials ({counting:.2f} s)"
-    )
+    print(f"over a second: {slow}")
+    print(f"the dearest costs {dearest:.0f} times the counting of all trials, which is {counting:.2f} s of CPU")
     assert dearest < 40
 
 
