@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import date
+from decimal import Decimal
 from types import TracebackType
 from typing import Any
 
@@ -23,6 +26,8 @@ from rich.text import Text
 
 from flows.cli.errors import printable
 from flows.cli.meter import Meter
+
+EXCERPT = 300  # characters of a text that a table shows
 
 STAGES = {
     "propose": "questions asked",
@@ -140,6 +145,22 @@ def cell(value: object) -> str:
     if isinstance(value, float):
         return f"{value:,.4g}"
     return printable(str(value))
+
+
+def cut(value: str) -> str:
+    """The beginning of a long text, with its length."""
+    return value if len(value) <= EXCERPT else f"{value[:EXCERPT]} … ({len(value)} characters)"
+
+
+def plain(value: object) -> object:
+    """A value of the database as JSON and CSV can say it; lists and objects become JSON texts."""
+    if isinstance(value, Decimal):
+        return float(value)
+    if isinstance(value, date):  # a time too
+        return value.isoformat()
+    if isinstance(value, dict | list):
+        return json.dumps(value, default=plain)
+    return str(value)
 
 
 # Two-line heads keep the table inside 80 columns.

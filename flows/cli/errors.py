@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from tasks.formats import FormatError, UnknownFormat
-from tasks.history import UnknownId
+from tasks.history import GrantFailed, MirrorFailed, QueryError, UnknownId
 from tasks.llm import BudgetError, BudgetReached, PriceTableError
 from tasks.llm.offline import BankError
 from tasks.llm.types import ProviderError
@@ -36,6 +36,9 @@ STATUSES: tuple[tuple[type[Exception], int], ...] = (
     (UsageError, 2),
     (ConfigurationError, 2),
     (UnknownId, 2),
+    (QueryError, 2),
+    (GrantFailed, 1),
+    (MirrorFailed, 1),
     (SubsetError, 2),
     (BenchmarkError, 2),
     (EmbedderError, 1),

@@ -1,61 +1,24 @@
-"""The commands that look: sql, why, audit."""
+"""The commands that look: psql, why, audit."""
 
 from __future__ import annotations
 
-import csv
 import json
 import os
-import sys
 from dataclasses import asdict
-from datetime import datetime
-from decimal import Decimal
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.text import Text
 from rich.tree import Tree
-from sqlalchemy import URL, text
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy import URL
 
 from flows.cli.context import AsJson, DataDir, backends_to_look
-from flows.cli.display import cell, table
-from flows.cli.errors import UsageError
+from flows.cli.display import cell, cut, plain, table
 from tasks import history
 from tasks.store import services
 
 out = Console(highlight=False)
-EXCERPT = 300
-
-
-def sql(
-    query: Annotated[str, typer.Argument(help="One SQL statement; tables and views need no schema name.")],
-    as_json: AsJson = False,
-    as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV with a header line.")] = False,
-    data_dir: DataDir = None,
-) -> None:
-    """Ask the database, read-only: kodcode sql "select * from v_funnel"."""
-    if as_json and as_csv:
-        raise UsageError("--json and --csv exclude each other.")
-    with backends_to_look(data_dir) as backends, backends.engine.connect() as connection:
-        connection.execute(text("set transaction read only"))
-        connection.execute(text("set local search_path = kodcode, public"))
-        try:
-            # The statement goes to the driver as it is: a colon or a percent sign in it is SQL, not a parameter.
-            result = connection.exec_driver_sql(query.replace("%", "%%") if "%" in query else query)
-        except DBAPIError as error:
-            raise UsageError(f"PostgreSQL refused the statement: {str(error.orig).strip()}") from None
-        columns = list(result.keys()) if result.returns_rows else []
-        rows = result.fetchall() if result.returns_rows else []
-    if as_json:
-        print(json.dumps([dict(zip(columns, row, strict=True)) for row in rows], default=_plain))
-    elif as_csv:
-        writer = csv.writer(sys.stdout)
-        writer.writerow(columns)
-        writer.writerows([_plain(value) if isinstance(value, dict | list) else value for value in row] for row in rows)
-    else:
-        out.print(table("", columns, [[_cut(cell(value)) for value in row] for row in rows]))
-        out.print(f"{len(rows)} row{'' if len(rows) == 1 else 's'}")
 
 
 def psql(context: typer.Context, data_dir: DataDir = None) -> None:
@@ -81,7 +44,7 @@ def why(
     with backends_to_look(data_dir) as backends:
         story = history.why(backends.engine, row_id)
     if as_json:
-        print(json.dumps(story, default=_plain))
+        print(json.dumps(story, default=plain))
         return
     out.print(_tree(story))
 
@@ -170,18 +133,4 @@ def _paid(calls: list[dict[str, Any] | None]) -> str:
 
 
 def _text(value: str) -> Text:
-    return Text(_cut(cell(value)))
-
-
-def _cut(value: str) -> str:
-    return value if len(value) <= EXCERPT else f"{value[:EXCERPT]} … ({len(value)} characters)"
-
-
-def _plain(value: object) -> object:
-    if isinstance(value, Decimal):
-        return float(value)
-    if isinstance(value, datetime):
-        return value.isoformat()
-    if isinstance(value, dict | list):
-        return json.dumps(value, default=_plain)
-    return str(value)
+    return Text(cut(cell(value)))

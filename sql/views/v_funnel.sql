@@ -56,3 +56,7 @@ comment on column kodcode.v_funnel.complete is 'Verified triplets in style Compl
 comment on column kodcode.v_funnel.online_judge is 'Verified triplets in style Online Judge.';
 comment on column kodcode.v_funnel.responses_kept is 'Reasoning responses whose code passes, over all styles.';
 comment on column kodcode.v_funnel.cost_usd is 'Paid for all calls of the subset; null where a price is unknown.';
+comment on column kodcode.v_funnel.subset is 'Generator that the question comes from.';
+comment on column kodcode.v_funnel.easy is 'Verified, two thirds or more of the trials passed.';
+comment on column kodcode.v_funnel.medium is 'Verified, a third or more passed.';
+comment on column kodcode.v_funnel.hard is 'Verified, fewer passed.';

@@ -1,8 +1,31 @@
-"""What happened, told from the database: the funnel, the audit, and the life of one row."""
+"""What happened, told from the database: the funnel, the audit, the life of one row, and what SQL is asked of it."""
 
 from tasks.history.audit import Audit, Offender, audit
 from tasks.history.funnel import FunnelRow, funnel
+from tasks.history.mirror import MirrorFailed, MirrorFile, mirror
+from tasks.history.queries import NamedQuery, Parameter, QueryError, named_queries, named_query
+from tasks.history.reading import GrantFailed, grant_reading, reading
 from tasks.history.stages import stages
 from tasks.history.why import UnknownId, why
 
-__all__ = ["Audit", "FunnelRow", "Offender", "UnknownId", "audit", "funnel", "stages", "why"]
+__all__ = [
+    "Audit",
+    "FunnelRow",
+    "GrantFailed",
+    "MirrorFailed",
+    "MirrorFile",
+    "NamedQuery",
+    "Offender",
+    "Parameter",
+    "QueryError",
+    "UnknownId",
+    "audit",
+    "funnel",
+    "grant_reading",
+    "mirror",
+    "named_queries",
+    "named_query",
+    "reading",
+    "stages",
+    "why",
+]

@@ -3,6 +3,8 @@
 The rows of the four work tables (questions, trials, triplets of the converted styles, responses) are inserted as
 `pending` when a stage is planned and end as `accepted`, `rejected` (with a reason) or `failed` (infrastructure: the
 next run tries again). A stage is whatever is still pending or failed.
+
+The indexes named `history` hold what the views of sql/views count, so that these need not read texts and code.
 """
 
 from __future__ import annotations
@@ -162,6 +164,12 @@ class LlmCall(Base):
     """The ledger: one row an answer that was paid for."""
 
     __tablename__ = "llm_calls"
+    __table_args__ = (
+        Index("ix_llm_calls_history", "subset", "stage", "provider", "model", postgresql_include=[
+            "request_hash", "cost_usd", "input_tokens", "cached_input_tokens", "output_tokens", "reasoning_tokens",
+            "latency_s", "created_at",
+        ]),
+    )
 
     request_hash: Mapped[str] = mapped_column(primary_key=True)
     provider: Mapped[str]
@@ -296,6 +304,9 @@ class Question(Base):
         CheckConstraint("annotated_clarity between 1 and 5", name="annotated_clarity"),
         UniqueConstraint("subset", "number"),
         UniqueConstraint("subset", "provider", "model", "prompt_index"),
+        Index("ix_questions_history", "subset", "status", postgresql_include=[
+            "question_id", "reason", "provider", "model", "prompt_version", "request_hash", "caution",
+        ]),
         Index("ix_questions_open", "subset", "number", postgresql_where="status in ('pending', 'failed')"),
         Index("ix_questions_duplicate_of", "duplicate_of", postgresql_where="duplicate_of is not null"),
     )
@@ -324,7 +335,7 @@ class Question(Base):
     benchmark_item: Mapped[str | None]
     benchmark_similarity: Mapped[float | None]  # cosine
     caution: Mapped[str | None]  # accepted, but its triplets are released under use_with_caution for this reason
-    run_id: Mapped[str | None]
+    run_id: Mapped[str | None] = mapped_column(index=True)
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
     updated_at: Mapped[datetime] = mapped_column(server_default=func.now())
 
@@ -337,6 +348,11 @@ class Trial(Base):
         _status(), _reason(),
         CheckConstraint("trust between 0 and 1", name="trust"),
         Index("ix_trials_open", "question_id", "attempt", postgresql_where="status in ('pending', 'failed')"),
+        Index("ix_trials_history", "question_id", "attempt", postgresql_include=[
+            "status", "reason", "verdict", "provider", "model", "prompt_version", "request_hash", "coverage",
+            "kill_rate", "trust", "updated_at",
+        ]),
+        Index("ix_trials_slowest", "duration_s", postgresql_where="status = 'accepted'"),
     )
 
     question_id: Mapped[str] = mapped_column(ForeignKey(f"{SCHEMA}.questions.question_id"), primary_key=True)
@@ -368,7 +384,7 @@ class Trial(Base):
     agreement: Mapped[Json | None]  # the trial's row of the agreement matrix: claims, by (attempt -> outcomes), stub
     evidence: Mapped[Json | None]  # what the columns were made of
     assessed_with: Mapped[int | None]  # ended trials of the question when this one was assessed
-    run_id: Mapped[str | None]
+    run_id: Mapped[str | None] = mapped_column(index=True)
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
     updated_at: Mapped[datetime] = mapped_column(server_default=func.now())
 
@@ -392,11 +408,16 @@ class Triplet(Base):
             name="whole",
         ),
         Index("ix_triplets_open", "triplet_id", postgresql_where="status in ('pending', 'failed')"),
+        Index("ix_triplets_history", "subset", "style", "status", postgresql_include=[
+            "triplet_id", "question_id", "reason", "difficulty", "trial_count", "pass_count", "pass_at_k", "coverage",
+            "consensus", "kill_rate", "stub_rejected", "stable", "trust", "provider", "model", "prompt_version",
+            "updated_at",
+        ]),
     )
 
     triplet_id: Mapped[str] = mapped_column(primary_key=True)  # Leetcode_00000012_I, _C, _O
     question_id: Mapped[str] = mapped_column(ForeignKey(f"{SCHEMA}.questions.question_id"))
-    subset: Mapped[str] = mapped_column(index=True)
+    subset: Mapped[str]
     style: Mapped[str]
     source_triplet_id: Mapped[str | None] = mapped_column(ForeignKey(f"{SCHEMA}.triplets.triplet_id"))
     status: Mapped[str] = mapped_column(server_default="pending")
@@ -427,7 +448,7 @@ class Triplet(Base):
     model: Mapped[str | None]
     prompt_version: Mapped[str | None]
     tries: Mapped[list[Json] | None]  # conversions: [{attempt, request_hash, reason, message}]
-    run_id: Mapped[str | None]
+    run_id: Mapped[str | None] = mapped_column(index=True)
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
     updated_at: Mapped[datetime] = mapped_column(server_default=func.now())
 
@@ -460,7 +481,7 @@ class Response(Base):
     sandbox_level: Mapped[str | None]
     sandbox_environment: Mapped[str | None]
     apart: Mapped[bool | None]  # passed with solution and test in two processes
-    run_id: Mapped[str | None]
+    run_id: Mapped[str | None] = mapped_column(index=True)
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
     updated_at: Mapped[datetime] = mapped_column(server_default=func.now())
 

@@ -1,0 +1,143 @@
+"""A Parquet copy of the history, for DuckDB, polars and whatever else reads columns."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from sqlalchemy import (
+    ARRAY,
+    Boolean,
+    Connection,
+    DateTime,
+    Engine,
+    Float,
+    Integer,
+    Numeric,
+    Table,
+    Text,
+    TypeDecorator,
+    select,
+    text,
+)
+from sqlalchemy import cast as sql_cast
+from sqlalchemy.dialects.postgresql import JSONB
+
+from tasks.store.schema import (
+    Base,
+    BenchmarkItem,
+    Contamination,
+    LlmBatch,
+    LlmBatchRequest,
+    LlmCall,
+    Question,
+    Release,
+    ReleaseItem,
+    Response,
+    Run,
+    Seed,
+    Trial,
+    Triplet,
+)
+
+# What happened; not what workers coordinate by, indexes of screening, and the bytes of artifacts.
+MIRRORED: tuple[type[Base], ...] = (
+    Run, Seed, Question, Trial, Triplet, Response, LlmCall, LlmBatch, LlmBatchRequest, BenchmarkItem, Contamination,
+    Release, ReleaseItem,
+)  # fmt: skip
+ROW_GROUP = 10_000  # rows, or fewer where they are larger than
+_GROUP_BYTES = 32_000_000
+_PAGE = 500  # rows in flight as Python objects
+_TYPES: tuple[tuple[type[Any], pa.DataType], ...] = (
+    (Text, pa.string()),
+    (JSONB, pa.string()),
+    (Boolean, pa.bool_()),
+    (Integer, pa.int64()),
+    (Float, pa.float64()),
+    (Numeric, pa.decimal128(14, 8)),
+    (DateTime, pa.timestamp("us", tz="UTC")),
+)
+
+
+class MirrorFailed(Exception):
+    """The folder cannot be written; what was there before is still whole."""
+
+
+@dataclass(frozen=True, slots=True)
+class MirrorFile:
+    path: Path
+    rows: int
+    bytes: int
+
+
+def mirror(engine: Engine, folder: Path) -> list[MirrorFile]:
+    """Write each table of the history to `folder`/TABLE.parquet, all as of one moment; files of before are replaced.
+
+    JSON columns become texts. A page of rows and a row group are held in memory, however long the table. Files get
+    their names when all are whole. Raises MirrorFailed.
+    """
+    partials: list[tuple[Path, int]] = []
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            with engine.connect() as connection:
+                connection.execute(text("set transaction isolation level repeatable read read only"))
+                for model in MIRRORED:
+                    partial = folder / f"{model.__tablename__}.parquet.partial"
+                    partials.append((partial, 0))
+                    partials[-1] = partial, _write(connection, model, partial)
+            return [
+                MirrorFile(partial.replace(partial.with_suffix("")), rows, partial.with_suffix("").stat().st_size)
+                for partial, rows in partials
+            ]
+        finally:
+            for partial, _ in partials:
+                with contextlib.suppress(FileNotFoundError):
+                    partial.unlink()
+    except OSError as error:
+        raise MirrorFailed(f"The mirror cannot be written to {folder}: {error.strerror or error}.") from error
+
+
+def _write(connection: Connection, model: type[Base], path: Path) -> int:
+    table = cast("Table", model.__table__)
+    columns = list(table.columns)
+    schema = pa.schema([pa.field(column.name, _arrow(column.type), nullable=column.nullable) for column in columns])
+    query = select(
+        *(sql_cast(column, Text).label(column.name) if _is_json(column.type) else column for column in columns)
+    ).order_by(*table.primary_key)
+    rows = held = 0
+    with (
+        connection.execution_options(yield_per=_PAGE).execute(query) as result,
+        pq.ParquetWriter(path, schema, compression="zstd") as writer,
+    ):
+        pages: list[pa.Table] = []
+        for page in result.partitions():
+            values = list(zip(*page, strict=True))
+            pages.append(pa.table([pa.array(v, f.type) for v, f in zip(values, schema, strict=True)], schema=schema))
+            rows += len(page)
+            held += pages[-1].nbytes
+            if len(pages) * _PAGE >= ROW_GROUP or held >= _GROUP_BYTES:
+                writer.write_table(pa.concat_tables(pages).combine_chunks(), row_group_size=ROW_GROUP)
+                pages, held = [], 0
+        if pages:
+            writer.write_table(pa.concat_tables(pages).combine_chunks(), row_group_size=ROW_GROUP)
+    return rows
+
+
+def _arrow(kind: Any) -> pa.DataType:
+    if isinstance(kind, ARRAY):
+        return pa.list_(_arrow(kind.item_type))
+    plain = _plain(kind)
+    return next(arrow for sql, arrow in _TYPES if isinstance(plain, sql))
+
+
+def _is_json(kind: Any) -> bool:
+    return isinstance(_plain(kind), JSONB)
+
+
+def _plain(kind: Any) -> Any:
+    return kind.impl if isinstance(kind, TypeDecorator) else kind

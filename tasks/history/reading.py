@@ -1,0 +1,73 @@
+"""Reading the history with SQL: in a transaction that cannot write, or by a role that may only read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from sqlalchemy import Connection, Engine, text
+from sqlalchemy.exc import DBAPIError
+
+from tasks.store.schema import SCHEMA
+
+# Compiling takes longer than the queries of this project do; joins of whole tables shall not go by disk.
+_SETTINGS = {"jit": "off", "work_mem": "64MB"}
+
+
+class GrantFailed(Exception):
+    """The role could not be made, or given its rights; the message says why."""
+
+
+@contextmanager
+def reading(engine: Engine, timeout_s: float) -> Iterator[Connection]:
+    """A connection whose statements cannot write, end after `timeout_s` seconds, and need no schema name."""
+    with engine.connect() as connection:
+        connection.execute(text("set transaction read only"))
+        connection.execute(text(f"set local search_path = {SCHEMA}, public"))
+        for name, value in _SETTINGS.items():
+            connection.execute(text(f"set local {name} = '{value}'"))
+        connection.execute(
+            text("select set_config('statement_timeout', :timeout, true)"), {"timeout": f"{round(timeout_s * 1000)}ms"}
+        )
+        yield connection
+
+
+def grant_reading(engine: Engine, role: str, timeout_s: float) -> bool:
+    """Let `role` read every table and view, those of later versions too, and nothing else; True where it was made.
+
+    A role that is made here can log in, but has no password yet. Its transactions begin read-only and its statements
+    end after `timeout_s` seconds: that spares the server from accidents, and is the role's to change; that it cannot
+    write is not. Raises GrantFailed.
+    """
+    quoted = engine.dialect.identifier_preparer.quote_identifier(role)
+    database = engine.dialect.identifier_preparer.quote_identifier(engine.url.database or "")
+    try:
+        with engine.begin() as connection:
+            found = connection.execute(
+                text("select rolsuper, rolname = current_user as ours, pg_has_role(rolname, t.tableowner, 'member')"
+                     " as owns from pg_roles, pg_tables t where rolname = :role and t.schemaname = :schema"
+                     " order by owns desc limit 1"),
+                {"role": role, "schema": SCHEMA},
+            ).first()  # fmt: skip
+            if found is not None and (found.rolsuper or found.ours or found.owns):
+                raise GrantFailed(
+                    f"The role {role} is a superuser or owns the tables: nothing keeps it from writing. Name another."
+                )
+            statements = [] if found else [f"create role {quoted} login"]
+            statements += [
+                f"grant connect on database {database} to {quoted}",
+                f"grant usage on schema {SCHEMA} to {quoted}",
+                f"revoke all on all tables in schema {SCHEMA} from {quoted}",
+                f"grant select on all tables in schema {SCHEMA} to {quoted}",
+                # Views are made anew when they change: what is made later can be read as well.
+                f"alter default privileges in schema {SCHEMA} grant select on tables to {quoted}",
+                f"alter role {quoted} set default_transaction_read_only = on",
+                f"alter role {quoted} set statement_timeout = '{round(timeout_s * 1000)}ms'",
+                *(f"alter role {quoted} set {name} = '{value}'" for name, value in _SETTINGS.items()),
+                f"alter role {quoted} set search_path = {SCHEMA}, public",
+            ]
+            for statement in statements:
+                connection.exec_driver_sql(statement)  # the quoting has doubled percent signs
+    except DBAPIError as error:
+        raise GrantFailed(f"PostgreSQL refused to let {role} read: {str(error.orig).strip()}") from error
+    return found is None
