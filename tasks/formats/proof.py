@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import heapq
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
@@ -56,7 +56,7 @@ def prove(folder: Path, formats: Sequence[Format], files: Sequence[FileEntry], s
                 continue
             failures: list[str] = []
             rows = _sampled(_rows(folder, format, files), format, sample)
-            pairs = _with_references(rows, format, _references(folder, files))
+            pairs = _with_references(rows, format, lambda: _references(folder, files))
             while chunk := list(islice(pairs, _CHUNK)):
                 problems = list(threads.map(lambda pair, format=format: _problem(format, *pair), chunk))
                 failures += [problem for problem in problems if problem is not None]
@@ -97,16 +97,20 @@ def _references(folder: Path, files: Sequence[FileEntry]) -> Iterator[Reference]
 
 
 def _with_references(
-    rows: Iterable[Row], format: Format, references: Iterator[Reference]
+    rows: Iterable[Row], format: Format, references: Callable[[], Iterator[Reference]]
 ) -> Iterator[tuple[Row, Reference]]:
-    """Each row with its reference: both have the same order, so that one pass over both is enough."""
+    """Each row with its reference. Both have the same order within a split, so a pass a pair of splits is enough."""
+    left = references()
     reference: Reference | None = None
     for row in rows:
         wanted = format.row_id(row)
+        begun_again = False
         while reference is None or reference.question_id != wanted:
-            reference = next(references, None)
+            reference = next(left, None)
             if reference is None:
-                raise ProofFailed(f"The format {format.name} has a row {wanted} that KodCode-V1 does not have.")
+                if begun_again:
+                    raise ProofFailed(f"The format {format.name} has a row {wanted} that KodCode-V1 does not have.")
+                begun_again, left = True, references()
         yield row, reference
 
 

@@ -59,9 +59,10 @@ def test_a_run_stopped_at_its_cap_is_continued_and_replayed_without_paying_twice
     assert "Forecast: About" in done.stderr
     assert hashes(workplace) > first
     # Prefect shows the costs of both runs, the stopped one's too.
+    runs = [row.flow_run_id for row in workplace.rows("select flow_run_id from kodcode.runs")]
     shown = httpx.post(
         f"{workplace.environment['PREFECT_API_URL']}/artifacts/filter",
-        json={"artifacts": {"key": {"any_": ["nightly-costs"]}}},
+        json={"artifacts": {"key": {"any_": ["nightly-costs"]}, "flow_run_id": {"any_": runs}}},
     ).json()
     totals = [row["calls"] for artifact in shown for row in json.loads(artifact["data"]) if row["stage"] == "all"]
     assert sorted(totals) == sorted([len(first), len(hashes(workplace)) - len(first)])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import subprocess
@@ -50,7 +51,8 @@ def _wait_gone(pids: set[int]) -> set[int]:
 
 
 def test_verdicts_come_as_reached_or_in_order() -> None:
-    jobs = [Job("slow", ADD, test=SLEEP)] + [Job(str(n), ADD, test=TEST) for n in range(4)]
+    asleep = "import time\ndef test_a():\n    time.sleep(3)\n"  # longer than the second slot takes to start
+    jobs = [Job("slow", ADD, test=asleep)] + [Job(str(n), ADD, test=TEST) for n in range(4)]
     with Sandbox(Policy(jobs=2)) as sandbox:
         assert [verdict.id for verdict in sandbox.run(jobs)][-1] == "slow"
         assert [verdict.id for verdict in sandbox.run(jobs, ordered=True)] == ["slow", "0", "1", "2", "3"]
@@ -151,7 +153,8 @@ def test_killed_zygotes_are_replaced_without_a_wrong_verdict() -> None:
             victims = {keeper} if target == "keeper" else _descendants(keeper)
             time.sleep(0.1)
             for pid in victims:
-                os.kill(pid, signal.SIGKILL)
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
             verdict = future.result()
             assert verdict.passed, verdict
 
