@@ -13,6 +13,7 @@ SMALL = (*RUN, "--questions", "1", "--attempts", "1", "--responses", "1", "--sty
 LARGE = (*RUN, "--questions", "3", "--initial", "3", "--attempts", "5", "--responses", "2")
 
 
+@pytest.mark.slow
 def test_growing_a_run_keeps_what_it_had_and_ends_with_all_of_it(workplace: Workplace) -> None:
     first = json.loads(workplace.kodcode(*SMALL).stdout)
     keys = {

@@ -6,6 +6,7 @@ import random
 import signal
 from collections.abc import Callable
 
+import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import ProgrammingError
 
@@ -36,6 +37,7 @@ def run_killed(workplace: Workplace, command: tuple[str, ...], moments: list[int
     workplace.kodcode(*command, **environment)
 
 
+@pytest.mark.slow
 def test_a_run_killed_at_random_moments_ends_with_the_tables_of_an_undisturbed_one(
     new_workplace: Callable[[], Workplace],
 ) -> None:
