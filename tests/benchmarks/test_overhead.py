@@ -93,7 +93,8 @@ def test_overhead_per_trial(
                 request, _ = solve_request(f"Question {number}: rank the values.", attempt, "openai", "bench")
                 parsed = parse_solve((await provider.complete(request)).text)
                 assert isinstance(parsed, SolveAnswer)
-                return (await sandbox.judge(Job(f"{number}:{attempt}", parsed.solution, test=parsed.test))).passed
+                job = Job(f"{number}:{attempt}", parsed.solution, test=parsed.test, confirm=True)
+                return (await sandbox.judge(job)).passed
 
         results = await asyncio.gather(*(one(n, a) for n in range(QUESTIONS) for a in range(ATTEMPTS)))
         return sum(results)
