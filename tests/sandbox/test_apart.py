@@ -62,6 +62,11 @@ PROVEN = {
                 assert add("a", "b") == "ab"
         """,
     ),
+    "a list that is passed, changed and passed again": (
+        "def total(items):\n    return sum(items)\n",
+        "def test_total():\n    items = [1]\n    assert total(items) == 1\n    items.append(2)\n"
+        "    assert total(items) == 3\n",
+    ),
     "the module by its name": (ADD, "import solution\ndef test_add():\n    assert solution.add(1, 2) == 3\n"),
 }
 
@@ -99,6 +104,22 @@ UNDECIDED = {
         "RATE = 2\ndef price(x):\n    return RATE * x\n",
         "import solution\ndef test_price():\n    solution.RATE = 3\n    assert solution.price(1) == 3\n"
         "    solution.RATE = 2\n",
+    ),
+    "a list that the solution keeps and changes": (
+        "ITEMS = []\ndef add(item):\n    ITEMS.append(item)\n    return ITEMS\n",
+        "def test_add():\n    first = add(1)\n    add(2)\n    assert first == [1, 2]\n",
+    ),
+    "a list that the test changes": (
+        "ITEMS = []\ndef items():\n    return ITEMS\ndef count():\n    return len(ITEMS)\n",
+        "def test_count():\n    items().append(1)\n    held = items()\n    held.append(2)\n    assert count() == 2\n",
+    ),
+    "an argument that the solution keeps": (
+        "KEPT = []\ndef keep(log):\n    KEPT.append(log)\ndef say(word):\n    KEPT[-1].append(word)\n",
+        "def test_say():\n    log = []\n    keep(log)\n    say('a')\n    assert log == ['a']\n",
+    ),
+    "a nan, equal to itself by identity only": (
+        "def same(items):\n    return items\n",
+        "def test_same():\n    nan = float('nan')\n    assert same([nan]) == [nan]\n",
     ),
     "the order of random numbers": (
         "import random\ndef draw():\n    return random.random()\n",

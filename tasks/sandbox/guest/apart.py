@@ -18,7 +18,7 @@ import types
 from typing import Any
 
 from . import separable
-from .plain import NotPlainError, Packer, Unpacker
+from .plain import Exchanged, NotPlainError, Packer, Unpacker
 
 _LENGTH = struct.Struct(">I")
 _LARGEST = 64 << 20  # bytes of a message
@@ -68,12 +68,13 @@ def serve(fd: int, path: str) -> None:
         _send(channel, {"odd": f"the solution did not load: {type(error).__name__}"})
         return
     _send(channel, _described(module))
+    exchanged = Exchanged()
     while True:
         try:
             request = _receive(channel)
         except OSError:
             return
-        _send(channel, _answer(module, request))
+        _send(channel, _answer(module, request, exchanged))
 
 
 def _described(module: types.ModuleType) -> dict[str, Any]:
@@ -97,15 +98,14 @@ def _described(module: types.ModuleType) -> dict[str, Any]:
     return found
 
 
-def _answer(module: types.ModuleType, request: dict[str, Any]) -> dict[str, Any]:
+def _answer(module: types.ModuleType, request: dict[str, Any], exchanged: Exchanged) -> dict[str, Any]:
     arguments = Unpacker(request["table"])
     positional = [arguments.value(item) for item in request["args"]]
     named = {name: arguments.value(item) for name, item in request["kwargs"].items()}
     packer = Packer(arguments.objects)
     try:
         try:
-            returned = packer.value(vars(module)[request["call"]](*positional, **named))
-            return {"returned": returned, "table": packer.table()}
+            answer = {"returned": packer.value(vars(module)[request["call"]](*positional, **named))}
         except NotPlainError:
             raise
         except BaseException as error:  # noqa: BLE001 - the test may expect any
@@ -115,9 +115,14 @@ def _answer(module: types.ModuleType, request: dict[str, Any]) -> dict[str, Any]
             if str(kind(*error.args)) != str(error):
                 return {"odd": f"the solution raised {kind.__name__} with more than its arguments"}
             said = [packer.value(item) for item in error.args]
-            return {"raised": kind.__name__, "args": said, "table": packer.table()}
+            answer = {"raised": kind.__name__, "args": said}
+        answer["table"] = packer.table()
+        if exchanged.changed([]):
+            return {"odd": "the solution changed what it had passed or been passed before"}
+        exchanged.add(packer.objects)
     except NotPlainError as error:
         return {"odd": f"the solution passed {error}"}
+    return answer
 
 
 class Elsewhere:
@@ -128,6 +133,7 @@ class Elsewhere:
 
     def __init__(self, fd: int) -> None:
         self.channel = socket.socket(fileno=fd)
+        self.exchanged = Exchanged()
         self.doubt = ""
 
     def install(self, solution: bytes, test: ast.Module | None, path: str) -> None:
@@ -178,11 +184,15 @@ class Elsewhere:
             packer = Packer()
             args = [packer.value(item) for item in positional]
             kwargs = {key: packer.value(item) for key, item in named.items()}
-            _send(self.channel, {"call": name, "args": args, "kwargs": kwargs, "table": packer.table()})
+            table = packer.table()
+            if self.exchanged.changed(packer.objects):
+                raise NotPlainError("a value that was passed before and changed since")
+            _send(self.channel, {"call": name, "args": args, "kwargs": kwargs, "table": table})
             answer = _receive(self.channel)
             if "odd" in answer:
                 raise NotPlainError(str(answer["odd"]))
             objects = Unpacker(answer["table"], packer.objects)
+            self.exchanged.add(objects.objects)
             if "raised" not in answer:
                 return objects.value(answer["returned"])
             kind = getattr(builtins, str(answer["raised"]), None)
@@ -203,9 +213,7 @@ def split(path: str, prepare: Any) -> int:
         try:
             here.close()
             serve(prepare(there.detach()), path)
-        except BaseException:  # noqa: BLE001 - the other side sees that it is gone
-            os._exit(1)
         finally:
-            os._exit(0)
+            os._exit(0)  # whatever happened: the other side sees that this one is gone
     there.close()
     return here.detach()

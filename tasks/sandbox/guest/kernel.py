@@ -186,7 +186,7 @@ def landlock_ruleset(read: list[str], write: list[str], abi: int) -> int:
                     syscall("landlock_add_rule", SYS_LANDLOCK_ADD, ruleset, 1, struct.pack("=Qi", allowed, fd), 0)
                 finally:
                     os.close(fd)
-    except BaseException:
+    except BaseException:  # whatever it was, the descriptor must not stay
         os.close(ruleset)
         raise
     return ruleset

@@ -1,7 +1,9 @@
 """Plain data between two processes that do not trust each other: values as JSON, containers in a table.
 
 A container is a row of the table, so that what is one object on one side is one object on the other, cycles included.
-Only exact built-in types travel: None, bool, int, float, complex, str, bytes, list, tuple, dict, set, frozenset.
+Only exact built-in types travel: None, bool, int, float, complex, str, bytes, list, tuple, dict, set, frozenset. What
+would not mean the same on the other side does not: a nan, which equals itself by identity only, and a set that comes
+out in another order.
 """
 
 from __future__ import annotations
@@ -11,10 +13,16 @@ from typing import Any
 Row = list[Any]  # tag, items; a dict's items are keys and values in turn
 _TAGS: dict[type, str] = {list: "l", tuple: "t", dict: "d", set: "s", frozenset: "f"}
 _WORD = 1 << 63
+_REMEMBERED = 2000  # containers that are watched for changes
 
 
 class NotPlainError(Exception):
     """A value of a type that does not travel, or a message that describes none."""
+
+
+def _contents(item: Any) -> list[Any]:
+    """Items of a container; of a dict, keys and values in turn."""
+    return [part for pair in item.items() for part in pair] if type(item) is dict else list(item)
 
 
 class Packer:
@@ -27,7 +35,11 @@ class Packer:
     def value(self, item: Any) -> Any:
         """JSON for a value. Raises NotPlainError."""
         kind = type(item)
-        if item is None or kind in {bool, str, float}:
+        if item is None or kind in {bool, str}:
+            return item
+        if kind is float:
+            if item != item:  # noqa: PLR0124 - a nan
+                raise NotPlainError("a nan")
             return item
         if kind is int:
             return item if -_WORD <= item < _WORD else ["i", hex(item)]
@@ -47,8 +59,7 @@ class Packer:
         rows: list[Row] = []
         while len(rows) < len(self.objects):
             item = self.objects[len(rows)]
-            items = [part for pair in item.items() for part in pair] if type(item) is dict else item
-            rows.append([_TAGS[type(item)], [self.value(part) for part in items]])
+            rows.append([_TAGS[type(item)], [self.value(part) for part in _contents(item)]])
         return rows
 
 
@@ -91,7 +102,7 @@ class Unpacker:
             raise NotPlainError("a tuple that holds itself")
         tag, items = self.table[number]
         parts = [self.value(item, within | {number}) for item in items]
-        self.objects[number] = tuple(parts) if tag == "t" else frozenset(parts)
+        self.objects[number] = tuple(parts) if tag == "t" else _in_order(frozenset(parts), parts)
         return self.objects[number]
 
     @staticmethod
@@ -102,6 +113,7 @@ class Unpacker:
         target.clear()
         if type(target) is set:
             target.update(items)
+            _in_order(target, items)
         else:
             target.update(zip(items[::2], items[1::2], strict=True))
 
@@ -121,3 +133,37 @@ class Unpacker:
         if what == "c":
             return complex(float(rest[0]), float(rest[1]))
         raise NotPlainError("a message with a value of no known form")
+
+
+def _in_order(made: Any, items: list[Any]) -> Any:
+    if not _same(list(made), items):
+        raise NotPlainError("a set in another order")
+    return made
+
+
+def _same(these: list[Any], those: list[Any]) -> bool:
+    return len(these) == len(those) and all(one is other for one, other in zip(these, those, strict=True))
+
+
+class Exchanged:
+    """Containers that both sides have a copy of, to notice where a change of one would have to show in the other."""
+
+    def __init__(self) -> None:
+        self._seen: dict[int, tuple[Any, list[Any]]] = {}
+
+    def add(self, objects: list[Any]) -> None:
+        """Remembers these as they are now, and forgets the oldest of too many."""
+        for item in objects:
+            if type(item) in {list, dict, set}:
+                self._seen.pop(id(item), None)
+                self._seen[id(item)] = (item, _contents(item))
+        for number in list(self._seen)[:-_REMEMBERED]:
+            del self._seen[number]
+
+    def changed(self, besides: list[Any]) -> bool:
+        """Whether one of them, `besides` those given, no longer holds the very objects that it held."""
+        current = {id(item) for item in besides}
+        return any(
+            number not in current and not _same(_contents(item), held)
+            for number, (item, held) in self._seen.items()
+        )

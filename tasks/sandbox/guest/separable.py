@@ -54,7 +54,9 @@ def _of_node(node: ast.AST, functions: set[str]) -> str:  # noqa: PLR0911 - one 
     elif isinstance(node, ast.arg) and node.arg in _OBSERVING_FIXTURES:
         return f"the test uses {node.arg}"
     elif isinstance(node, ast.Compare) and any(isinstance(op, ast.Is | ast.IsNot) for op in node.ops):
-        if not any(isinstance(side, ast.Constant) for side in (node.left, *node.comparators)):
+        sides = (node.left, *node.comparators)
+        singletons = (None, True, False)
+        if not any(isinstance(side, ast.Constant) and any(side.value is one for one in singletons) for side in sides):
             return "the test compares identities"
     elif isinstance(node, ast.Call):
         called = node.func.id if isinstance(node.func, ast.Name) else getattr(node.func, "attr", "")

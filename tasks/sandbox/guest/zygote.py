@@ -188,7 +188,7 @@ class Zygote:
             status = finished.status
         except BaseException:  # noqa: BLE001 - judged code may raise anything; the process must end here
             with contextlib.suppress(BaseException):
-                import traceback  # noqa: PLC0415 - as above
+                import traceback  # noqa: PLC0415 - more to fork; needed only here
 
                 os.write(2, traceback.format_exc().encode("utf-8", "replace")[-4000:])
         finally:
@@ -345,7 +345,7 @@ def main(fd: int) -> None:
         os.environ.update(HOME=config["work"] + "/w", TMPDIR=config["work"] + "/tmp")
         zygote = Zygote(control, config, has_proc)
     except Exception as error:  # noqa: BLE001 - whatever it was is the answer
-        import traceback  # noqa: PLC0415 - as above
+        import traceback  # noqa: PLC0415 - more to fork; needed only here
 
         traceback.print_exc(file=sys.stderr)
         _send(control, {"error": f"{type(error).__name__}: {error}"[:2000]})
