@@ -30,7 +30,10 @@ def check(
     ] = True,
     confirm: Annotated[
         bool,
-        typer.Option("--confirm", help="Run what passed again, under another harness, hash seed and order of tests."),
+        typer.Option(
+            "--confirm",
+            help="Run what passed again, by another harness, hash seed and order; apart from its tests, if possible.",
+        ),
     ] = False,
     resume: Annotated[
         bool, typer.Option("--resume", help="Keep the results that --out holds, judge the rest.")

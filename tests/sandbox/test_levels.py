@@ -64,6 +64,11 @@ attacks = {
     "files": "i = 0\\nwhile True:\\n    open(str(i), 'wb').write(bytes(10**6)); i += 1",
     "loop": "while True: pass",
 }
+reaching = ("import os\\ndef reached(what):\\n    try:\\n"
+            "        open(f'/proc/{os.getppid()}/{what}', 'rb').read(1)\\n"
+            "    except OSError:\\n        return False\\n    return True\\n")
+unreached = ("def test_it():\\n"
+             "    for what in ('mem', 'maps', 'environ', 'fd/4'):\\n        assert not reached(what)\\n")
 policy = Policy(timeout_s=2, memory_mb=300, disk_mb=16, jobs=1, allow_weak=len(sys.argv) > 2)
 with Sandbox(policy) as sandbox:
     verdicts = {"right": sandbox.submit(Job("right", right, test=test)).result()}
@@ -72,7 +77,9 @@ with Sandbox(policy) as sandbox:
         verdicts["after " + name] = sandbox.submit(Job(name, right, test=test)).result()
     program = Job("p", "print(int(input()) * 2)", judge="stdio", stdin=("4",), stdout=("8",))
     verdicts["stdio"] = sandbox.submit(program).result()
-    print(json.dumps({"level": sandbox.level, "uid": os.geteuid(), "attacks": list(attacks),
+    confirmed = sandbox.submit(Job("c", reaching, test=unreached, confirm=True, timeout_s=20)).result()
+    print(json.dumps({"confirmed": confirmed.kind, "apart": confirmed.apart,
+                      "level": sandbox.level, "uid": os.geteuid(), "attacks": list(attacks),
                       "kinds": {n: v.kind for n, v in verdicts.items()},
                       "passed": {n: v.passed for n, v in verdicts.items()},
                       "coverage": verdicts["right"].coverage}))
@@ -92,6 +99,8 @@ def _check(done: subprocess.CompletedProcess[str], level: str, canary: Path) -> 
     for name, passed in result["passed"].items():
         assert passed == (name not in result["attacks"]), (name, result["kinds"][name])
     assert result["coverage"] == 100.0
+    # Solution and tests in two processes, of which one tried to read the other.
+    assert (result["confirmed"], result["apart"]) == ("passed", True)
     assert result["kinds"]["loop"] == "timed_out"
     assert (canary / "file").read_text() == "canary"
     assert not Path("/var/tmp/kodcode-escape").exists()
