@@ -360,6 +360,7 @@ def test_closing_twice_is_no_harm(server: FaultServer) -> None:
         await provider.complete(request())
         await provider.close()
         await provider.close()
+        assert len(server.seen) == 1
 
     asyncio.run(run())
 
