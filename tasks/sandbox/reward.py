@@ -19,8 +19,9 @@ import threading
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from .pool import Sandbox
-from .types import Job, Policy, SandboxError, Verdict, VerdictKind
+# Absolute: verl loads this file by its path, as a module of no package.
+from tasks.sandbox.pool import Sandbox
+from tasks.sandbox.types import Job, Policy, SandboxError, Verdict, VerdictKind
 
 # A fence ends on a line of its own: what docstrings hold is indented. Any language, so that the end of a block in
 # another one is not taken for a beginning.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import subprocess
 import sys
@@ -24,6 +25,14 @@ def test_verl_calls_it_with_keywords() -> None:
     assert reward.compute_score(solution_str=WRONG, **call) == 0.0
     assert reward.compute_score(solution_str=WRONG, partial=True, **call) == 0.5
     assert reward.compute_score(solution_str="no code at all", **call) == 0.0
+
+
+def test_verl_loads_it_by_its_path() -> None:
+    spec = importlib.util.spec_from_file_location("custom_module", reward.__file__)
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    assert module.code_of(WRONG) == "def add(a, b):\n    return 3\n"
 
 
 @pytest.mark.parametrize(
