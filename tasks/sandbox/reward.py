@@ -16,7 +16,7 @@ import dataclasses
 import json
 import re
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 # Absolute: verl loads this file by its path, as a module of no package.
@@ -25,7 +25,8 @@ from tasks.sandbox.types import Job, Policy, SandboxError, Verdict, VerdictKind
 
 # A fence ends on a line of its own: what docstrings hold is indented. Any language, so that the end of a block in
 # another one is not taken for a beginning.
-_FENCE = re.compile(r"```([\w+-]*)[ \t]*\n(.*?)^ {0,3}```[ \t]*$", re.DOTALL | re.MULTILINE)
+_OPENING = re.compile(r"```([\w+-]*)[ \t]*$")
+_CLOSING = re.compile(r" {0,3}```[ \t]*")
 _PYTHON = frozenset({"python", "py", "python3"})
 _lock = threading.Lock()
 _pool: Sandbox | None = None
@@ -55,9 +56,25 @@ def code_of(completion: str) -> str:
     """The program in a model's answer: its last complete ```python block after the reasoning; without one the last
     block that names no language; without a block, all of it."""
     answer = completion.rpartition("</think>")[2].replace("\r\n", "\n")
-    blocks: list[tuple[str, str]] = [(language.lower(), code) for language, code in _FENCE.findall(answer)]
+    blocks = list(_blocks(answer))
     named = [code for language, code in blocks if language in _PYTHON]
     return (named or [code for language, code in blocks if not language] or [answer])[-1]
+
+
+def _blocks(answer: str) -> Iterator[tuple[str, str]]:
+    """Language and code of each block that is closed. Line by line: a policy that repeats a fence for ever would keep
+    a pattern over the whole answer busy for minutes."""
+    language: str | None = None
+    inside: list[str] = []
+    for line in answer.split("\n"):
+        if language is None:
+            if opening := _OPENING.search(line):
+                language, inside = opening[1].lower(), []
+        elif _CLOSING.fullmatch(line):
+            yield language, "".join(f"{code}\n" for code in inside)
+            language = None
+        else:
+            inside.append(line)
 
 
 def job_of(completion: str, ground_truth: str | Mapping[str, Any], identity: str = "reward") -> Job:

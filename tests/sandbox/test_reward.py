@@ -6,6 +6,7 @@ import importlib.util
 import json
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -48,6 +49,13 @@ def test_verl_loads_it_by_its_path() -> None:
 )
 def test_the_program_is_the_last_whole_block_in_python(completion: str, code: str | None) -> None:
     assert reward.code_of(completion) == (code or completion.removeprefix("```python\n").removesuffix("```"))
+
+
+def test_an_answer_that_repeats_a_fence_for_ever_is_read_in_no_time() -> None:
+    answer = "```python\n" * 100_000
+    begun = time.process_time()
+    assert reward.code_of(answer) == answer
+    assert time.process_time() - begun < 5
 
 
 @pytest.mark.parametrize("truth", [CASES, json.dumps(CASES), repr(CASES)])
