@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import ast
 import json
+from typing import Any
 
+from tasks import syntax
 from tasks.formats.errors import FormatError
 from tasks.formats.records import TripletRecord
 
@@ -40,12 +41,14 @@ def prompt_of(record: TripletRecord) -> str:
 def cases_of(record: TripletRecord) -> dict[str, list[str]]:
     """The cases of a program's test: `stdin` and `stdout`, equally long. Raises FormatError where it has none."""
     try:
-        cases = ast.literal_eval(record.test)
+        cases: Any = syntax.literal(record.test)
         found = {name: [str(text) for text in cases[name]] for name in ("stdin", "stdout")}
     except (ValueError, SyntaxError, TypeError, KeyError, RecursionError, MemoryError) as error:
         raise FormatError(f"The test of {record.triplet_id} holds no cases of stdin and stdout: {error}.") from error
     if len(found["stdin"]) != len(found["stdout"]):
-        raise FormatError(f"The test of {record.triplet_id} has as many inputs as outputs, or should have.")
+        raise FormatError(
+            f"The test of {record.triplet_id} has {len(found['stdin'])} inputs but {len(found['stdout'])} outputs."
+        )
     return found
 
 

@@ -10,7 +10,6 @@ would teach the model that its program was wrong.
 
 from __future__ import annotations
 
-import ast
 import atexit
 import dataclasses
 import json
@@ -20,6 +19,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 # Absolute: verl loads this file by its path, as a module of no package.
+from tasks import syntax
 from tasks.sandbox.pool import Sandbox
 from tasks.sandbox.types import Job, Policy, SandboxError, Verdict, VerdictKind
 
@@ -94,10 +94,10 @@ def job_of(completion: str, ground_truth: str | Mapping[str, Any], identity: str
 def _literal(text: str) -> object:
     if not text.lstrip().startswith("{"):
         return text
-    for read in (json.loads, ast.literal_eval):
+    for read in (json.loads, syntax.literal):
         try:
             return read(text)
-        except (ValueError, SyntaxError, RecursionError, MemoryError):
+        except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError):
             continue
     return text
 
