@@ -9,8 +9,6 @@ from tasks import syntax
 from tasks.formats.errors import FormatError
 from tasks.formats.records import TripletRecord
 
-TRAIN, USE_WITH_CAUTION = "train", "use_with_caution"
-SPLITS = (TRAIN, USE_WITH_CAUTION)
 PROGRAM_STYLE = "online_judge"
 # The limits under which pairs are verified by default; a reward with tighter ones would punish slow right answers.
 TIMEOUT_S = 30.0
@@ -19,11 +17,6 @@ LIMITS = {"timeout_s": TIMEOUT_S, "memory_mb": MEMORY_MB}
 
 _FENCE = "Put your code in one ```python block."
 _PROGRAM = f"Write a program that reads standard input and writes standard output. {_FENCE}"
-
-
-def split_of(record: TripletRecord) -> str:
-    """The split of a triplet's row."""
-    return TRAIN if record.filter_reason is None else USE_WITH_CAUTION
 
 
 def prompt_of(record: TripletRecord) -> str:
