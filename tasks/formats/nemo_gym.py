@@ -13,7 +13,7 @@ from tasks.formats import layout, rl
 from tasks.formats.format import Format, Rewarded, Row
 from tasks.formats.layout import MESSAGES, QUESTION_ID, Column
 from tasks.formats.records import FormattedRow, ResponseRecord, TripletRecord
-from tasks.sandbox.reward import compute_score
+from tasks.sandbox.reward import code_score
 
 NAME = "nemo-gym"
 VERSION = "1"
@@ -60,7 +60,7 @@ def score(row: Row, answer: str) -> float:
         return 0.0
     code = "\n".join(lines[fences[-2] + 1 : fences[-1]])
     tests = row["verifier_metadata"]["unit_tests"]
-    return compute_score(f"```python\n{code}\n```", {"stdin": tests["inputs"], "stdout": tests["outputs"]}, rl.LIMITS)
+    return code_score(code, {"stdin": tests["inputs"], "stdout": tests["outputs"]}, rl.LIMITS)
 
 
 FORMAT = Format(

@@ -18,7 +18,7 @@ from tasks.formats import layout, rl
 from tasks.formats.format import Format, Rewarded, Row
 from tasks.formats.layout import DIFFICULTY, MESSAGES, QUESTION_ID, Column
 from tasks.formats.records import FormattedRow, ResponseRecord, TripletRecord
-from tasks.sandbox.reward import compute_score
+from tasks.sandbox.reward import code_score
 from tasks.trials import Function, is_main_guard, parse_python
 
 NAME = "rlvr"
@@ -117,7 +117,7 @@ def score(row: Row, answer: str) -> float:
             f"def test_{number}():\n    exec({source!r}, dict(vars(solution)))\n"
             for number, source in enumerate(tests)
         )
-    return compute_score(f"```python\n{code}\n```", truth, rl.LIMITS, partial=True)
+    return code_score(code, truth, rl.LIMITS, partial=True)
 
 
 FORMAT = Format(

@@ -77,9 +77,8 @@ def _blocks(answer: str) -> Iterator[tuple[str, str]]:
             inside.append(line)
 
 
-def job_of(completion: str, ground_truth: str | Mapping[str, Any], identity: str = "reward") -> Job:
-    """The execution that judges a completion. Raises ValueError where the ground truth is neither kind."""
-    code = code_of(completion)
+def job_of(code: str, ground_truth: str | Mapping[str, Any], identity: str = "reward") -> Job:
+    """The execution that judges a program. Raises ValueError where the ground truth is neither kind."""
     cases: Any = ground_truth
     if isinstance(ground_truth, str):
         cases = _literal(ground_truth)
@@ -126,7 +125,21 @@ def compute_score(
     `extra_info` may hold `timeout_s` and `memory_mb`. (verl: custom_reward_function, called with data_source,
     solution_str, ground_truth and extra_info as keywords.)
     """
-    job = job_of(solution_str, ground_truth, data_source or "reward")
+    return code_score(
+        code_of(solution_str), ground_truth, extra_info, identity=data_source or "reward", partial=partial
+    )
+
+
+def code_score(
+    code: str,
+    ground_truth: str | Mapping[str, Any],
+    extra_info: Mapping[str, Any] | None = None,
+    *,
+    identity: str = "reward",
+    partial: bool = False,
+) -> float:
+    """The same of a program that was found in its answer already."""
+    job = job_of(code, ground_truth, identity)
     limits = {name: extra_info[name] for name in ("timeout_s", "memory_mb") if extra_info and name in extra_info}
     if limits:
         job = dataclasses.replace(job, **limits)
@@ -148,5 +161,5 @@ def execution_reward(
     texts = [item if isinstance(item, str) else str(item[-1]["content"]) for item in completions]
     pool = _shared()
     pairs = enumerate(zip(texts, ground_truth, strict=True))
-    futures = [pool.submit(job_of(text, truth, f"completion {number}")) for number, (text, truth) in pairs]
+    futures = [pool.submit(job_of(code_of(text), truth, f"completion {number}")) for number, (text, truth) in pairs]
     return [_score(future.result(), False) for future in futures]
