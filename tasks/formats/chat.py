@@ -13,16 +13,11 @@ from tasks.formats import layout, recipes
 from tasks.formats.format import Answered, Format, Rows
 from tasks.formats.layout import ABOUT, MESSAGES, TRAIN, about
 from tasks.formats.records import FormattedRow, ResponseRecord, TripletRecord
-from tasks.formats.sft import answer_text
+from tasks.formats.sft import answer_text, first_passing
 from tasks.formats.writer import FileEntry, FileType
 
 VERSION = "1"
 DATASET_INFO = "dataset_info.json"
-
-
-def first_passing(responses: Sequence[ResponseRecord]) -> ResponseRecord | None:
-    """The passing answer of the lowest attempt."""
-    return min((response for response in responses if response.passed), key=lambda one: one.attempt, default=None)
 
 
 def _chat(column: str, role: str, content: str, user: str, assistant: str) -> Rows:

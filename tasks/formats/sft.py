@@ -47,7 +47,7 @@ def sft_row(record: TripletRecord, responses: Sequence[ResponseRecord], edition:
     if not responses:
         return None
     ordered = sorted(responses, key=lambda response: response.attempt)
-    shown = next((response for response in ordered if response.passed), ordered[0])
+    shown = first_passing(ordered) or ordered[0]
     columns: dict[str, Any] = kodcode_v1.v1_columns(record, edition) | {
         "r1_pass_sequence": [int(response.passed) for response in ordered],
         "r1_pass_trial_num": sum(response.passed for response in ordered),
@@ -60,6 +60,11 @@ def sft_row(record: TripletRecord, responses: Sequence[ResponseRecord], edition:
     }
     split = split_of(record)
     return FormattedRow(INCORRECT if split == TRAIN and not shown.passed else split, columns)
+
+
+def first_passing(responses: Sequence[ResponseRecord]) -> ResponseRecord | None:
+    """The passing answer of the lowest attempt."""
+    return min((response for response in responses if response.passed), key=lambda one: one.attempt, default=None)
 
 
 def answer_text(response: ResponseRecord) -> str:
