@@ -27,6 +27,6 @@ async def release(
         prove_all: Execute the proof of every row of these formats before publishing, instead of a sample's.
     """
     names = chosen_subsets(subsets)
-    parameters = {"subsets": names, "canned": canned, "formats": formats, **filters.asked()}
+    parameters = {"subsets": names, "canned": canned, "formats": formats, "prove_all": prove_all, **filters.asked()}
     async with recorded_run("release", parameters, runtime.flow_run.id):
         return await make_release(names, canned, filters, formats, prove_all)

@@ -16,7 +16,7 @@ from prefect.cache_policies import NO_CACHE
 from sqlalchemy import ColumnElement, Connection, Engine, func, literal, select, text
 from sqlalchemy.dialects.postgresql import insert
 
-from tasks.formats import MANIFEST_FILE, DatasetWriter, FileEntry, Format, Manifest, chosen_formats, kodcode_v1
+from tasks.formats import MANIFEST_FILE, FileEntry, Format, Manifest, chosen_formats, kodcode_v1
 from tasks.formats.proof import SAMPLE, prove
 from tasks.options import ReleaseFilters
 from tasks.run import Run, code_version, current_run
@@ -150,20 +150,7 @@ def _write(
 ) -> tuple[Manifest, list[Item]]:
     items: list[Item] = []
     with ExitStack() as stack:
-        writers = [
-            stack.enter_context(
-                DatasetWriter(
-                    folder / format.name,
-                    format=format.name,
-                    version=format.version,
-                    schema=format.schema,
-                    splits=format.splits,
-                    prefix=format.name,
-                    file_type=format.file_type,
-                )
-            )
-            for format in formats
-        ]
+        writers = [stack.enter_context(format.writer(folder)) for format in formats]
         for selected in select_triplets(connection, run.backends.artifacts, subsets, canned, filters):
             for format, writer in zip(formats, writers, strict=True):
                 split = None

@@ -10,7 +10,7 @@ from typing import Any
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 from sqlalchemy import ColumnElement, Engine, Integer, func, literal, select, true
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.dialects.postgresql import distinct_on, insert
 
 from tasks import syntax
 from tasks.options import Models
@@ -54,22 +54,25 @@ def plan_responses(
 def open_responses(
     engine: Engine, subsets: Sequence[str], styles: Sequence[str], models: Models, stop_early: bool = False
 ) -> list[tuple[str, int]]:
-    """Responses of this reasoner without a verdict; with `stop_early` none of triplets that have a kept one."""
-    with engine.connect() as connection:
-        rows = connection.execute(
-            select(Response.triplet_id, Response.attempt)
-            .join(Triplet, Triplet.triplet_id == Response.triplet_id)
-            .join(Question, Question.question_id == Triplet.question_id)
-            .where(
-                in_scope(subsets, models),
-                Triplet.style.in_(styles),
-                Response.provider == models.provider,
-                Response.model == models.reasoner,
-                Response.status.in_(("pending", "failed")),
-                _asked(models, stop_early),
-            )
-            .order_by(Question.subset, Question.number, Triplet.triplet_id, Response.attempt)
+    """Responses of this reasoner without a verdict; with `stop_early` the first of each triplet that has no kept one,
+    though an earlier run planned or failed more."""
+    triplet = (Question.subset, Question.number, Triplet.triplet_id)
+    wanted = (
+        select(Response.triplet_id, Response.attempt)
+        .join(Triplet, Triplet.triplet_id == Response.triplet_id)
+        .join(Question, Question.question_id == Triplet.question_id)
+        .where(
+            in_scope(subsets, models),
+            Triplet.style.in_(styles),
+            Response.provider == models.provider,
+            Response.model == models.reasoner,
+            Response.status.in_(("pending", "failed")),
+            _asked(models, stop_early),
         )
+        .order_by(*triplet, Response.attempt)
+    )
+    with engine.connect() as connection:
+        rows = connection.execute(wanted.ext(distinct_on(*triplet)) if stop_early else wanted)
         return [(row.triplet_id, row.attempt) for row in rows]
 
 

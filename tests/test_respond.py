@@ -14,10 +14,11 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, insert, select, text
 
+from flows import respond as flow
 from tasks.backends import Backends
 from tasks.llm import stored_answers
-from tasks.options import Models
-from tasks.respond import open_responses, plan_responses, respond_shard
+from tasks.options import Teacher
+from tasks.respond import plan_responses, respond_shard
 from tasks.run import Run, _current
 from tasks.sandbox import Policy, Sandbox
 from tasks.settings import Settings
@@ -50,26 +51,25 @@ class Stage:
     """The stage with a database, an artifact store and a server that answers what `answers` holds for a question."""
 
     run: Run
-    models: Models
+    teacher: Teacher
     server: FaultServer
     answers: dict[str, list[Reply]]
 
-    def respond(self, responses: int, stop_early: bool = False) -> int:
-        """Plans and judges as the flow does; returns how many responses were asked."""
-        scope = (self.run.engine, ["Leetcode"], STYLES, self.models)
-        plan_responses(*scope, responses, stop_early)
-        keys = open_responses(*scope, stop_early)
+    def respond(self, responses: int, stop_early: bool = False, teacher: Teacher | None = None) -> int:
+        """The flow, without Prefect; returns how many responses were asked."""
 
-        async def judge() -> None:
-            await respond_shard.fn(keys, self.models)
-            await self.run._gateways.pop(self.models).close()
+        async def respond() -> int:
+            try:
+                return await flow.respond.fn(["Leetcode"], STYLES, responses, stop_early, teacher or self.teacher)
+            finally:
+                while self.run._gateways:
+                    await self.run._gateways.popitem()[1].close()
 
         token = _current.set(self.run)
         try:
-            asyncio.run(judge())
+            return asyncio.run(respond())
         finally:
             _current.reset(token)
-        return len(keys)
 
     def rows(self, query: str) -> Sequence[Any]:
         with self.run.engine.connect() as connection:
@@ -121,13 +121,18 @@ def stage(
         return left.pop(0) if left else None
 
     server.decide = decide
-    models = Models(
-        provider="openai", teacher="m", base_url=server.url, base_model=None, reasoner="m", max_concurrency=4,
-        prices=("m=0:0",),
-    )  # fmt: skip
+    teacher = Teacher(
+        provider="openai", model="m", base_url=server.url, reasoner="m", max_concurrency=4, prices=["m=0:0", "n=0:0"]
+    )
+
+    async def unpublished(flow: str, subsets: Sequence[str]) -> None:
+        """The table is for Prefect's server."""
+
+    monkeypatch.setattr(flow, "respond_shard", respond_shard.fn)
+    monkeypatch.setattr(flow, "publish_funnel", unpublished)
     run = Run("r", Backends(Settings(), database, artifacts, None))
     run._sandbox = sandbox
-    yield Stage(run, models, server, answers)
+    yield Stage(run, teacher, server, answers)
     server.close()
 
 
@@ -183,7 +188,7 @@ def test_a_reasoner_that_stops_early_is_asked_again_only_where_nothing_was_kept(
     stage.triplet(1, "hard", TEST, INFO)
     stage.answers["easy"] = [chat(fenced(RIGHT))]
     stage.answers["hard"] = [chat(fenced(HALF_RIGHT)), chat(fenced(RIGHT))]
-    assert [stage.respond(count, stop_early=True) for count in (1, 2, 3)] == [2, 1, 0]
+    assert [stage.respond(3, stop_early=True) for _ in range(2)] == [3, 0]
     statuses = stage.rows("select triplet_id, attempt, status from kodcode.responses order by 1, 2")
     assert [tuple(row) for row in statuses] == [
         ("Leetcode_00000000_I", 0, "accepted"),
@@ -191,11 +196,19 @@ def test_a_reasoner_that_stops_early_is_asked_again_only_where_nothing_was_kept(
         ("Leetcode_00000001_I", 1, "accepted"),
     ]
     # Another reasoner's kept response is not this one's; without stopping the rest is asked.
-    other = Stage(stage.run, stage.models.model_copy(update={"reasoner": "n"}), stage.server, stage.answers)
-    scope = (stage.run.engine, ["Leetcode"], STYLES, other.models, 1, True)
-    plan_responses(*scope)
-    assert len(stage.rows("select from kodcode.responses where model = 'n'")) == 2
+    for question in ("easy", "hard"):
+        stage.answers[question] = [chat(fenced(RIGHT))]
+    assert stage.respond(3, stop_early=True, teacher=stage.teacher.model_copy(update={"reasoner": "n"})) == 2
     assert stage.respond(3) == 3
+
+
+def test_a_reasoner_that_stops_early_is_asked_one_at_a_time_though_more_were_planned(stage: Stage) -> None:
+    stage.triplet(0, "one", TEST, INFO)
+    plan_responses(stage.run.engine, ["Leetcode"], STYLES, stage.teacher.resolved(stage.run.settings), 4)
+    stage.answers["one"] = [chat(fenced(HALF_RIGHT)), chat(fenced(RIGHT))]
+    assert stage.respond(4, stop_early=True) == len(stage.server.seen) == 2
+    statuses = stage.rows("select attempt, status from kodcode.responses order by 1")
+    assert [tuple(row) for row in statuses] == [(0, "rejected"), (1, "accepted"), (2, "pending"), (3, "pending")]
 
 
 def not_renamed_then(row: dict[str, Any]) -> bool:

@@ -9,36 +9,15 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-import pyarrow as pa
-
-from tasks.formats import recipes, rl
+from tasks.formats import layout, recipes
 from tasks.formats.format import Answered, Format, Rows
+from tasks.formats.layout import ABOUT, MESSAGES, TRAIN, about
 from tasks.formats.records import FormattedRow, ResponseRecord, TripletRecord
-from tasks.formats.sft import answer_text
+from tasks.formats.sft import answer_text, first_passing
 from tasks.formats.writer import FileEntry, FileType
 
-MESSAGES = "messages"
-MESSAGES_JSONL = "messages-jsonl"
-SHAREGPT = "sharegpt"
 VERSION = "1"
 DATASET_INFO = "dataset_info.json"
-
-_ABOUT = {
-    "question_id": "Subset, number and style (_I, _C, _O).",
-    "subset": "The generator that the question comes from.",
-    "style": "instruct, complete or online_judge.",
-    "difficulty": "easy, medium or hard, by the share of the teacher's attempts that passed.",
-}
-
-
-def first_passing(responses: Sequence[ResponseRecord]) -> ResponseRecord | None:
-    """The passing answer of the lowest attempt."""
-    return min((response for response in responses if response.passed), key=lambda one: one.attempt, default=None)
-
-
-def about(record: TripletRecord) -> dict[str, str]:
-    """The columns that tell where a row comes from."""
-    return {name: str(getattr(record, "triplet_id" if name == "question_id" else name)) for name in _ABOUT}
 
 
 def _chat(column: str, role: str, content: str, user: str, assistant: str) -> Rows:
@@ -46,14 +25,9 @@ def _chat(column: str, role: str, content: str, user: str, assistant: str) -> Ro
         answer = first_passing(responses)
         if answer is not None:
             turns = [{role: user, content: record.question}, {role: assistant, content: answer_text(answer)}]
-            yield FormattedRow(rl.split_of(record), {column: turns, **about(record)})
+            yield FormattedRow(layout.split_of(record), {column: turns, **about(record)})
 
     return rows
-
-
-def _schema(column: str, role: str, content: str) -> pa.Schema:
-    turn = pa.struct([(role, pa.string()), (content, pa.string())])
-    return pa.schema([(column, pa.list_(turn)), *((name, pa.string()) for name in _ABOUT)])
 
 
 def _rows_of(files: Sequence[FileEntry], split: str) -> int:
@@ -61,7 +35,7 @@ def _rows_of(files: Sequence[FileEntry], split: str) -> int:
 
 
 def _trl_recipe(release: int, files: Sequence[FileEntry]) -> Mapping[str, bytes]:
-    return {recipes.TRL_FILE: recipes.trl(release, rl.TRAIN, _rows_of(files, rl.TRAIN))}
+    return {recipes.TRL_FILE: recipes.trl(release, TRAIN, _rows_of(files, TRAIN))}
 
 
 def _llama_factory_files(release: int, files: Sequence[FileEntry]) -> Mapping[str, bytes]:
@@ -74,12 +48,12 @@ def _llama_factory_files(release: int, files: Sequence[FileEntry]) -> Mapping[st
             "columns": {"messages": "conversations"},
             "tags": tags,
         }
-        for split in rl.SPLITS
-        if split == rl.TRAIN or _rows_of(files, split)
+        for split in layout.SPLITS
+        if split == TRAIN or _rows_of(files, split)
     }
     return {
         DATASET_INFO: (json.dumps(info, indent=2) + "\n").encode(),
-        recipes.LLAMA_FACTORY_FILE: recipes.llama_factory(release, f"kodcode_{rl.TRAIN}", _rows_of(files, rl.TRAIN)),
+        recipes.LLAMA_FACTORY_FILE: recipes.llama_factory(release, f"kodcode_{TRAIN}", _rows_of(files, TRAIN)),
     }
 
 
@@ -87,9 +61,8 @@ def _messages(name: str, file_type: FileType) -> Format:
     return Format(
         name=name,
         version=VERSION,
-        splits=rl.SPLITS,
-        schema=_schema("messages", "role", "content"),
-        descriptions={"messages": "The question (user) and its answer (assistant)."} | _ABOUT,
+        splits=layout.SPLITS,
+        columns=(("messages", MESSAGES, "The question (user) and its answer (assistant)."), *ABOUT),
         rows=_chat("messages", "role", "content", "user", "assistant"),
         file_type=file_type,
         companions=_trl_recipe,
@@ -97,14 +70,13 @@ def _messages(name: str, file_type: FileType) -> Format:
     )
 
 
-MESSAGES_FORMAT = _messages(MESSAGES, "parquet")
-MESSAGES_JSONL_FORMAT = _messages(MESSAGES_JSONL, "jsonl")
+MESSAGES_FORMAT = _messages("messages", "parquet")
+MESSAGES_JSONL_FORMAT = _messages("messages-jsonl", "jsonl")
 SHAREGPT_FORMAT = Format(
-    name=SHAREGPT,
+    name="sharegpt",
     version=VERSION,
-    splits=rl.SPLITS,
-    schema=_schema("conversations", "from", "value"),
-    descriptions={"conversations": "The question (human) and its answer (gpt)."} | _ABOUT,
+    splits=layout.SPLITS,
+    columns=(("conversations", layout.turns("from", "value"), "The question (human) and its answer (gpt)."), *ABOUT),
     rows=_chat("conversations", "from", "value", "human", "gpt"),
     companions=_llama_factory_files,
     proof=Answered(lambda row: [(row["conversations"][-1]["value"], True)]),

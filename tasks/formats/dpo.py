@@ -8,26 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-import pyarrow as pa
-
-from tasks.formats import rl
-from tasks.formats.chat import about
+from tasks.formats import layout
 from tasks.formats.format import Answered, Format
+from tasks.formats.layout import ABOUT, MESSAGES, Column, about
 from tasks.formats.records import FormattedRow, ResponseRecord, TripletRecord
 from tasks.formats.sft import answer_text
 
 NAME = "dpo"
 VERSION = "1"
 
-_MESSAGES = pa.list_(pa.struct([("role", pa.string()), ("content", pa.string())]))
-_COLUMNS: tuple[tuple[str, pa.DataType, str], ...] = (
-    ("prompt", _MESSAGES, "The question, one user message."),
-    ("chosen", _MESSAGES, "An answer whose code passed, one assistant message."),
-    ("rejected", _MESSAGES, "An answer whose code failed, one assistant message."),
-    ("question_id", pa.string(), "Subset, number and style (_I, _C, _O)."),
-    ("subset", pa.string(), "The generator that the question comes from."),
-    ("style", pa.string(), "instruct, complete or online_judge."),
-    ("difficulty", pa.string(), "easy, medium or hard, by the share of the teacher's attempts that passed."),
+_COLUMNS: tuple[Column, ...] = (
+    ("prompt", MESSAGES, "The question, one user message."),
+    ("chosen", MESSAGES, "An answer whose code passed, one assistant message."),
+    ("rejected", MESSAGES, "An answer whose code failed, one assistant message."),
+    *ABOUT,
 )
 
 
@@ -38,7 +32,7 @@ def rows(record: TripletRecord, responses: Sequence[ResponseRecord]) -> Iterator
     failed = [one for one in ordered if not one.passed]
     for chosen, rejected in zip(passed, failed, strict=False):
         yield FormattedRow(
-            rl.split_of(record),
+            layout.split_of(record),
             {
                 "prompt": [{"role": "user", "content": record.question}],
                 "chosen": [{"role": "assistant", "content": answer_text(chosen)}],
@@ -51,9 +45,8 @@ def rows(record: TripletRecord, responses: Sequence[ResponseRecord]) -> Iterator
 FORMAT = Format(
     name=NAME,
     version=VERSION,
-    splits=rl.SPLITS,
-    schema=pa.schema([(name, kind) for name, kind, _ in _COLUMNS]),
-    descriptions={name: text for name, _, text in _COLUMNS},
+    splits=layout.SPLITS,
+    columns=_COLUMNS,
     rows=rows,
     proof=Answered(lambda row: [(row["chosen"][-1]["content"], True), (row["rejected"][-1]["content"], False)]),
 )

@@ -1,15 +1,17 @@
-"""What a format is: a name, a schema, the rows of a triplet, the files beside them, and how a row is proven."""
+"""What a format is: a name, its columns, the rows of a triplet, the files beside them, and how a row is proven."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
+from tasks.formats.layout import Column
 from tasks.formats.records import FormattedRow, ResponseRecord, TripletRecord
-from tasks.formats.writer import FileEntry, FileType
+from tasks.formats.writer import DatasetWriter, FileEntry, FileType
 
 Row = Mapping[str, Any]
 Rows = Callable[[TripletRecord, Sequence[ResponseRecord]], Iterable[FormattedRow]]
@@ -38,10 +40,31 @@ class Format:
     name: str
     version: str
     splits: tuple[str, ...]
-    schema: pa.Schema
-    descriptions: Mapping[str, str]  # of the schema's columns
+    columns: Sequence[Column]
     rows: Rows
     file_type: FileType = "parquet"
     companions: Companions | None = None
     proof: Rewarded | Answered | None = None
     row_id: Callable[[Row], str] = lambda row: str(row["question_id"])
+
+    @property
+    def schema(self) -> pa.Schema:
+        """The columns' names and types."""
+        return pa.schema([(name, kind) for name, kind, _ in self.columns])
+
+    @property
+    def descriptions(self) -> dict[str, str]:
+        """What each column holds."""
+        return {name: text for name, _, text in self.columns}
+
+    def writer(self, release: Path) -> DatasetWriter:
+        """Writes rows into this format's folder of a release."""
+        return DatasetWriter(
+            release / self.name,
+            format=self.name,
+            version=self.version,
+            schema=self.schema,
+            splits=self.splits,
+            prefix=self.name,
+            file_type=self.file_type,
+        )

@@ -12,13 +12,12 @@ from typing import Any
 import pyarrow as pa
 
 from tasks.formats.errors import FormatError
+from tasks.formats.layout import QUESTION_ID, STYLE, SUBSET, Column, split_of
 from tasks.formats.records import FormattedRow, TripletRecord
 
 NAME = "kodcode-v1"
 VERSION = "v1.1"
 EDITIONS = ("v1.0", "v1.1")
-TRAIN, USE_WITH_CAUTION = "train", "use_with_caution"
-SPLITS = (TRAIN, USE_WITH_CAUTION)
 TRIALS = 10
 
 _TRIAL = pa.struct(
@@ -46,11 +45,11 @@ _METADATA = pa.struct(
         ("seed_ids", pa.string()),
     ]
 )
-_COLUMNS: tuple[tuple[str, pa.DataType, str], ...] = (
+_COLUMNS: tuple[Column, ...] = (
     ("version", pa.string(), "Edition of this layout."),
-    ("style", pa.string(), "instruct, complete or online_judge."),
-    ("subset", pa.string(), "The generator that the question comes from."),
-    ("question_id", pa.string(), "Subset, number and style (_I, _C, _O)."),
+    STYLE,
+    SUBSET,
+    QUESTION_ID,
     ("question", pa.string(), "The task as a model is asked."),
     ("solution", pa.string(), "Python code that passes the test."),
     ("test", pa.string(), "A pytest module; for online_judge a literal {'stdin': [...], 'stdout': [...]}."),
@@ -72,8 +71,6 @@ _COLUMNS: tuple[tuple[str, pa.DataType, str], ...] = (
     ("filter_reason", pa.string(), "Why the row is in use_with_caution; null elsewhere."),
 )
 
-DESCRIPTIONS: dict[str, str] = {name: description for name, _, description in _COLUMNS}
-
 # The published results; every other verdict on a program is a plain failure.
 _RESULTS = {"passed": "Pass", "timed_out": "Fail - Timed Out"}
 
@@ -83,7 +80,7 @@ def schema(edition: str = VERSION) -> pa.Schema:
     return pa.schema([(name, kind) for name, kind, _ in edition_columns(edition)])
 
 
-def edition_columns(edition: str) -> list[tuple[str, pa.DataType, str]]:
+def edition_columns(edition: str = VERSION) -> list[Column]:
     """(name, type, description) of an edition's columns."""
     if edition not in EDITIONS:
         raise FormatError(f"KodCode-V1 has no edition {edition!r}; there are {' and '.join(EDITIONS)}.")
@@ -94,8 +91,7 @@ def edition_columns(edition: str) -> list[tuple[str, pa.DataType, str]]:
 
 def v1_row(record: TripletRecord, edition: str = VERSION) -> FormattedRow:
     """A triplet as a row. Raises FormatError where it has more attempts than the layout has places."""
-    split = USE_WITH_CAUTION if record.filter_reason is not None else TRAIN
-    return FormattedRow(split, v1_columns(record, edition))
+    return FormattedRow(split_of(record), v1_columns(record, edition))
 
 
 def v1_columns(record: TripletRecord, edition: str = VERSION) -> dict[str, Any]:

@@ -9,22 +9,22 @@ from collections.abc import Iterator, Sequence
 
 import pyarrow as pa
 
-from tasks.formats import rl
+from tasks.formats import layout, rl
 from tasks.formats.format import Format, Rewarded, Row
+from tasks.formats.layout import MESSAGES, QUESTION_ID, Column
 from tasks.formats.records import FormattedRow, ResponseRecord, TripletRecord
-from tasks.sandbox.reward import compute_score
+from tasks.sandbox.reward import code_score
 
 NAME = "nemo-gym"
 VERSION = "1"
 
-_TURN = pa.struct([("role", pa.string()), ("content", pa.string())])
 _UNIT_TESTS = pa.struct(
     [("inputs", pa.list_(pa.string())), ("outputs", pa.list_(pa.string())), ("fn_name", pa.string())]
 )
-_COLUMNS: tuple[tuple[str, pa.DataType, str], ...] = (
+_COLUMNS: tuple[Column, ...] = (
     (
         "responses_create_params",
-        pa.struct([("input", pa.list_(_TURN))]),
+        pa.struct([("input", MESSAGES)]),
         "The request to the policy, as OpenAI's Responses API takes it: one user message.",
     ),
     (
@@ -32,7 +32,7 @@ _COLUMNS: tuple[tuple[str, pa.DataType, str], ...] = (
         pa.struct([("unit_tests", _UNIT_TESTS), ("difficulty", pa.string())]),
         "What the server verifies with: inputs and expected outputs; fn_name is null, the program is run as a whole.",
     ),
-    ("question_id", pa.string(), "Subset, number and style (_O)."),
+    QUESTION_ID,
 )
 
 
@@ -43,7 +43,7 @@ def rows(record: TripletRecord, responses: Sequence[ResponseRecord]) -> Iterator
     cases = rl.cases_of(record)
     tests = {"inputs": cases["stdin"], "outputs": cases["stdout"], "fn_name": None}
     yield FormattedRow(
-        rl.split_of(record),
+        layout.split_of(record),
         {
             "responses_create_params": {"input": [{"role": "user", "content": rl.prompt_of(record)}]},
             "verifier_metadata": {"unit_tests": tests, "difficulty": record.difficulty},
@@ -60,15 +60,14 @@ def score(row: Row, answer: str) -> float:
         return 0.0
     code = "\n".join(lines[fences[-2] + 1 : fences[-1]])
     tests = row["verifier_metadata"]["unit_tests"]
-    return compute_score(f"```python\n{code}\n```", {"stdin": tests["inputs"], "stdout": tests["outputs"]}, rl.LIMITS)
+    return code_score(code, {"stdin": tests["inputs"], "stdout": tests["outputs"]}, rl.LIMITS)
 
 
 FORMAT = Format(
     name=NAME,
     version=VERSION,
-    splits=rl.SPLITS,
-    schema=pa.schema([(name, kind) for name, kind, _ in _COLUMNS]),
-    descriptions={name: text for name, _, text in _COLUMNS},
+    splits=layout.SPLITS,
+    columns=_COLUMNS,
     rows=rows,
     file_type="jsonl",
     proof=Rewarded(score),

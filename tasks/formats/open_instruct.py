@@ -14,10 +14,11 @@ from collections.abc import Iterator, Sequence
 
 import pyarrow as pa
 
-from tasks.formats import rl
+from tasks.formats import layout, rl
 from tasks.formats.format import Format, Rewarded, Row
+from tasks.formats.layout import DIFFICULTY, MESSAGES, QUESTION_ID, Column
 from tasks.formats.records import FormattedRow, ResponseRecord, TripletRecord
-from tasks.sandbox.reward import compute_score
+from tasks.sandbox.reward import code_score
 from tasks.trials import Function, is_main_guard, parse_python
 
 NAME = "rlvr"
@@ -32,16 +33,16 @@ _REFUSED = (
 # open_instruct/ground_truth_utils: how it finds the program in an answer.
 _BLOCK = re.compile(r"```(?:python)?(.*?)```", re.DOTALL)
 
-_COLUMNS: tuple[tuple[str, pa.DataType, str], ...] = (
+_COLUMNS: tuple[Column, ...] = (
     (
         "messages",
-        pa.list_(pa.struct([("role", pa.string()), ("content", pa.string())])),
+        MESSAGES,
         "One user message: the question, the declarations that the tests call, and the fence that code belongs in.",
     ),
     ("ground_truth", pa.string(), "JSON: a list of sources to execute, or of {input, output} for code_stdio."),
     ("dataset", pa.string(), "The verifier: code or code_stdio."),
-    ("question_id", pa.string(), "Subset, number and style (_I, _C, _O)."),
-    ("difficulty", pa.string(), "easy, medium or hard, by the share of the teacher's attempts that passed."),
+    QUESTION_ID,
+    DIFFICULTY,
 )
 
 
@@ -64,7 +65,7 @@ def rows(record: TripletRecord, responses: Sequence[ResponseRecord]) -> Iterator
             "question_id": record.triplet_id,
             "difficulty": record.difficulty,
         }
-        yield FormattedRow(rl.split_of(record), columns)
+        yield FormattedRow(layout.split_of(record), columns)
 
 
 def standalone_tests(test: str) -> list[str]:
@@ -116,15 +117,14 @@ def score(row: Row, answer: str) -> float:
             f"def test_{number}():\n    exec({source!r}, dict(vars(solution)))\n"
             for number, source in enumerate(tests)
         )
-    return compute_score(f"```python\n{code}\n```", truth, rl.LIMITS, partial=True)
+    return code_score(code, truth, rl.LIMITS, partial=True)
 
 
 FORMAT = Format(
     name=NAME,
     version=VERSION,
-    splits=rl.SPLITS,
-    schema=pa.schema([(name, kind) for name, kind, _ in _COLUMNS]),
-    descriptions={name: text for name, _, text in _COLUMNS},
+    splits=layout.SPLITS,
+    columns=_COLUMNS,
     rows=rows,
     proof=Rewarded(score),
 )

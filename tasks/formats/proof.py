@@ -21,7 +21,7 @@ from tasks.formats.errors import ProofFailed
 from tasks.formats.format import Answered, Format, Rewarded, Row
 from tasks.formats.reader import read_rows
 from tasks.formats.writer import FileEntry
-from tasks.sandbox.reward import compute_score
+from tasks.sandbox.reward import code_score
 from tasks.trials import EntryPoint, extract_response_code, repair_entry_point
 from tasks.trust import mutants
 
@@ -142,7 +142,7 @@ def _wrong_answer(proof: Answered, row: Row, reference: Reference) -> str | None
         code = extract_response_code(text)
         repaired = "" if code is None else repair_entry_point(code, reference.functions)
         limits = rl.LIMITS if must_pass else _REJECTED
-        passed = bool(repaired) and compute_score(_fenced(repaired), reference.test, limits) >= _FULL
+        passed = bool(repaired) and code_score(repaired, reference.test, limits) >= _FULL
         if passed != must_pass:
             return "the code of its answer fails" if must_pass else "the code of its rejected answer passes"
     return None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from tasks.formats import chat, dpo, kodcode_v1, nemo_gym, open_instruct, sft, verifiers_env, verl
+from tasks.formats import chat, dpo, kodcode_v1, layout, nemo_gym, open_instruct, sft, verifiers_env, verl
 from tasks.formats.errors import UnknownFormat
 from tasks.formats.format import Answered, Format
 from tasks.formats.records import FormattedRow, ResponseRecord, TripletRecord
@@ -26,18 +26,8 @@ def _sft_answers(row: Mapping[str, Any]) -> list[tuple[str, bool]]:
     return [(row["conversations"][-1]["value"], True)] if row["r1_correctness"] == "True" else []
 
 
-V1 = Format(
-    kodcode_v1.NAME, kodcode_v1.VERSION, kodcode_v1.SPLITS, kodcode_v1.schema(), kodcode_v1.DESCRIPTIONS, _v1_rows
-)
-SFT = Format(
-    sft.NAME,
-    sft.VERSION,
-    sft.SPLITS,
-    sft.schema(),
-    sft.DESCRIPTIONS,
-    _sft_rows,
-    proof=Answered(_sft_answers),
-)
+V1 = Format(kodcode_v1.NAME, kodcode_v1.VERSION, layout.SPLITS, kodcode_v1.edition_columns(), _v1_rows)
+SFT = Format(sft.NAME, sft.VERSION, sft.SPLITS, sft.edition_columns(), _sft_rows, proof=Answered(_sft_answers))
 FORMATS: dict[str, Format] = {
     format.name: format
     for format in (

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import ast
 import json
+from typing import Any
 
+from tasks import syntax
 from tasks.formats.errors import FormatError
 from tasks.formats.records import TripletRecord
 
-TRAIN, USE_WITH_CAUTION = "train", "use_with_caution"
-SPLITS = (TRAIN, USE_WITH_CAUTION)
 PROGRAM_STYLE = "online_judge"
 # The limits under which pairs are verified by default; a reward with tighter ones would punish slow right answers.
 TIMEOUT_S = 30.0
@@ -18,11 +17,6 @@ LIMITS = {"timeout_s": TIMEOUT_S, "memory_mb": MEMORY_MB}
 
 _FENCE = "Put your code in one ```python block."
 _PROGRAM = f"Write a program that reads standard input and writes standard output. {_FENCE}"
-
-
-def split_of(record: TripletRecord) -> str:
-    """The split of a triplet's row."""
-    return TRAIN if record.filter_reason is None else USE_WITH_CAUTION
 
 
 def prompt_of(record: TripletRecord) -> str:
@@ -40,12 +34,14 @@ def prompt_of(record: TripletRecord) -> str:
 def cases_of(record: TripletRecord) -> dict[str, list[str]]:
     """The cases of a program's test: `stdin` and `stdout`, equally long. Raises FormatError where it has none."""
     try:
-        cases = ast.literal_eval(record.test)
+        cases: Any = syntax.literal(record.test)
         found = {name: [str(text) for text in cases[name]] for name in ("stdin", "stdout")}
     except (ValueError, SyntaxError, TypeError, KeyError, RecursionError, MemoryError) as error:
         raise FormatError(f"The test of {record.triplet_id} holds no cases of stdin and stdout: {error}.") from error
     if len(found["stdin"]) != len(found["stdout"]):
-        raise FormatError(f"The test of {record.triplet_id} has as many inputs as outputs, or should have.")
+        raise FormatError(
+            f"The test of {record.triplet_id} has {len(found['stdin'])} inputs but {len(found['stdout'])} outputs."
+        )
     return found
 
 

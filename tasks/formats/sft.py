@@ -11,42 +11,43 @@ from typing import Any
 import pyarrow as pa
 
 from tasks.formats import kodcode_v1
+from tasks.formats.layout import TRAIN, USE_WITH_CAUTION, Column, split_of, turns
 from tasks.formats.records import FormattedRow, ResponseRecord, TripletRecord
 
 NAME = "kodcode-v1-sft"
 VERSION = kodcode_v1.VERSION
-TRAIN, INCORRECT, USE_WITH_CAUTION = "train", "incorrect", "use_with_caution"
+INCORRECT = "incorrect"
 SPLITS = (TRAIN, INCORRECT, USE_WITH_CAUTION)
 
-_COLUMNS: tuple[tuple[str, pa.DataType, str], ...] = (
+_COLUMNS: tuple[Column, ...] = (
     ("r1_pass_sequence", pa.list_(pa.int64()), "1 for each reasoning answer whose code passed the test, else 0."),
     ("r1_pass_trial_num", pa.int64(), "How many of them passed."),
     ("r1_correctness", pa.string(), "'True' where the conversation's code passed, else 'False'."),
     ("r1_solution", pa.string(), "The code of the conversation's answer; null where it held none."),
     (
         "conversations",
-        pa.list_(pa.struct([("from", pa.string()), ("value", pa.string())])),
+        turns("from", "value"),
         "The question (human) and the answer with its reasoning in <think> tags (gpt).",
     ),
 )
 
-DESCRIPTIONS: dict[str, str] = kodcode_v1.DESCRIPTIONS | {name: description for name, _, description in _COLUMNS}
-
 
 def schema(edition: str = VERSION) -> pa.Schema:
     """Columns in published order. Raises FormatError for an edition that does not exist."""
-    added = [(name, kind) for name, kind, _ in _COLUMNS]
-    return pa.schema([*((name, kind) for name, kind, _ in kodcode_v1.edition_columns(edition)), *added])
+    return pa.schema([(name, kind) for name, kind, _ in edition_columns(edition)])
 
 
-def sft_row(
-    record: TripletRecord, responses: Sequence[ResponseRecord], edition: str = VERSION
-) -> FormattedRow | None:
+def edition_columns(edition: str = VERSION) -> list[Column]:
+    """(name, type, description) of an edition's columns."""
+    return [*kodcode_v1.edition_columns(edition), *_COLUMNS]
+
+
+def sft_row(record: TripletRecord, responses: Sequence[ResponseRecord], edition: str = VERSION) -> FormattedRow | None:
     """A triplet with its first passing answer, or, where none passed, its first; None where there is no answer."""
     if not responses:
         return None
     ordered = sorted(responses, key=lambda response: response.attempt)
-    shown = next((response for response in ordered if response.passed), ordered[0])
+    shown = first_passing(ordered) or ordered[0]
     columns: dict[str, Any] = kodcode_v1.v1_columns(record, edition) | {
         "r1_pass_sequence": [int(response.passed) for response in ordered],
         "r1_pass_trial_num": sum(response.passed for response in ordered),
@@ -57,9 +58,13 @@ def sft_row(
             {"from": "gpt", "value": answer_text(shown)},
         ],
     }
-    if record.filter_reason is not None:
-        return FormattedRow(USE_WITH_CAUTION, columns)
-    return FormattedRow(TRAIN if shown.passed else INCORRECT, columns)
+    split = split_of(record)
+    return FormattedRow(INCORRECT if split == TRAIN and not shown.passed else split, columns)
+
+
+def first_passing(responses: Sequence[ResponseRecord]) -> ResponseRecord | None:
+    """The passing answer of the lowest attempt."""
+    return min((response for response in responses if response.passed), key=lambda one: one.attempt, default=None)
 
 
 def answer_text(response: ResponseRecord) -> str:

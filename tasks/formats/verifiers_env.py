@@ -10,8 +10,9 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import pyarrow as pa
 
-from tasks.formats import rl
+from tasks.formats import layout, rl
 from tasks.formats.format import Format, Rewarded, Row
+from tasks.formats.layout import DIFFICULTY, QUESTION_ID, Column
 from tasks.formats.records import FormattedRow, ResponseRecord, TripletRecord
 from tasks.formats.writer import FileEntry
 from tasks.sandbox.reward import compute_score
@@ -20,11 +21,11 @@ NAME = "verifiers"
 VERSION = "1"
 PACKAGE = "kodcode_env"
 
-_COLUMNS: tuple[tuple[str, pa.DataType, str], ...] = (
-    ("id", pa.string(), "Subset, number and style (_I, _C, _O)."),
+_COLUMNS: tuple[Column, ...] = (
+    ("id", *QUESTION_ID[1:]),
     ("prompt", pa.string(), "The question, the declarations that the test calls, and the fence that code belongs in."),
     ("ground_truth", pa.string(), "pytest source, or for online_judge JSON with lists `stdin` and `stdout`."),
-    ("difficulty", pa.string(), "easy, medium or hard, by the share of the teacher's attempts that passed."),
+    DIFFICULTY,
 )
 
 _PYPROJECT = """\
@@ -102,7 +103,7 @@ def rows(record: TripletRecord, responses: Sequence[ResponseRecord]) -> Iterator
         "ground_truth": rl.ground_truth(record),
         "difficulty": record.difficulty,
     }
-    yield FormattedRow(rl.split_of(record), columns)
+    yield FormattedRow(layout.split_of(record), columns)
 
 
 def score(row: Row, answer: str) -> float:
@@ -112,7 +113,7 @@ def score(row: Row, answer: str) -> float:
 
 def package(release: int, files: Sequence[FileEntry]) -> Mapping[str, bytes]:
     """The package's own files."""
-    includes = "\n".join(f'"{split}" = "{PACKAGE}/rows/{split}"' for split in rl.SPLITS)
+    includes = "\n".join(f'"{split}" = "{PACKAGE}/rows/{split}"' for split in layout.SPLITS)
     project = _PYPROJECT.format(release=release, package=PACKAGE, includes=includes)
     return {
         "pyproject.toml": project.encode(),
@@ -124,9 +125,8 @@ def package(release: int, files: Sequence[FileEntry]) -> Mapping[str, bytes]:
 FORMAT = Format(
     name=NAME,
     version=VERSION,
-    splits=rl.SPLITS,
-    schema=pa.schema([(name, kind) for name, kind, _ in _COLUMNS]),
-    descriptions={name: text for name, _, text in _COLUMNS},
+    splits=layout.SPLITS,
+    columns=_COLUMNS,
     rows=rows,
     file_type="jsonl",
     companions=package,

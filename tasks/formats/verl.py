@@ -10,19 +10,20 @@ from collections.abc import Iterator, Sequence
 
 import pyarrow as pa
 
-from tasks.formats import rl
+from tasks.formats import layout, rl
 from tasks.formats.format import Format, Rewarded, Row
+from tasks.formats.layout import MESSAGES, Column
 from tasks.formats.records import FormattedRow, ResponseRecord, TripletRecord
 from tasks.sandbox.reward import compute_score
 
 NAME = "verl"
 VERSION = "1"
 
-_COLUMNS: tuple[tuple[str, pa.DataType, str], ...] = (
+_COLUMNS: tuple[Column, ...] = (
     ("data_source", pa.string(), "kodcode/SUBSET: verl reports validation scores by it."),
     (
         "prompt",
-        pa.list_(pa.struct([("role", pa.string()), ("content", pa.string())])),
+        MESSAGES,
         "One user message: the question, the declarations that the test calls, and the fence that code belongs in.",
     ),
     ("ability", pa.string(), "Always `code`."),
@@ -52,7 +53,7 @@ _COLUMNS: tuple[tuple[str, pa.DataType, str], ...] = (
 
 def rows(record: TripletRecord, responses: Sequence[ResponseRecord]) -> Iterator[FormattedRow]:
     """One row a triplet; answers play no part."""
-    split = rl.split_of(record)
+    split = layout.split_of(record)
     yield FormattedRow(
         split,
         {
@@ -87,9 +88,8 @@ def score(row: Row, answer: str) -> float:
 FORMAT = Format(
     name=NAME,
     version=VERSION,
-    splits=rl.SPLITS,
-    schema=pa.schema([(name, kind) for name, kind, _ in _COLUMNS]),
-    descriptions={name: text for name, _, text in _COLUMNS},
+    splits=layout.SPLITS,
+    columns=_COLUMNS,
     rows=rows,
     proof=Rewarded(score),
     row_id=lambda row: str(row["extra_info"]["question_id"]),

@@ -10,21 +10,23 @@ would teach the model that its program was wrong.
 
 from __future__ import annotations
 
-import ast
 import atexit
 import dataclasses
 import json
 import re
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from .pool import Sandbox
-from .types import Job, Policy, SandboxError, Verdict, VerdictKind
+# Absolute: verl loads this file by its path, as a module of no package.
+from tasks import syntax
+from tasks.sandbox.pool import Sandbox
+from tasks.sandbox.types import Job, Policy, SandboxError, Verdict, VerdictKind
 
 # A fence ends on a line of its own: what docstrings hold is indented. Any language, so that the end of a block in
 # another one is not taken for a beginning.
-_FENCE = re.compile(r"```([\w+-]*)[ \t]*\n(.*?)^ {0,3}```[ \t]*$", re.DOTALL | re.MULTILINE)
+_OPENING = re.compile(r"```([\w+-]*)[ \t]*$")
+_CLOSING = re.compile(r" {0,3}```[ \t]*")
 _PYTHON = frozenset({"python", "py", "python3"})
 _lock = threading.Lock()
 _pool: Sandbox | None = None
@@ -54,14 +56,29 @@ def code_of(completion: str) -> str:
     """The program in a model's answer: its last complete ```python block after the reasoning; without one the last
     block that names no language; without a block, all of it."""
     answer = completion.rpartition("</think>")[2].replace("\r\n", "\n")
-    blocks: list[tuple[str, str]] = [(language.lower(), code) for language, code in _FENCE.findall(answer)]
+    blocks = list(_blocks(answer))
     named = [code for language, code in blocks if language in _PYTHON]
     return (named or [code for language, code in blocks if not language] or [answer])[-1]
 
 
-def job_of(completion: str, ground_truth: str | Mapping[str, Any], identity: str = "reward") -> Job:
-    """The execution that judges a completion. Raises ValueError where the ground truth is neither kind."""
-    code = code_of(completion)
+def _blocks(answer: str) -> Iterator[tuple[str, str]]:
+    """Language and code of each block that is closed. Line by line: a policy that repeats a fence for ever would keep
+    a pattern over the whole answer busy for minutes."""
+    language: str | None = None
+    inside: list[str] = []
+    for line in answer.split("\n"):
+        if language is None:
+            if opening := _OPENING.search(line):
+                language, inside = opening[1].lower(), []
+        elif _CLOSING.fullmatch(line):
+            yield language, "".join(f"{code}\n" for code in inside)
+            language = None
+        else:
+            inside.append(line)
+
+
+def job_of(code: str, ground_truth: str | Mapping[str, Any], identity: str = "reward") -> Job:
+    """The execution that judges a program. Raises ValueError where the ground truth is neither kind."""
     cases: Any = ground_truth
     if isinstance(ground_truth, str):
         cases = _literal(ground_truth)
@@ -76,10 +93,10 @@ def job_of(completion: str, ground_truth: str | Mapping[str, Any], identity: str
 def _literal(text: str) -> object:
     if not text.lstrip().startswith("{"):
         return text
-    for read in (json.loads, ast.literal_eval):
+    for read in (json.loads, syntax.literal):
         try:
             return read(text)
-        except (ValueError, SyntaxError, RecursionError, MemoryError):
+        except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError):
             continue
     return text
 
@@ -108,7 +125,21 @@ def compute_score(
     `extra_info` may hold `timeout_s` and `memory_mb`. (verl: custom_reward_function, called with data_source,
     solution_str, ground_truth and extra_info as keywords.)
     """
-    job = job_of(solution_str, ground_truth, data_source or "reward")
+    return code_score(
+        code_of(solution_str), ground_truth, extra_info, identity=data_source or "reward", partial=partial
+    )
+
+
+def code_score(
+    code: str,
+    ground_truth: str | Mapping[str, Any],
+    extra_info: Mapping[str, Any] | None = None,
+    *,
+    identity: str = "reward",
+    partial: bool = False,
+) -> float:
+    """The same of a program that was found in its answer already."""
+    job = job_of(code, ground_truth, identity)
     limits = {name: extra_info[name] for name in ("timeout_s", "memory_mb") if extra_info and name in extra_info}
     if limits:
         job = dataclasses.replace(job, **limits)
@@ -130,5 +161,5 @@ def execution_reward(
     texts = [item if isinstance(item, str) else str(item[-1]["content"]) for item in completions]
     pool = _shared()
     pairs = enumerate(zip(texts, ground_truth, strict=True))
-    futures = [pool.submit(job_of(text, truth, f"completion {number}")) for number, (text, truth) in pairs]
+    futures = [pool.submit(job_of(code_of(text), truth, f"completion {number}")) for number, (text, truth) in pairs]
     return [_score(future.result(), False) for future in futures]

@@ -148,7 +148,7 @@ def _declarations(
         ours, theirs = declared.get(name), defined.get(name)
         if isinstance(ours, ast.ClassDef) and isinstance(theirs, ast.ClassDef):
             yield from _missing_methods(ours, theirs, called)
-    yield from _undocumented(declared, entry_points)
+    yield from _undocumented(prompt, entry_points)
 
 
 def _missing_methods(node: ast.ClassDef, twin: ast.ClassDef, called: set[str]) -> Iterator[Rejection]:
@@ -192,19 +192,17 @@ def _decorators(node: Definition) -> set[str]:
     return {ast.unparse(part) for part in node.decorator_list}
 
 
-def _undocumented(declared: dict[str, Definition], entry_points: list[str]) -> Iterator[Rejection]:
+def _undocumented(prompt: ast.Module, entry_points: list[str]) -> Iterator[Rejection]:
     """Every function needs its description; a class may have it in a method, or be explained by a function's."""
-    for name in _to_describe(declared, entry_points):
+    declared = definitions(prompt)
+    for name in described_entry_points(prompt, entry_points):
         if not _is_described(declared[name]):
             yield Rejection(Reason.MISSING_DOCSTRING, f"{name} has no docstring")
 
 
 def described_entry_points(prompt: ast.Module, entry_points: Iterable[str]) -> list[str]:
     """The entry points that a prompt has to describe and to show by example: its functions, or else its classes."""
-    return _to_describe(definitions(prompt), entry_points)
-
-
-def _to_describe(declared: dict[str, Definition], entry_points: Iterable[str]) -> list[str]:
+    declared = definitions(prompt)
     names = [name for name in entry_points if name in declared]
     return [name for name in names if isinstance(declared[name], Function)] or names
 

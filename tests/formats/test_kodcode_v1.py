@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pyarrow as pa
 import pytest
 
-from tasks.formats import FormatError, TrialRecord, TripletRecord, kodcode_v1, v1_row
+from tasks.formats import FORMATS, FormatError, TrialRecord, TripletRecord, kodcode_v1, v1_row
 
 Make = Callable[..., TripletRecord]
 
@@ -58,8 +58,9 @@ def test_the_older_edition_has_test_code_and_no_version(triplet: Make) -> None:
 
 
 def test_every_column_is_described() -> None:
-    assert list(kodcode_v1.DESCRIPTIONS) == list(PUBLISHED)
-    assert all(text.endswith(".") for text in kodcode_v1.DESCRIPTIONS.values())
+    descriptions = FORMATS["kodcode-v1"].descriptions
+    assert list(descriptions) == list(PUBLISHED)
+    assert all(text.endswith(".") for text in descriptions.values())
 
 
 def test_a_row_holds_the_triplet_and_its_history(triplet: Make) -> None:

@@ -74,6 +74,13 @@ def test_an_answer_that_does_not_pass_after_all_is_named(tmp_path: Path, triplet
         prove(tmp_path, formats, files)
 
 
+def test_an_answer_is_judged_by_its_code_though_that_holds_a_fence(tmp_path: Path, triplet: Make) -> None:
+    code = 'EXAMPLE = """\n```\nadd(1, 2)\n```\n"""\n\n\ndef add(a, b):\n    return a + b'
+    formats = chosen_formats(["messages"])
+    answers = {triplet().triplet_id: [replace(PASSING, text=f"````python\n{code}\n````")]}
+    assert prove(tmp_path, formats, write(tmp_path, formats, [triplet()], answers)) == 1
+
+
 def test_a_rejected_answer_that_passes_is_named(tmp_path: Path, triplet: Make) -> None:
     formats = chosen_formats(["dpo"])
     files = write(tmp_path, formats, [triplet()], {triplet().triplet_id: [PASSING, replace(FAILING, text=ADDS)]})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from tasks.formats import ResponseRecord, TripletRecord, kodcode_v1, sft, sft_row
+from tasks.formats import FORMATS, ResponseRecord, TripletRecord, kodcode_v1, sft, sft_row
 
 Make = Callable[..., TripletRecord]
 
@@ -27,7 +27,7 @@ def test_the_columns_are_those_of_v1_and_five_more() -> None:
     assert {
         field.name: str(field.type).replace("list<item:", "list<element:") for field in list(schema)[count:]
     } == added
-    assert list(sft.DESCRIPTIONS) == schema.names
+    assert FORMATS["kodcode-v1-sft"].schema == schema
     assert "test_code" in sft.schema("v1.0").names
 
 

@@ -20,6 +20,7 @@ from tasks.formats import (
     TrialRecord,
     TripletRecord,
     kodcode_v1,
+    layout,
     sft,
     sft_row,
     v1_row,
@@ -30,7 +31,7 @@ Make = Callable[..., TripletRecord]
 
 def write(folder: Path, rows: Iterable[FormattedRow], **options: Any) -> tuple[FileEntry, ...]:
     with DatasetWriter(
-        folder, format="kodcode-v1", version="v1.1", schema=kodcode_v1.schema(), splits=kodcode_v1.SPLITS, **options
+        folder, format="kodcode-v1", version="v1.1", schema=kodcode_v1.schema(), splits=layout.SPLITS, **options
     ) as writer:
         for row in rows:
             writer.add(row.split, row.columns)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -26,6 +28,14 @@ def test_verl_calls_it_with_keywords() -> None:
     assert reward.compute_score(solution_str="no code at all", **call) == 0.0
 
 
+def test_verl_loads_it_by_its_path() -> None:
+    spec = importlib.util.spec_from_file_location("custom_module", reward.__file__)
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    assert module.code_of(WRONG) == "def add(a, b):\n    return 3\n"
+
+
 @pytest.mark.parametrize(
     ("completion", "code"),
     [
@@ -39,6 +49,13 @@ def test_verl_calls_it_with_keywords() -> None:
 )
 def test_the_program_is_the_last_whole_block_in_python(completion: str, code: str | None) -> None:
     assert reward.code_of(completion) == (code or completion.removeprefix("```python\n").removesuffix("```"))
+
+
+def test_an_answer_that_repeats_a_fence_for_ever_is_read_in_no_time() -> None:
+    answer = "```python\n" * 100_000
+    begun = time.process_time()
+    assert reward.code_of(answer) == answer
+    assert time.process_time() - begun < 5
 
 
 @pytest.mark.parametrize("truth", [CASES, json.dumps(CASES), repr(CASES)])
