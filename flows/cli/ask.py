@@ -97,6 +97,7 @@ def _answer(engine: Engine, statement: str | TextClause, timeout: float) -> tupl
             else:
                 result = connection.execute(statement)
         except DBAPIError as error:
+            connection.invalidate()  # after a refused COPY it cannot even roll back
             if getattr(error.orig, "sqlstate", None) == _TIMED_OUT:
                 raise UsageError(
                     f"The statement took longer than {timeout:g} s; --timeout SECONDS allows more."

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import cast
 
+import psycopg
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import DBAPIError
 
@@ -20,7 +22,10 @@ class GrantFailed(Exception):
 
 @contextmanager
 def reading(engine: Engine, timeout_s: float) -> Iterator[Connection]:
-    """A connection whose statements cannot write, end after `timeout_s` seconds, and need no schema name."""
+    """A connection whose statements cannot write, end after `timeout_s` seconds, and need no schema name.
+
+    A text is one statement: PostgreSQL refuses several, as the first could end the transaction that cannot write.
+    """
     with engine.connect() as connection:
         connection.execute(text("set transaction read only"))
         connection.execute(text(f"set local search_path = {SCHEMA}, public"))
@@ -29,7 +34,12 @@ def reading(engine: Engine, timeout_s: float) -> Iterator[Connection]:
         connection.execute(
             text("select set_config('statement_timeout', :timeout, true)"), {"timeout": f"{round(timeout_s * 1000)}ms"}
         )
-        yield connection
+        driver = cast("psycopg.Connection", connection.connection.driver_connection)
+        before, driver.prepare_threshold = driver.prepare_threshold, 0  # only what is not prepared may be several
+        try:
+            yield connection
+        finally:
+            driver.prepare_threshold = before
 
 
 def grant_reading(engine: Engine, role: str, timeout_s: float) -> bool:

@@ -62,6 +62,8 @@ def test_named_queries_are_listed_and_asked_with_parameters(kodcode: Command) ->
         (["select 1", "--param", "rows=1"], "named queries"),
         (["select pg_sleep(60)", "--timeout", "0.1"], "longer than 0.1 s"),
         (["delete from responses"], "read-only"),
+        (["commit; delete from responses; commit"], "multiple commands"),
+        (["copy runs to stdout"], "COPY"),
         ([], "--list"),
         (["select 1", "--grant", "analyst"], "--grant goes without"),
     ],
