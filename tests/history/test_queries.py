@@ -71,6 +71,16 @@ def test_a_forecast_multiplies_what_a_verified_question_cost_and_is_silent_where
     assert sum(row["share"] for row in ask(changeable, "cost_by_stage")) == pytest.approx(1)
 
 
+@pytest.mark.parametrize("zone", ["Pacific/Auckland", "America/Los_Angeles"])
+def test_a_day_begins_at_midnight_utc_whatever_zone_the_server_is_set_to(changeable: Engine, zone: str) -> None:
+    with changeable.begin() as connection:
+        connection.exec_driver_sql("update kodcode.runs set started_at = '2026-11-25 00:00Z'")
+        connection.exec_driver_sql(f"alter database {changeable.url.database} set timezone = '{zone}'")
+    changeable.dispose()
+    assert len(ask(changeable, "runs", since="2026-11-25")) == 1
+    assert ask(changeable, "runs", since="2026-11-26") == []
+
+
 def test_values_are_bound_and_never_become_sql(told: Engine) -> None:
     assert ask(told, "cost_by_stage", subset="x' or '1'='1") == []
     assert ask(told, "cost_by_stage", subset="100%(subset)s :subset") == []
