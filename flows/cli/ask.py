@@ -36,7 +36,9 @@ def sql(
         str | None,
         typer.Option(metavar="ROLE", help="Let this PostgreSQL role read the history, no more; make it if need be."),
     ] = None,
-    timeout: Annotated[float, typer.Option(min=0.001, metavar="SECONDS", help="Longest time for a statement.")] = 60,
+    timeout: Annotated[
+        float, typer.Option(min=0.001, max=2e6, metavar="SECONDS", help="Longest time for a statement.")
+    ] = 60,
     as_json: AsJson = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV with a header line.")] = False,
     data_dir: DataDir = None,

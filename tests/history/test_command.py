@@ -61,6 +61,7 @@ def test_named_queries_are_listed_and_asked_with_parameters(kodcode: Command) ->
         (["@slowest_solutions", "--param", "rows=1", "--param", "rows=2"], "once"),
         (["select 1", "--param", "rows=1"], "named queries"),
         (["select pg_sleep(60)", "--timeout", "0.1"], "longer than 0.1 s"),
+        (["select 1", "--timeout", "3e6"], "--timeout"),
         (["delete from responses"], "read-only"),
         (["commit; delete from responses; commit"], "multiple commands"),
         (["copy runs to stdout"], "COPY"),
