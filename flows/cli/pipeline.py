@@ -173,7 +173,9 @@ def run(
     reasoning_model: Annotated[
         str | None, typer.Option(help="Writes the reasoning responses.", show_default="the teacher")
     ] = None,
-    concurrency: Annotated[int | None, typer.Option(min=1, help="Requests in flight.", show_default="32")] = None,
+    concurrency: Annotated[
+        int | None, typer.Option(min=1, max=10_000, help="Requests in flight.", show_default="32")
+    ] = None,
     mode: Annotated[
         ModeChoice | None,
         typer.Option(
@@ -228,6 +230,9 @@ def run(
         raise UsageError("--seeds belongs to one subset: name it with --subset.")
     if questions is not None and target_verified is not None:
         raise UsageError("--questions and --target-verified say two things about how many: give one of them.")
+    if forecast and target_verified is not None:
+        raise UsageError("--forecast goes by --questions: what --target-verified takes shows on the way.")
+    questions = questions or 100
     if timeout is not None:
         os.environ["KODCODE_TRIAL_TIMEOUT_S"] = str(timeout)
     settings = settings_for(data_dir)
@@ -255,7 +260,7 @@ def run(
         settings,
         names,
         "nightly",
-        questions=questions or 100,
+        questions=questions,
         target_verified=target_verified,
         attempts=attempts,
         initial=initial,
