@@ -13,7 +13,6 @@ from tasks.llm import Budget, BudgetError, parse_price
 from tasks.llm.types import Stage
 from tasks.screening import Thresholds
 from tasks.settings import ConfigurationError, Settings
-from tasks.subsets.errors import SubsetError
 from tasks.subsets.registry import SUBSETS, get_subset
 from tasks.subsets.templates import base_models
 
@@ -100,15 +99,6 @@ class Teacher(BaseModel):
         json_schema_extra={"position": 9},
     )
 
-    @field_validator("base_model")
-    @classmethod
-    def _are_models(cls, given: str | None) -> str | None:
-        try:
-            base_models(given)
-        except SubsetError as error:
-            raise ValueError(str(error)) from error
-        return given
-
     mode: ModeName | None = Field(
         None,
         title="Mode",
@@ -116,6 +106,12 @@ class Teacher(BaseModel):
         "requests are ready together, and online what they leave over.",
         json_schema_extra={"position": 9},
     )
+
+    @field_validator("base_model")
+    @classmethod
+    def _are_models(cls, given: str | None) -> str | None:
+        base_models(given)
+        return given
 
     @field_validator("prices")
     @classmethod

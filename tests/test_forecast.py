@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from decimal import Decimal
+from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import Connection, Engine
 
+from flows.cli.errors import UsageError
+from flows.cli.pipeline import run as run_command
 from tasks.forecast import Forecast, Plan, forecast
 from tasks.llm import Budget, Completion, Message, PriceTable, Request, Usage
 from tasks.llm.ledger import Ledger, Paid
@@ -15,6 +20,7 @@ from tasks.llm.types import Stage
 from tasks.options import Models
 from tasks.store import ArtifactStore, copy_rows
 from tasks.store.schema import Question, Response, Trial, Triplet
+from tasks.subsets import UnknownTemplate
 
 PRICES = PriceTable.load(given=["teacher=1:10", "reasoner=2:20"])
 MODELS = Models(provider="openai", teacher="teacher", base_url=None, base_model=None, reasoner="reasoner",
@@ -111,3 +117,27 @@ def test_an_unknown_price_is_no_price(database: Engine, artifacts: ArtifactStore
     found = forecast(database, plan(1), MODELS, PriceTable({}))
     assert found.stages[0].output_tokens == 10
     assert found.usd is None
+
+
+def test_the_command_tells_of_as_many_questions_as_a_run_would_ask_for(
+    database: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("KODCODE_DATABASE_URL", database.url.render_as_string(hide_password=False))
+    monkeypatch.setenv("KODCODE_ARTIFACTS_URL", (tmp_path / "artifacts").as_uri())
+    run_command(subset=["evol"], forecast=True, as_json=True, data_dir=tmp_path)
+    asked = {one["stage"]: one["calls"] for one in json.loads(capsys.readouterr().out)["stages"]}
+    assert (asked["propose"], asked["solve"]) == (100, 300)
+
+
+@pytest.mark.parametrize(
+    ("given", "problem", "said"),
+    [
+        ({"target_verified": 5}, UsageError, "--forecast goes by --questions"),
+        ({"base_model": ["a=llama9"]}, UnknownTemplate, "llama9"),
+    ],
+)
+def test_what_cannot_be_forecast_or_run_is_said_in_a_sentence(
+    tmp_path: Path, given: dict[str, Any], problem: type[Exception], said: str
+) -> None:
+    with pytest.raises(problem, match=said):
+        run_command(forecast=True, data_dir=tmp_path, **given)

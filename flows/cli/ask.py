@@ -36,7 +36,9 @@ def sql(
         str | None,
         typer.Option(metavar="ROLE", help="Let this PostgreSQL role read the history, no more; make it if need be."),
     ] = None,
-    timeout: Annotated[float, typer.Option(min=0.001, metavar="SECONDS", help="Longest time for a statement.")] = 60,
+    timeout: Annotated[
+        float, typer.Option(min=0.001, max=2e6, metavar="SECONDS", help="Longest time for a statement.")
+    ] = 60,
     as_json: AsJson = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV with a header line.")] = False,
     data_dir: DataDir = None,
@@ -97,6 +99,7 @@ def _answer(engine: Engine, statement: str | TextClause, timeout: float) -> tupl
             else:
                 result = connection.execute(statement)
         except DBAPIError as error:
+            connection.invalidate()  # after a refused COPY it cannot even roll back
             if getattr(error.orig, "sqlstate", None) == _TIMED_OUT:
                 raise UsageError(
                     f"The statement took longer than {timeout:g} s; --timeout SECONDS allows more."

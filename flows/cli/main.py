@@ -7,7 +7,7 @@ import warnings
 
 import typer
 
-from flows.cli import ask, decontaminate, judge, look, pipeline, servers
+from flows.cli import ask, decontaminate, judge, look, pipeline, release, servers
 from flows.cli.errors import exit_status, paragraph
 
 app = typer.Typer(
@@ -21,7 +21,7 @@ app = typer.Typer(
 app.command()(pipeline.demo)
 app.command()(pipeline.run)
 app.command()(decontaminate.decontaminate)
-app.command()(pipeline.release)
+app.command()(release.release)
 app.command()(servers.up)
 app.command()(servers.down)
 app.command()(servers.status)

@@ -1,4 +1,4 @@
-"""The commands that make data: demo, run, release."""
+"""The commands that make data: demo, run."""
 
 from __future__ import annotations
 
@@ -18,12 +18,11 @@ from flows.cli.context import AsJson, DataDir, console, note, settings_for
 from flows.cli.display import Display, cost, funnel_table, table
 from flows.cli.errors import RowsLeft, Stopped, UsageError
 from tasks.backends import Backends, check_prefect
-from tasks.formats import FORMATS, chosen_formats
 from tasks.history import funnel
 from tasks.interrupt import run_interruptible
 from tasks.llm import PriceTable
 from tasks.llm.offline import bank_size
-from tasks.options import ReleaseFilters, Style, Teacher, chosen_subsets, solve_budgets
+from tasks.options import Style, Teacher, chosen_subsets, solve_budgets
 from tasks.run import progress_display
 from tasks.screening import DEMO_BENCHMARK
 from tasks.settings import Settings
@@ -92,7 +91,7 @@ def demo(
             soft_wrap=True,
         )
     started = time.monotonic()
-    outcome, left = _pipeline(
+    outcome, left = carry_out(
         settings,
         list(SUBSETS),
         "nightly",
@@ -174,7 +173,9 @@ def run(
     reasoning_model: Annotated[
         str | None, typer.Option(help="Writes the reasoning responses.", show_default="the teacher")
     ] = None,
-    concurrency: Annotated[int | None, typer.Option(min=1, help="Requests in flight.", show_default="32")] = None,
+    concurrency: Annotated[
+        int | None, typer.Option(min=1, max=10_000, help="Requests in flight.", show_default="32")
+    ] = None,
     mode: Annotated[
         ModeChoice | None,
         typer.Option(
@@ -229,6 +230,9 @@ def run(
         raise UsageError("--seeds belongs to one subset: name it with --subset.")
     if questions is not None and target_verified is not None:
         raise UsageError("--questions and --target-verified say two things about how many: give one of them.")
+    if forecast and target_verified is not None:
+        raise UsageError("--forecast goes by --questions: what --target-verified takes shows on the way.")
+    questions = questions or 100
     if timeout is not None:
         os.environ["KODCODE_TRIAL_TIMEOUT_S"] = str(timeout)
     settings = settings_for(data_dir)
@@ -252,11 +256,11 @@ def run(
     if not as_json and not benchmark:
         note("No --benchmark is given: questions are not compared with benchmark problems.")
     started = time.monotonic()
-    outcome, left = _pipeline(
+    outcome, left = carry_out(
         settings,
         names,
         "nightly",
-        questions=questions or 100,
+        questions=questions,
         target_verified=target_verified,
         attempts=attempts,
         initial=initial,
@@ -296,71 +300,7 @@ def _forecast(settings: Settings, teacher: Teacher, as_json: bool, *plan: Any) -
     console.print(found.sentence(), soft_wrap=True, markup=False)
 
 
-def release(
-    subset: Annotated[list[str], typer.Option(help="Which subset; may be repeated. All 12 where none is named.")] = [],
-    canned: Annotated[bool, typer.Option("--canned", help="Release the demo's canned answers.")] = False,
-    classes: Annotated[
-        bool, typer.Option("--classes/--no-classes", help="With or without triplets whose test builds a class.")
-    ] = True,
-    max_response_tokens: Annotated[
-        int | None, typer.Option(min=1, help="Leave out reasoning answers that took more tokens, reasoning included.")
-    ] = None,
-    min_trust: Annotated[float | None, typer.Option(min=0, max=1, help="Trust of the chosen pair.")] = None,
-    min_consensus: Annotated[float | None, typer.Option(min=0, max=1, help="What the other trials say.")] = None,
-    min_kill_rate: Annotated[float | None, typer.Option(min=0, max=1, help="Mutants that its test rejects.")] = None,
-    min_coverage: Annotated[float | None, typer.Option(min=0, max=100, help="Lines run by its test, percent.")] = None,
-    min_assertions: Annotated[int | None, typer.Option(min=1, help="Assertions in its test.")] = None,
-    stub_rejected: Annotated[bool, typer.Option("--stub-rejected", help="Only where a stub fails the test.")] = False,
-    stable: Annotated[bool, typer.Option("--stable", help="Only where other orders, days and seeds pass.")] = False,
-    apart: Annotated[
-        bool, typer.Option("--apart", help="Only where solution and test passed in two processes.")
-    ] = False,
-    format: Annotated[
-        list[str],
-        typer.Option(
-            help=f"Written beside KodCode-V1; may be repeated: {', '.join(FORMATS)}.", show_default="kodcode-v1-sft"
-        ),
-    ] = [],
-    prove_all: Annotated[
-        bool, typer.Option("--prove-all", help="Execute the proof of every row, not of a sample.")
-    ] = False,
-    as_json: AsJson = False,
-    data_dir: DataDir = None,
-) -> None:
-    """Write what is verified now as a numbered dataset; the number stays the same where nothing is new.
-
-    The bounds are on a question's chosen pair, for whatever was made from it; what was not found out meets none.
-    """
-    settings = settings_for(data_dir, demo=canned)
-    filters = ReleaseFilters(
-        min_trust=min_trust,
-        min_consensus=min_consensus,
-        min_kill_rate=min_kill_rate,
-        min_coverage=min_coverage,
-        min_assertions=min_assertions,
-        stub_rejected=stub_rejected,
-        stable=stable,
-        apart=apart,
-        classes=classes,
-        max_response_tokens=max_response_tokens,
-    )
-    formats = [chosen.name for chosen in chosen_formats(format)] if format else []
-    outcome, _ = _pipeline(
-        settings,
-        chosen_subsets(subset),
-        "release",
-        canned=canned,
-        filters=filters,
-        formats=formats,
-        prove_all=prove_all,
-    )
-    if as_json:
-        print(json.dumps(outcome.release))
-    else:
-        console.print(f"{outcome.release['rows']} rows in {outcome.release['path']}", soft_wrap=True)
-
-
-def _pipeline(settings: Settings, names: Sequence[str], flow: str, **parameters: Any) -> tuple[Outcome, int]:
+def carry_out(settings: Settings, names: Sequence[str], flow: str, **parameters: Any) -> tuple[Outcome, int]:
     """Start what is needed, run the flow with live progress, gather what it left; and how many rows failed."""
     # Prefect reports a failed flow with its traceback; here the error is told by main().
     os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")

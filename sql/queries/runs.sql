@@ -3,7 +3,7 @@
 -- param rows int = 20: rows to show
 with lately as (
     select * from runs
-    where :since is null or started_at >= :since at time zone 'UTC'
+    where :since is null or started_at >= cast(:since as timestamp) at time zone 'UTC'
     order by started_at desc limit :rows
 )
 select r.run_id, r.flow, r.status, r.started_at, r.finished_at - r.started_at as took, r.code_version,

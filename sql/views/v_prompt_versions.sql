@@ -18,7 +18,7 @@ with work as (
            count(*) filter (where t.status = 'accepted'),
            case when bool_and(tried.known) then sum(tried.cost_usd) end
     from kodcode.triplets t cross join lateral (
-        select bool_and(c.request_hash is null or c.cost_usd is not null) is not false as known,
+        select bool_and(c.cost_usd is not null) is not false as known,
                sum(c.cost_usd) as cost_usd
         from jsonb_array_elements(t.tries) e join kodcode.llm_calls c on c.request_hash = e ->> 'request_hash'
     ) tried

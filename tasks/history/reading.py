@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import cast
 
+import psycopg
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import DBAPIError
 
@@ -13,6 +15,13 @@ from tasks.store.schema import SCHEMA
 # Compiling takes longer than the queries of this project do; joins of whole tables shall not go by disk.
 _SETTINGS = {"jit": "off", "work_mem": "64MB"}
 
+# What is revoked from a role it may still have from one that it is a member of, and can act as.
+_MAY_WRITE = text(
+    "select exists (select from pg_roles r, pg_tables t where t.schemaname = :schema"
+    " and pg_has_role(:role, r.oid, 'member') and (r.rolsuper or r.rolname = t.tableowner"
+    " or has_table_privilege(r.oid, format('%I.%I', t.schemaname, t.tablename), 'insert, update, delete, truncate')))"
+)
+
 
 class GrantFailed(Exception):
     """The role could not be made, or given its rights; the message says why."""
@@ -20,7 +29,10 @@ class GrantFailed(Exception):
 
 @contextmanager
 def reading(engine: Engine, timeout_s: float) -> Iterator[Connection]:
-    """A connection whose statements cannot write, end after `timeout_s` seconds, and need no schema name."""
+    """A connection whose statements cannot write, end after `timeout_s` seconds, and need no schema name.
+
+    A text is one statement: PostgreSQL refuses several, as the first could end the transaction that cannot write.
+    """
     with engine.connect() as connection:
         connection.execute(text("set transaction read only"))
         connection.execute(text(f"set local search_path = {SCHEMA}, public"))
@@ -29,7 +41,12 @@ def reading(engine: Engine, timeout_s: float) -> Iterator[Connection]:
         connection.execute(
             text("select set_config('statement_timeout', :timeout, true)"), {"timeout": f"{round(timeout_s * 1000)}ms"}
         )
-        yield connection
+        driver = cast("psycopg.Connection", connection.connection.driver_connection)
+        before, driver.prepare_threshold = driver.prepare_threshold, 0  # only what is not prepared may be several
+        try:
+            yield connection
+        finally:
+            driver.prepare_threshold = before
 
 
 def grant_reading(engine: Engine, role: str, timeout_s: float) -> bool:
@@ -43,16 +60,7 @@ def grant_reading(engine: Engine, role: str, timeout_s: float) -> bool:
     database = engine.dialect.identifier_preparer.quote_identifier(engine.url.database or "")
     try:
         with engine.begin() as connection:
-            found = connection.execute(
-                text("select rolsuper, rolname = current_user as ours, pg_has_role(rolname, t.tableowner, 'member')"
-                     " as owns from pg_roles, pg_tables t where rolname = :role and t.schemaname = :schema"
-                     " order by owns desc limit 1"),
-                {"role": role, "schema": SCHEMA},
-            ).first()  # fmt: skip
-            if found is not None and (found.rolsuper or found.ours or found.owns):
-                raise GrantFailed(
-                    f"The role {role} is a superuser or owns the tables: nothing keeps it from writing. Name another."
-                )
+            found = connection.scalar(text("select true from pg_roles where rolname = :role"), {"role": role})
             statements = [] if found else [f"create role {quoted} login"]
             statements += [
                 f"grant connect on database {database} to {quoted}",
@@ -68,6 +76,11 @@ def grant_reading(engine: Engine, role: str, timeout_s: float) -> bool:
             ]
             for statement in statements:
                 connection.exec_driver_sql(statement)  # the quoting has doubled percent signs
+            if connection.scalar(_MAY_WRITE, {"role": role, "schema": SCHEMA}):
+                raise GrantFailed(
+                    f"The role {role} could still write: it is a superuser, owns the tables, or is a member of a role "
+                    "that may. Name another."
+                )
     except DBAPIError as error:
         raise GrantFailed(f"PostgreSQL refused to let {role} read: {str(error.orig).strip()}") from error
-    return found is None
+    return not found

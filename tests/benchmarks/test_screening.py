@@ -251,6 +251,17 @@ def test_planted_duplicates_and_look_alikes(database: Engine, capsys: pytest.Cap
     assert len(look_alikes.keys() & contaminated) >= 0.99 * len(contaminated) > 0
 
 
+# The shares of HumanEval and of MBPP that README.md records, less a hundredth; unchanged items are all found.
+FOUND_AT_LEAST = {
+    "nothing": (1.0, 1.0),
+    "set into a longer request": (0.99, 0.945),
+    "its functions renamed": (0.99, None),  # no item of MBPP says "def"
+    "another opening": (1.0, 0.785),
+    "two words replaced": (0.99, 0.986),
+    "twelve words replaced": (0.984, 0.132),
+}
+
+
 @pytest.mark.benchmark
 def test_paraphrases_of_published_items(capsys: pytest.CaptureFixture[str]) -> None:
     """How many items of HumanEval and MBPP are found in other words, and how many without `terms`."""
@@ -265,9 +276,12 @@ def test_paraphrases_of_published_items(capsys: pytest.CaptureFixture[str]) -> N
         Thresholds(), EMBEDDER.name,
     )  # fmt: skip
     for kind, rule in PARAPHRASES.items():
-        for file in by_file:
+        for file, least in zip(by_file, FOUND_AT_LEAST[kind], strict=True):
             texts = [new for p in file if (new := rule(p.text)) != p.text or kind == "nothing"]
-            near = guard.nearest(EMBEDDER.embed(texts)) if texts else []
+            assert bool(texts) == (least is not None)
+            if least is None:
+                continue
+            near = guard.nearest(EMBEDDER.embed(texts))
             measures = [{f.measure for f in guard.of_question(t, n)} for t, n in zip(texts, near, strict=True)]
             found, others = sum(map(bool, measures)), sum(bool(m - {"terms"}) for m in measures)
             with capsys.disabled():
@@ -276,6 +290,7 @@ def test_paraphrases_of_published_items(capsys: pytest.CaptureFixture[str]) -> N
                     f"without terms {share(others, len(texts))}",
                     end="",
                 )
+            assert found >= least * len(texts)
 
 
 def print_kinds(expected: Mapping[int, Planted], found: Set[int]) -> None:

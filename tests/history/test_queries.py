@@ -59,13 +59,26 @@ def test_they_answer_what_they_ask(told: Engine) -> None:
 def test_a_forecast_multiplies_what_a_verified_question_cost_and_is_silent_where_a_price_is_unknown(
     changeable: Engine,
 ) -> None:
-    assert ask(changeable, "cost_forecast")[0]["usd_forecast"] is None
+    (row,) = ask(changeable, "cost_forecast")
+    assert (row["verified_so_far"], row["usd_so_far"], row["usd_forecast"]) == (2, None, None)
+    assert {row["share"] for row in ask(changeable, "cost_by_stage")} == {None}
     with changeable.begin() as connection:
         connection.exec_driver_sql("update kodcode.llm_calls set cost_usd = 0.75 where stage = 'respond'")
     (row,) = ask(changeable, "cost_forecast", questions="1000")
     # Two verified for 0.75 + 0.6 + 0.75 + 3.5 + 0.4 dollars.
     assert row["verified_so_far"] == 2
     assert float(row["usd_forecast"]) == pytest.approx(3000)
+    assert sum(row["share"] for row in ask(changeable, "cost_by_stage")) == pytest.approx(1)
+
+
+@pytest.mark.parametrize("zone", ["Pacific/Auckland", "America/Los_Angeles"])
+def test_a_day_begins_at_midnight_utc_whatever_zone_the_server_is_set_to(changeable: Engine, zone: str) -> None:
+    with changeable.begin() as connection:
+        connection.exec_driver_sql("update kodcode.runs set started_at = '2026-11-25 00:00Z'")
+        connection.exec_driver_sql(f"alter database {changeable.url.database} set timezone = '{zone}'")
+    changeable.dispose()
+    assert len(ask(changeable, "runs", since="2026-11-25")) == 1
+    assert ask(changeable, "runs", since="2026-11-26") == []
 
 
 def test_values_are_bound_and_never_become_sql(told: Engine) -> None:

@@ -71,8 +71,24 @@ def test_a_reading_role_reads_views_that_were_made_anew_and_granting_again_is_fi
 
 
 def test_a_role_that_could_write_anyway_is_refused(told: Engine) -> None:
-    with pytest.raises(GrantFailed, match="superuser or owns"):
+    with pytest.raises(GrantFailed, match="superuser, owns"):
         grant_reading(told, str(told.url.username), 1)
+
+
+def test_a_role_that_could_write_by_another_is_refused_and_unchanged(changeable: Engine, analyst: Engine) -> None:
+    quoted = changeable.dialect.identifier_preparer.quote_identifier(ROLE)
+    with changeable.begin() as connection:
+        for statement in ("create role clerk", "grant insert on kodcode.trials to clerk", f"grant clerk to {quoted}"):
+            connection.exec_driver_sql(statement)
+    try:
+        with pytest.raises(GrantFailed, match="member of a role that may"):
+            grant_reading(changeable, ROLE, 99)
+        with analyst.connect() as connection:
+            assert connection.scalar(text("show statement_timeout")) == "500ms"
+    finally:
+        with changeable.begin() as connection:
+            connection.exec_driver_sql("drop owned by clerk")
+            connection.exec_driver_sql("drop role clerk")
 
 
 def test_a_mirror_holds_the_rows_of_the_tables(told: Engine, tmp_path: Path) -> None:
