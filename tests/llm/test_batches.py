@@ -10,6 +10,8 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from sqlalchemy import Engine, text
 
 from tasks.llm import (
@@ -29,6 +31,7 @@ from tasks.llm import (
     Sampling,
     make_provider,
 )
+from tasks.llm.telemetry import METER, Telemetry
 from tasks.store import ArtifactStore
 from tests.llm.batch_server import (
     ANSWERED,
@@ -44,6 +47,7 @@ from tests.llm.batch_server import (
     batch_server,
 )
 from tests.llm.fault_server import CHAT, MESSAGES, Reply, answer_to, error
+from tests.llm.test_telemetry import recorded
 
 # Times of tests; nothing is decided by how long they are.
 QUICK = BatchPolicy(
@@ -76,13 +80,15 @@ def gateway(database: Engine, artifacts: ArtifactStore, server: BatchServer) -> 
         budget: Sequence[str] = (),
         prices: Sequence[str] = (),
         run_id: str = "run-1",
+        telemetry: Telemetry | None = None,
         **limits: int,
     ) -> Gateway:
         provider: Any = make_provider(protocol, server.url if protocol == "openai" else server.origin)
         for name, limit in limits.items():
             setattr(provider.batches, name, limit)
         caps = Budget.parse(budget)
-        return Gateway(database, artifacts, provider, PriceTable.load(given=prices), run_id, 16, caps, policy)
+        table = PriceTable.load(given=prices)
+        return Gateway(database, artifacts, provider, table, run_id, 16, caps, policy, telemetry)
 
     return make
 
@@ -149,6 +155,21 @@ def test_a_batch_costs_half_and_is_in_the_ledger_like_any_answer(
     again = asyncio.run(ask_all(gateway(protocol), asked))
     assert again == [replace(answer, from_ledger=True) for answer in outcomes]
     assert len(server.batches) == 1
+
+
+def test_tokens_and_dollars_of_batches_are_measured_and_their_hours_are_not(
+    gateway: Callable[..., Gateway], server: BatchServer, protocol: str
+) -> None:
+    reader = InMemoryMetricReader()
+    made = gateway(protocol, telemetry=Telemetry(MeterProvider([reader]).get_meter(METER)))
+    asyncio.run(ask_all(made, requests(protocol, 6)))
+    found = recorded(reader)
+    tokens = {point.attributes["gen_ai.token.type"]: point.count for point in found["gen_ai.client.token.usage"]}
+    assert tokens == dict.fromkeys(("input", "cached_input", "output", "reasoning"), 6)
+    [cost] = found["kodcode.llm.cost"]
+    assert cost.value == pytest.approx(float(made.progress.cost_usd))
+    assert made.progress.cost_usd > 0
+    assert "gen_ai.client.operation.duration" not in found
 
 
 @both
