@@ -149,12 +149,12 @@ class Follower:
 
     async def _follow(self, batch: Batch) -> None:
         """Poll until the batch has ended, store its answers, tell those who wait."""
-        begun, wait_s, cancelled = time.monotonic() - batch.age_s, self._policy.first_poll_s, False
+        begun, wait_s = time.monotonic() - batch.age_s, self._policy.first_poll_s
+        late = cancelled = False
         while not (state := await self._patiently(lambda: self._api.state(batch))).ended:
             late = self._policy.mode != "batch" and time.monotonic() - begun > self._policy.wait_s
             if late and not cancelled:
-                await self._patiently(lambda: self._api.cancel(batch))
-                cancelled = True
+                cancelled = await self._cancelled(batch)
             await asyncio.sleep(wait_s)
             wait_s = min(wait_s * 1.5, self._policy.longest_poll_s)
         contents = [
@@ -168,9 +168,19 @@ class Follower:
             self.most_requests = max(1, len(batch.hashes) // 2)
             await asyncio.sleep(self._policy.longest_poll_s)
         for request_hash, outcome in outcomes.items():
-            if isinstance(outcome, Unanswered) and cancelled:
+            if isinstance(outcome, Unanswered) and late:
                 outcome = replace(outcome, online=True)  # noqa: PLW2901
             self._settle(request_hash, outcome)
+
+    async def _cancelled(self, batch: Batch) -> bool:
+        """Whether the provider took the request to end early; it refuses where the batch has ended since the last
+        look, which the next one shows."""
+        try:
+            await self._api.cancel(batch)
+        except (ProviderUnavailable, ProviderRefused) as error:
+            log.info("Batch %s could not be cancelled: %s", batch.provider_batch_id, error)
+            return False
+        return True
 
     async def _downloaded(self, batch: Batch, file: str) -> bytes:
         content = await self._api.download(batch, file)

@@ -266,6 +266,19 @@ def test_stragglers_of_a_slow_batch_are_asked_online_and_the_rest_is_kept(
     assert (len(server.batches), server.steps["cancel"], online(server)) == (1, 1, 3)
 
 
+@pytest.mark.parametrize("status", [400, 409, 500])
+def test_a_batch_that_ends_before_it_is_cancelled_is_collected_all_the_same(
+    gateway: Callable[..., Gateway], database: Engine, server: BatchServer, protocol: str, status: int
+) -> None:
+    server.polls = 3
+    server.fail("cancel", *[error(status, "Cannot cancel a batch that has ended.")] * 1000)
+    outcomes = asyncio.run(ask_all(gateway(protocol, replace(AUTO, wait_s=0.0)), requests(protocol, 8)))
+    assert_all_answered_once(server, outcomes)
+    assert 1 <= server.steps["cancel"] < server.steps["poll"]
+    assert rows(database, "select fence from kodcode.llm_batches") == [(1,)]  # never given up
+    assert (len(server.batches), online(server)) == (1, 0)
+
+
 def assert_all_answered_once_somewhere(server: BatchServer, outcomes: list[Any]) -> None:
     assert all(isinstance(outcome, Answer) for outcome in outcomes)
     assert sum(server.paid.values()) + online(server) == len(outcomes)
