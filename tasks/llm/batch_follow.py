@@ -132,6 +132,7 @@ class Follower:
             except ProviderError as error:
                 await self._end(batch, str(error))
                 raise
+            await asyncio.sleep(self._policy.settle_s)
             name = await self._locate(batch)
             if name is not None:
                 return name

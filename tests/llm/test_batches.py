@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from decimal import Decimal
@@ -316,6 +317,43 @@ def test_a_submission_whose_reply_was_lost_is_found_again_not_repeated(
     assert all(isinstance(outcome, Answer) for outcome in outcomes)
     assert server.steps["submit"] == len(server.batches) == 2
     assert server.steps["list"] >= 1
+
+
+def test_a_submission_without_a_reply_has_time_to_arrive_before_it_is_looked_for(
+    gateway: Callable[..., Gateway], server: BatchServer
+) -> None:
+    came: dict[str, float] = {}
+    server.on_request = lambda count: came.setdefault(
+        f"{server.seen[-1].method} {server.seen[-1].path.partition('?')[0]}", time.monotonic()
+    )  # type: ignore[assignment]
+    server.fail("submit", Reply(500, "oops"), performed=True)
+    outcomes = asyncio.run(ask_all(gateway("openai", replace(QUICK, settle_s=0.5)), requests("openai", 3)))
+    assert_all_answered_once(server, outcomes)
+    assert came["GET /v1/batches"] - came["POST /v1/batches"] >= 0.5
+
+
+def test_requests_that_still_gather_go_with_their_askers(
+    gateway: Callable[..., Gateway], database: Engine, server: BatchServer
+) -> None:
+    """Ctrl-C before a batch is closed: nothing was sent, and nothing is held."""
+
+    async def run(*, cancelled: bool) -> None:
+        made = gateway("openai", replace(QUICK, gather_s=60.0, longest_gather_s=60.0))
+        tasks = [asyncio.create_task(made.ask(one)) for one in requests("openai", 6)]
+        await until(lambda: made.progress.in_batches == len(tasks))
+        for task in tasks if cancelled else ():
+            task.cancel()
+        await asyncio.gather(*tasks if cancelled else (), return_exceptions=True)
+        assert made.progress.in_batches == (0 if cancelled else len(tasks))
+        await made.close(grace_s=30)
+        outcomes = await asyncio.gather(*tasks, return_exceptions=True)
+        assert {type(outcome) for outcome in outcomes} == {asyncio.CancelledError}
+
+    for cancelled in (True, False):
+        asyncio.run(run(cancelled=cancelled))
+        assert rows(database, "select * from kodcode.llm_leases") == []
+    assert not server.steps
+    assert rows(database, "select * from kodcode.llm_batches") == []
 
 
 def test_a_server_without_batches_is_said_to_have_none(
