@@ -129,7 +129,8 @@ left join responses using (subset)
 """
 
 _MEASURED = """
-select stage, model, count(*) as calls, sum(input_tokens) as input_tokens, sum(cached_input_tokens) as cached_tokens,
+select stage, model, count(*) as calls, count(*) filter (where subset = any(:subsets)) as calls_of_subsets,
+       sum(input_tokens) as input_tokens, sum(cached_input_tokens) as cached_tokens,
        sum(output_tokens) as output_tokens, sum(reasoning_tokens) as reasoning_tokens
 from kodcode.llm_calls where provider = :provider group by stage, model
 """
@@ -150,7 +151,7 @@ def forecast(engine: Engine, plan: Plan, models: Models, prices: PriceTable) -> 
         }  # fmt: skip
         held = {row.subset: {name: value or 0 for name, value in row._mapping.items() if name != "subset"}
                 for row in connection.execute(text(_HELD), values)}  # fmt: skip
-        measured = connection.execute(text(_MEASURED), {"provider": models.provider}).all()
+        measured = connection.execute(text(_MEASURED), values).all()
         open_places = {name: _open_places(connection, name, plan, models) for name in plan.subsets}
     rates = _Rates(held, measured)
     calls: dict[tuple[str, str], float] = defaultdict(float)
@@ -158,7 +159,7 @@ def forecast(engine: Engine, plan: Plan, models: Models, prices: PriceTable) -> 
         for stage, model, count in _calls(name, held.get(name, {}), open_places[name], plan, models, rates):
             calls[stage, model] += count
     stages = tuple(
-        _stage(stage, model, round(count), models.provider, measured, prices)
+        _stage(stage, model, round(count), models, measured, prices)
         for (stage, model), count in calls.items()
         if round(count) > 0
     )
@@ -194,7 +195,8 @@ class _Rates:
         return 1.0
 
     def calls_a_conversion(self) -> float:
-        calls = sum(row.calls for row in self.measured if row.stage == "convert")
+        # Of the subsets that `held` is of: calls of others would count as repeated tries.
+        calls = sum(row.calls_of_subsets for row in self.measured if row.stage == "convert")
         conversions = sum(row.get("conversions", 0) for row in self.held.values())
         return max(1.0, calls / conversions) if conversions else 1.0
 
@@ -225,7 +227,7 @@ def _calls(
 
 
 def _stage(
-    stage: str, model: str, calls: int, provider: str, measured: Sequence[Any], prices: PriceTable
+    stage: str, model: str, calls: int, models: Models, measured: Sequence[Any], prices: PriceTable
 ) -> StageForecast:
     of_stage = [row for row in measured if row.stage == stage]
     of_model = [row for row in of_stage if row.model == model]
@@ -238,8 +240,9 @@ def _stage(
         return round(float(sum(getattr(row, name) for row in rows)) * calls / int(count))
 
     usage = Usage(*map(expected, ("input_tokens", "cached_tokens", "output_tokens", "reasoning_tokens")))
-    price = prices.of(provider, model)
-    usd = None if price is None else price.cost_usd(usage)
+    price = prices.of(models.provider, model)
+    # What `auto` will ask in batches nobody knows: it is taken for all online, the dear side.
+    usd = None if price is None else price.cost_usd(usage, batched=models.mode == "batch")
     return StageForecast(stage, model, calls, usage.input_tokens, usage.output_tokens, usd, count, bool(of_model))
 
 

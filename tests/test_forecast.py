@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from sqlalchemy import Connection, Engine
 from flows.cli.errors import UsageError
 from flows.cli.pipeline import run as run_command
 from tasks.forecast import Forecast, Plan, forecast
-from tasks.llm import Budget, Completion, Message, PriceTable, Request, Usage
+from tasks.llm import FREE, Budget, Completion, Message, PriceTable, Request, Usage
 from tasks.llm.ledger import Ledger, Paid
 from tasks.llm.types import Stage
 from tasks.options import Models
@@ -50,10 +51,15 @@ def triplet(number: int, style: str, status: str) -> dict[str, object]:
             "reason": None if status == "accepted" else "no_trial_passed"}  # fmt: skip
 
 
-def store(engine: Engine, artifacts: ArtifactStore, stage: Stage, model: str, usage: Usage, count: int) -> None:
+def store(
+    engine: Engine, artifacts: ArtifactStore, stage: Stage, model: str, usage: Usage, count: int, subset: str = "Evol"
+) -> None:
     """Calls of a stage that each used so many tokens."""
     ledger = Ledger(engine, artifacts, "worker", None, Budget())
-    asked = [Request("openai", model, (Message("user", stage),), attempt=n, stage=stage) for n in range(count)]
+    asked = [
+        Request("openai", model, (Message("user", f"{subset} {stage}"),), attempt=n, stage=stage, subset=subset)
+        for n in range(count)
+    ]
     ledger.store([
         Paid(one, one.hash, one.canonical(), Completion("y", usage=usage), Decimal(0), 1.0) for one in asked
     ])  # fmt: skip
@@ -110,6 +116,28 @@ def test_history_gives_shares_tokens_and_dollars(
     assert "573 calls and $20.34" in found.sentence()
     assert "Some tokens are those of other models." in found.sentence()
     assert [one["measured_with_this_model"] for one in found.as_json()["stages"]] == [True, True, True, False]
+
+
+def test_conversions_of_other_subsets_are_no_repeated_tries(
+    database: Engine, connection: Connection, artifacts: ArtifactStore
+) -> None:
+    copy_rows(connection, Question, [question(0, "accepted")])
+    copy_rows(connection, Triplet, [triplet(0, "instruct", "accepted"), triplet(0, "complete", "accepted")])
+    connection.commit()
+    store(database, artifacts, "convert", "teacher", Usage(1000, 0, 500), 1)
+    store(database, artifacts, "convert", "teacher", Usage(1000, 0, 500), 50, subset="Leetcode")
+    [convert] = [one for one in forecast(database, plan(1), MODELS, PRICES).stages if one.stage == "convert"]
+    assert (convert.calls, convert.measured) == (1, 51)
+
+
+def test_a_run_in_batches_is_reckoned_at_the_price_of_batches(database: Engine, artifacts: ArtifactStore) -> None:
+    prices = PriceTable({"teacher": replace(PRICES.price("teacher") or FREE, batch=Decimal("0.5"))})
+    store(database, artifacts, "propose", "teacher", Usage(1000, 0, 100), 1)
+    online, auto, batch = (
+        forecast(database, plan(100), MODELS.model_copy(update={"mode": mode}), prices).stages[0].usd
+        for mode in ("online", "auto", "batch")
+    )
+    assert (online, auto, batch) == (Decimal("0.2"), Decimal("0.2"), Decimal("0.1"))
 
 
 def test_an_unknown_price_is_no_price(database: Engine, artifacts: ArtifactStore) -> None:

@@ -40,7 +40,7 @@ class BatchPolicy:
     longest_retry_s: float = 60.0
     patience_s: float = 3600.0  # of failures in a row, before the batch is left for the next run
     look_s: float = 30.0  # between two looks at what other processes left or hold
-    settle_s: float = 10.0  # a submission whose sender died is looked for no sooner: it may be on its way
+    settle_s: float = 10.0  # a submission that got no reply is looked for no sooner: it may be on its way
 
 
 @dataclass(frozen=True, slots=True)

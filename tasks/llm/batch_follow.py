@@ -59,8 +59,8 @@ class Member:
 
 
 class Follower:
-    """Takes batches to their ends. `settle` is told what became of each member; errors are everybody's whose outcome
-    was not told: what providers raise, Fenced, LedgerError."""
+    """Takes batches to their ends. `settle` is told what became of each member, `count` what was paid for now; errors
+    are everybody's whose outcome was not told: what providers raise, Fenced, LedgerError."""
 
     def __init__(
         self,
@@ -70,6 +70,7 @@ class Follower:
         prices: PriceTable,
         policy: BatchPolicy,
         settle: Callable[[str, Outcome], None],
+        count: Callable[[Paid], None],
         threads: ThreadPoolExecutor,
     ) -> None:
         self._api = api
@@ -78,6 +79,7 @@ class Follower:
         self._prices = prices
         self._policy = policy
         self._settle = settle
+        self._count = count
         self._threads = threads
         self.most_requests = api.most_requests  # less once the provider's queue had no room for so many
 
@@ -130,6 +132,7 @@ class Follower:
             except ProviderError as error:
                 await self._end(batch, str(error))
                 raise
+            await asyncio.sleep(self._policy.settle_s)
             name = await self._locate(batch)
             if name is not None:
                 return name
@@ -147,26 +150,38 @@ class Follower:
 
     async def _follow(self, batch: Batch) -> None:
         """Poll until the batch has ended, store its answers, tell those who wait."""
-        begun, wait_s, cancelled = time.monotonic() - batch.age_s, self._policy.first_poll_s, False
+        begun, wait_s = time.monotonic() - batch.age_s, self._policy.first_poll_s
+        late = cancelled = False
         while not (state := await self._patiently(lambda: self._api.state(batch))).ended:
             late = self._policy.mode != "batch" and time.monotonic() - begun > self._policy.wait_s
             if late and not cancelled:
-                await self._patiently(lambda: self._api.cancel(batch))
-                cancelled = True
+                cancelled = await self._cancelled(batch)
             await asyncio.sleep(wait_s)
             wait_s = min(wait_s * 1.5, self._policy.longest_poll_s)
         contents = [
             await self._patiently(lambda file=file: self._downloaded(batch, file))  # type: ignore[misc]
             for file in state.files
         ]
-        outcomes = await self._run(self._collect, batch, state, contents, time.monotonic() - begun)
+        outcomes, paid = await self._run(self._collect, batch, state, contents, time.monotonic() - begun)
+        for one in paid:
+            self._count(one)
         if state.queue_full:
             self.most_requests = max(1, len(batch.hashes) // 2)
             await asyncio.sleep(self._policy.longest_poll_s)
         for request_hash, outcome in outcomes.items():
-            if isinstance(outcome, Unanswered) and cancelled:
+            if isinstance(outcome, Unanswered) and late:
                 outcome = replace(outcome, online=True)  # noqa: PLW2901
             self._settle(request_hash, outcome)
+
+    async def _cancelled(self, batch: Batch) -> bool:
+        """Whether the provider took the request to end early; it refuses where the batch has ended since the last
+        look, which the next one shows."""
+        try:
+            await self._api.cancel(batch)
+        except (ProviderUnavailable, ProviderRefused) as error:
+            log.info("Batch %s could not be cancelled: %s", batch.provider_batch_id, error)
+            return False
+        return True
 
     async def _downloaded(self, batch: Batch, file: str) -> bytes:
         content = await self._api.download(batch, file)
@@ -176,19 +191,23 @@ class Follower:
 
     def _collect(
         self, batch: Batch, state: BatchState, contents: Iterable[bytes], latency_s: float
-    ) -> dict[str, Outcome]:
-        """Store the answers in the results, close the batch; what became of each member, answers first. Blocks."""
+    ) -> tuple[dict[str, Outcome], list[Paid]]:
+        """Store the answers in the results, close the batch; what became of each member, answers first, and what of it
+        was not in the ledger before. Blocks."""
         members = self._ledger.requests(batch)
         found = read_results(contents, members, lambda line, raw: self._api.read(line, raw, batch.model))
         if found.report:
             log.warning("Batch %s has %s in its results.", batch.provider_batch_id, found.report)
         outcomes: dict[str, Outcome] = {}
         ledger = self._ledger_of(batch.run_id)  # its run's money, whoever collects
+        fresh: list[Paid] = []
         names = sorted(found.completions)
         for start in range(0, len(names), _STORED_AT_ONCE):
             chunk = names[start : start + _STORED_AT_ONCE]
             paid = [self._paid(*members[name], name, found.completions[name], latency_s) for name in chunk]
-            outcomes |= zip(chunk, ledger.store(paid), strict=True)
+            answers = ledger.store(paid)
+            outcomes |= zip(chunk, answers, strict=True)
+            fresh += [one for one, answer in zip(paid, answers, strict=True) if not answer.from_ledger]
         for name, problem in found.problems.items():
             if state.error is not None:
                 outcomes[name] = state.error
@@ -203,7 +222,7 @@ class Follower:
         except Fenced:  # the answers are stored, and the rest is for another to say
             again = Unanswered("Another worker follows the batch.", counts=False)
             outcomes |= {name: again for name, outcome in outcomes.items() if not isinstance(outcome, Answer)}
-        return outcomes
+        return outcomes, fresh
 
     def _paid(
         self, request: Request, canonical: str, request_hash: str, completion: Completion, latency_s: float

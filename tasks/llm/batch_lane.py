@@ -17,7 +17,7 @@ from tasks.llm.batch_follow import Follower, Member, Outcome
 from tasks.llm.batch_ledger import BatchLedger, Fenced
 from tasks.llm.batch_wire import give_up
 from tasks.llm.budget import Budget
-from tasks.llm.ledger import Ledger, Want
+from tasks.llm.ledger import Ledger, Paid, Want
 from tasks.llm.prices import UNLIMITED_OUTPUT_TOKENS, PriceTable
 from tasks.llm.transport import MAX_REPLY_BYTES
 from tasks.llm.types import (
@@ -67,7 +67,7 @@ class Lane:
         prices: PriceTable,
         policy: BatchPolicy,
         release: Callable[[str], Awaitable[None]],
-        count: Callable[[Answer], None],
+        count: Callable[[Paid], None],
     ) -> None:
         api: BatchApi | None = getattr(provider, "batches", None)
         if api is None and policy.mode == "batch":
@@ -76,7 +76,6 @@ class Lane:
         self._api = api
         self._policy = policy
         self._release = release
-        self._count = count
         self._off = api is None or policy.mode == "online"
         self._queues: dict[tuple[str, str], _Queue] = {}
         self._outcomes: dict[str, asyncio.Future[Outcome]] = {}
@@ -92,7 +91,7 @@ class Lane:
             return Ledger(engine, artifacts, worker_id, run_id, Budget())
 
         if api is not None:
-            self._follower = Follower(api, self._ledger, ledger_of, prices, policy, self._settle, self._threads)
+            self._follower = Follower(api, self._ledger, ledger_of, prices, policy, self._settle, count, self._threads)
 
     @property
     def waiting(self) -> int:
@@ -252,8 +251,6 @@ class Lane:
         return error
 
     def _settle(self, request_hash: str, outcome: Outcome) -> None:
-        if isinstance(outcome, Answer) and not outcome.from_ledger:
-            self._count(outcome)
         future = self._outcomes.pop(request_hash, None)
         if future is not None and not future.done():
             future.set_result(outcome)

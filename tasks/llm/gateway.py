@@ -32,7 +32,6 @@ from tasks.llm.types import (
     ProviderUnavailable,
     RateLimited,
     Request,
-    Usage,
     hash_of,
 )
 from tasks.llm.wire import printable
@@ -122,7 +121,7 @@ class Gateway:
             prices,
             batching,
             self._release,
-            lambda answer: self._count(answer.usage, Decimal(str(answer.cost_usd))),
+            self._count,
         )
         # Thousands of requests may wait for a batch, and for hours.
         self._look_again_s = (_LOOK_AGAIN_S[0], _LOOK_AGAIN_S[1] if batching.mode == "online" else batching.look_s)
@@ -293,10 +292,11 @@ class Gateway:
 
     async def _keep(self, want: Want, canonical: str, completion: Completion, latency_s: float) -> Answer:
         cost_usd = self._prices.price_of(want.request).cost_usd(completion.usage)
-        self._count(completion.usage, cost_usd)
+        paid = Paid(want.request, want.request_hash, canonical, completion, cost_usd, latency_s)
+        self._count(paid)
         if self._telemetry is not None:
-            self._telemetry.paid(want.request, completion.usage, cost_usd, latency_s)
-        answer = await self._store(Paid(want.request, want.request_hash, canonical, completion, cost_usd, latency_s))
+            self._telemetry.answered(want.request, latency_s)
+        answer = await self._store(paid)
         # Another process may have been first, and its answer counts; paid was this one too.
         return replace(answer, from_ledger=False)
 
@@ -312,10 +312,13 @@ class Gateway:
         if not task.cancelled():
             task.exception()  # seen: whoever waited has it too
 
-    def _count(self, usage: Usage, cost_usd: Decimal) -> None:
+    def _count(self, paid: Paid) -> None:
+        usage = paid.completion.usage
         self._progress.input_tokens += usage.input_tokens
         self._progress.output_tokens += usage.output_tokens
-        self._progress.cost_usd += cost_usd
+        self._progress.cost_usd += paid.cost_usd
+        if self._telemetry is not None:
+            self._telemetry.paid(paid.request, usage, paid.cost_usd)
 
     def _count_failure(self, error: ProviderUnavailable) -> None:
         self._progress.retries += 1

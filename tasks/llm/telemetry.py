@@ -33,9 +33,12 @@ class Telemetry:
         """The call is over, whatever came of it."""
         self._in_flight.add(-1, _attributes(request))
 
-    def paid(self, request: Request, usage: Usage, cost_usd: Decimal, latency_s: float) -> None:
+    def answered(self, request: Request, latency_s: float) -> None:
+        """A call brought an answer. Not told of batches: their hours say nothing of how long a model takes."""
+        self._duration.record(latency_s, _attributes(request))
+
+    def paid(self, request: Request, usage: Usage, cost_usd: Decimal) -> None:
         attributes = _attributes(request)
-        self._duration.record(latency_s, attributes)
         self._cost.add(float(cost_usd), attributes)
         for kind, count in (
             ("input", usage.input_tokens),

@@ -32,6 +32,15 @@ def test_the_meter_tells_what_is_in_flight_the_rate_and_the_money() -> None:
     assert "0 tokens/s" in str(meter)  # of the last seconds, not of the whole
 
 
+def test_the_meter_tells_what_waits_in_batches() -> None:
+    meter = Meter()
+    asked = Progress(in_batches=1200)
+    meter.watch(lambda: asked)
+    assert str(meter) == "1,200 in batches, 0 tokens/s, $0.00"
+    asked = replace(BUSY, in_batches=1200)
+    assert str(meter).startswith("7 of 32 in flight, 1,200 in batches, ")
+
+
 def shown(*, terminal: bool) -> str:
     file = io.StringIO()
     console = Console(file=file, force_terminal=terminal, width=120)

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import random
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
 import pytest
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from sqlalchemy import Engine, text
 
 from tasks.llm import (
@@ -29,6 +32,7 @@ from tasks.llm import (
     Sampling,
     make_provider,
 )
+from tasks.llm.telemetry import METER, Telemetry
 from tasks.store import ArtifactStore
 from tests.llm.batch_server import (
     ANSWERED,
@@ -44,6 +48,7 @@ from tests.llm.batch_server import (
     batch_server,
 )
 from tests.llm.fault_server import CHAT, MESSAGES, Reply, answer_to, error
+from tests.llm.test_telemetry import recorded
 
 # Times of tests; nothing is decided by how long they are.
 QUICK = BatchPolicy(
@@ -76,13 +81,15 @@ def gateway(database: Engine, artifacts: ArtifactStore, server: BatchServer) -> 
         budget: Sequence[str] = (),
         prices: Sequence[str] = (),
         run_id: str = "run-1",
+        telemetry: Telemetry | None = None,
         **limits: int,
     ) -> Gateway:
         provider: Any = make_provider(protocol, server.url if protocol == "openai" else server.origin)
         for name, limit in limits.items():
             setattr(provider.batches, name, limit)
         caps = Budget.parse(budget)
-        return Gateway(database, artifacts, provider, PriceTable.load(given=prices), run_id, 16, caps, policy)
+        table = PriceTable.load(given=prices)
+        return Gateway(database, artifacts, provider, table, run_id, 16, caps, policy, telemetry)
 
     return make
 
@@ -149,6 +156,21 @@ def test_a_batch_costs_half_and_is_in_the_ledger_like_any_answer(
     again = asyncio.run(ask_all(gateway(protocol), asked))
     assert again == [replace(answer, from_ledger=True) for answer in outcomes]
     assert len(server.batches) == 1
+
+
+def test_tokens_and_dollars_of_batches_are_measured_and_their_hours_are_not(
+    gateway: Callable[..., Gateway], server: BatchServer, protocol: str
+) -> None:
+    reader = InMemoryMetricReader()
+    made = gateway(protocol, telemetry=Telemetry(MeterProvider([reader]).get_meter(METER)))
+    asyncio.run(ask_all(made, requests(protocol, 6)))
+    found = recorded(reader)
+    tokens = {point.attributes["gen_ai.token.type"]: point.count for point in found["gen_ai.client.token.usage"]}
+    assert tokens == dict.fromkeys(("input", "cached_input", "output", "reasoning"), 6)
+    [cost] = found["kodcode.llm.cost"]
+    assert cost.value == pytest.approx(float(made.progress.cost_usd))
+    assert made.progress.cost_usd > 0
+    assert "gen_ai.client.operation.duration" not in found
 
 
 @both
@@ -245,6 +267,19 @@ def test_stragglers_of_a_slow_batch_are_asked_online_and_the_rest_is_kept(
     assert (len(server.batches), server.steps["cancel"], online(server)) == (1, 1, 3)
 
 
+@pytest.mark.parametrize("status", [400, 409, 500])
+def test_a_batch_that_ends_before_it_is_cancelled_is_collected_all_the_same(
+    gateway: Callable[..., Gateway], database: Engine, server: BatchServer, protocol: str, status: int
+) -> None:
+    server.polls = 3
+    server.fail("cancel", *[error(status, "Cannot cancel a batch that has ended.")] * 1000)
+    outcomes = asyncio.run(ask_all(gateway(protocol, replace(AUTO, wait_s=0.0)), requests(protocol, 8)))
+    assert_all_answered_once(server, outcomes)
+    assert 1 <= server.steps["cancel"] < server.steps["poll"]
+    assert rows(database, "select fence from kodcode.llm_batches") == [(1,)]  # never given up
+    assert (len(server.batches), online(server)) == (1, 0)
+
+
 def assert_all_answered_once_somewhere(server: BatchServer, outcomes: list[Any]) -> None:
     assert all(isinstance(outcome, Answer) for outcome in outcomes)
     assert sum(server.paid.values()) + online(server) == len(outcomes)
@@ -282,6 +317,43 @@ def test_a_submission_whose_reply_was_lost_is_found_again_not_repeated(
     assert all(isinstance(outcome, Answer) for outcome in outcomes)
     assert server.steps["submit"] == len(server.batches) == 2
     assert server.steps["list"] >= 1
+
+
+def test_a_submission_without_a_reply_has_time_to_arrive_before_it_is_looked_for(
+    gateway: Callable[..., Gateway], server: BatchServer
+) -> None:
+    came: dict[str, float] = {}
+    server.on_request = lambda count: came.setdefault(
+        f"{server.seen[-1].method} {server.seen[-1].path.partition('?')[0]}", time.monotonic()
+    )  # type: ignore[assignment]
+    server.fail("submit", Reply(500, "oops"), performed=True)
+    outcomes = asyncio.run(ask_all(gateway("openai", replace(QUICK, settle_s=0.5)), requests("openai", 3)))
+    assert_all_answered_once(server, outcomes)
+    assert came["GET /v1/batches"] - came["POST /v1/batches"] >= 0.5
+
+
+def test_requests_that_still_gather_go_with_their_askers(
+    gateway: Callable[..., Gateway], database: Engine, server: BatchServer
+) -> None:
+    """Ctrl-C before a batch is closed: nothing was sent, and nothing is held."""
+
+    async def run(*, cancelled: bool) -> None:
+        made = gateway("openai", replace(QUICK, gather_s=60.0, longest_gather_s=60.0))
+        tasks = [asyncio.create_task(made.ask(one)) for one in requests("openai", 6)]
+        await until(lambda: made.progress.in_batches == len(tasks))
+        for task in tasks if cancelled else ():
+            task.cancel()
+        await asyncio.gather(*tasks if cancelled else (), return_exceptions=True)
+        assert made.progress.in_batches == (0 if cancelled else len(tasks))
+        await made.close(grace_s=30)
+        outcomes = await asyncio.gather(*tasks, return_exceptions=True)
+        assert {type(outcome) for outcome in outcomes} == {asyncio.CancelledError}
+
+    for cancelled in (True, False):
+        asyncio.run(run(cancelled=cancelled))
+        assert rows(database, "select * from kodcode.llm_leases") == []
+    assert not server.steps
+    assert rows(database, "select * from kodcode.llm_batches") == []
 
 
 def test_a_server_without_batches_is_said_to_have_none(
