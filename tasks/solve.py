@@ -192,7 +192,7 @@ async def verify_shard(keys: list[tuple[str, int]], models: Models, solvers: Seq
             job = Job(name, parsed.solution, test=parsed.test, confirm=run.settings.confirm)
             verdict = await run.judge(job)
             ending = ending_of(verdict)
-            values |= {"solution": parsed.solution, "test": parsed.test} | verdict_columns(verdict)
+            values |= {"solution": parsed.solution, "test": parsed.test} | verdict_columns(job, verdict)
         await asyncio.to_thread(_store, run, row, ending, values)
         return ending
 
@@ -215,8 +215,8 @@ def ending_of(verdict: Verdict) -> Ending:
     return Ending("rejected", verdict.kind.value, verdict.message or None)
 
 
-def verdict_columns(verdict: Verdict) -> dict[str, Any]:
-    """The columns in which trials and responses keep a verdict."""
+def verdict_columns(job: Job, verdict: Verdict) -> dict[str, Any]:
+    """The columns in which trials and responses keep the verdict on a job."""
     return {
         "verdict": verdict.kind.value,
         "outcomes": verdict.tests,
@@ -225,7 +225,7 @@ def verdict_columns(verdict: Verdict) -> dict[str, Any]:
         "peak_memory_mb": verdict.peak_memory_mb,
         "sandbox_level": verdict.level.value,
         "sandbox_environment": verdict.environment,
-        "apart": verdict.apart,
+        "apart": verdict.apart if job.confirm and verdict.passed else None,
     }
 
 
