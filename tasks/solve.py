@@ -76,18 +76,21 @@ def plan_round(
     models: Models,
     policy: AttemptPolicy,
     budgets: Mapping[str, SolveBudget],
+    most: int | None = None,
 ) -> int:
     """Make one more attempt of every question whose attempts have ended and left something open; returns how many.
 
-    `budgets` bound what a subset's attempts may come to, by their number or by what the ledger says they cost. A
-    question with an attempt that failed for reasons of infrastructure waits until that attempt has its verdict.
+    `budgets` bound what a subset's attempts may come to, by their number or by what the ledger says they cost; `most`
+    bounds how many of a subset are made now. A question with an attempt that failed for reasons of infrastructure
+    waits until that attempt has its verdict.
     """
     planned: list[dict[str, Any]] = []
     with engine.begin() as connection:
         for subset in subsets:
             questions = [Progress(**row._mapping) for row in connection.execute(_progress(subset, models))]
             left = _left(connection, subset, budgets.get(subset))
-            chosen = policy.next_round(questions, left)
+            bounds = [bound for bound in (left, most) if bound is not None]
+            chosen = policy.next_round(questions, min(bounds, default=None))
             planned += [
                 {"question_id": q.question_id, "attempt": q.trial_count, "tier": policy.tier(q)} for q in chosen
             ]
