@@ -107,7 +107,7 @@ async def nightly(
             await propose(dict.fromkeys(names, questions))
             await try_out(names)
         else:
-            await reach(run, names, target_verified, attempts, roles, propose, try_out)
+            await reach(run, names, target_verified, attempts, roles, models, budgets, propose, try_out)
         await convert(names, styles, tries, teacher)
         response_styles: list[AnyStyle] = ["instruct", *styles]
         await respond(names, response_styles, responses, teacher=teacher)

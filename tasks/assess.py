@@ -55,7 +55,7 @@ async def assess_shard(question_ids: list[str]) -> dict[str, int]:
         candidates = [
             trust.Candidate(
                 row.attempt, row.solution, row.test, row.status == "accepted", row.outcomes or {}, row.coverage,
-                row.duration_s or 0.0,
+                row.duration_s or 0.0, row.apart is not None,
             )
             for row in trials
             if row.solution is not None and row.test is not None

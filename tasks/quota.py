@@ -15,10 +15,11 @@ most doubles what the subset has, so that little is asked on the word of a short
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from sqlalchemy import Connection, Engine, text
+from sqlalchemy import Engine, text
 
 from tasks.generate import planned_prompts
 from tasks.options import Models, SolveBudget
@@ -100,18 +101,21 @@ def standing(engine: Engine, subset: str, models: Models) -> Standing:
     )
 
 
-def plan_attempts(engine: Engine, subset: str, models: Models, count: int) -> int:
-    """Make one more attempt of at most `count` unsolved questions, most promising first; returns how many."""
-    with engine.connect() as connection:
-        made = _attempts_made(connection, subset)
+def plan_attempts(
+    engine: Engine,
+    subset: str,
+    models: Models,
+    count: int,
+    solvers: Sequence[str] = (),
+    budget: SolveBudget | None = None,
+) -> int:
+    """Make one more attempt of at most `count` unsolved questions, most promising first; returns how many.
+
+    What the first of several `solvers` left unsolved is for the others. `budget` bounds all attempts of the subset.
+    """
     # No attempt gains so much: what has passed is left alone, however uncertain its difficulty.
-    policy = AttemptPolicy(initial=1, maximum=MOST_ATTEMPTS, gain=1 - 1e-9)
-    return plan_round(engine, [subset], models, policy, {subset: SolveBudget(attempts=made + count)})
-
-
-def _attempts_made(connection: Connection, subset: str) -> int:
-    query = text("select count(*) from kodcode.trials join kodcode.questions using (question_id) where subset = :s")
-    return int(connection.execute(query, {"s": subset}).scalar_one())
+    policy = AttemptPolicy(initial=1, maximum=MOST_ATTEMPTS, gain=1 - 1e-9, tiers=max(1, len(solvers)))
+    return plan_round(engine, [subset], models, policy, {} if budget is None else {subset: budget}, count)
 
 
 _COUNTS = text(f"""

@@ -126,7 +126,7 @@ async def respond_shard(keys: list[tuple[str, int]], models: Models) -> dict[str
             verdict = await run.judge(job)
             ending = ending_of(verdict)
             # What was judged, alias and all: whoever runs the stored code against the test sees the same verdict.
-            values |= {"code": job.solution} | verdict_columns(verdict)
+            values |= {"code": job.solution} | verdict_columns(job, verdict)
         await asyncio.to_thread(_store, run, row, models, ending, values)
         return ending
 

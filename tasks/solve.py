@@ -76,18 +76,21 @@ def plan_round(
     models: Models,
     policy: AttemptPolicy,
     budgets: Mapping[str, SolveBudget],
+    most: int | None = None,
 ) -> int:
     """Make one more attempt of every question whose attempts have ended and left something open; returns how many.
 
-    `budgets` bound what a subset's attempts may come to, by their number or by what the ledger says they cost. A
-    question with an attempt that failed for reasons of infrastructure waits until that attempt has its verdict.
+    `budgets` bound what a subset's attempts may come to, by their number or by what the ledger says they cost; `most`
+    bounds how many of a subset are made now. A question with an attempt that failed for reasons of infrastructure
+    waits until that attempt has its verdict.
     """
     planned: list[dict[str, Any]] = []
     with engine.begin() as connection:
         for subset in subsets:
             questions = [Progress(**row._mapping) for row in connection.execute(_progress(subset, models))]
             left = _left(connection, subset, budgets.get(subset))
-            chosen = policy.next_round(questions, left)
+            bounds = [bound for bound in (left, most) if bound is not None]
+            chosen = policy.next_round(questions, min(bounds, default=None))
             planned += [
                 {"question_id": q.question_id, "attempt": q.trial_count, "tier": policy.tier(q)} for q in chosen
             ]
@@ -192,7 +195,7 @@ async def verify_shard(keys: list[tuple[str, int]], models: Models, solvers: Seq
             job = Job(name, parsed.solution, test=parsed.test, confirm=run.settings.confirm)
             verdict = await run.judge(job)
             ending = ending_of(verdict)
-            values |= {"solution": parsed.solution, "test": parsed.test} | verdict_columns(verdict)
+            values |= {"solution": parsed.solution, "test": parsed.test} | verdict_columns(job, verdict)
         await asyncio.to_thread(_store, run, row, ending, values)
         return ending
 
@@ -215,8 +218,8 @@ def ending_of(verdict: Verdict) -> Ending:
     return Ending("rejected", verdict.kind.value, verdict.message or None)
 
 
-def verdict_columns(verdict: Verdict) -> dict[str, Any]:
-    """The columns in which trials and responses keep a verdict."""
+def verdict_columns(job: Job, verdict: Verdict) -> dict[str, Any]:
+    """The columns in which trials and responses keep the verdict on a job."""
     return {
         "verdict": verdict.kind.value,
         "outcomes": verdict.tests,
@@ -225,7 +228,7 @@ def verdict_columns(verdict: Verdict) -> dict[str, Any]:
         "peak_memory_mb": verdict.peak_memory_mb,
         "sandbox_level": verdict.level.value,
         "sandbox_environment": verdict.environment,
-        "apart": verdict.apart,
+        "apart": verdict.apart if job.confirm and verdict.passed else None,
     }
 
 

@@ -13,7 +13,7 @@ from flows.cli.errors import UsageError
 from flows.cli.pipeline import run as run_command
 from flows.quota import reach
 from tasks.backends import Backends
-from tasks.options import Models, SubsetName
+from tasks.options import Models, SolveBudget, SubsetName
 from tasks.quota import Standing, Step, next_step, plan_attempts, standing
 from tasks.run import Run
 from tasks.settings import load_settings
@@ -141,8 +141,9 @@ class Teacher:
                 )  # fmt: skip
 
 
-def climb(run: Run, teacher: Teacher, target: int) -> Standing:
-    asyncio.run(reach(run, ["Evol"], target, 1, MODELS, teacher.propose, teacher.verify))
+def climb(run: Run, teacher: Teacher, target: int, solvers: Sequence[str] = (), most: int | None = None) -> Standing:
+    budgets: dict[SubsetName, SolveBudget] = {} if most is None else {"Evol": SolveBudget(attempts=most)}
+    asyncio.run(reach(run, ["Evol"], target, 1, MODELS, solvers, budgets, teacher.propose, teacher.verify))
     return standing(run.engine, "Evol", MODELS)
 
 
@@ -165,8 +166,8 @@ def test_it_ends_with_a_word_where_proposals_give_nothing_new(run: Run) -> None:
     assert run.progress.said == ["Evol: 4 of 10 verified, no more: 3 rounds of proposals gave no new question."]
 
 
-def test_a_further_attempt_is_made_where_proposals_are_nearly_all_duplicates(run: Run) -> None:
-    teacher = Teacher(run.engine, lambda n: 2 if n == 0 else "duplicate")
+def proposed(run: Run, teacher: Teacher) -> None:
+    """Twenty proposals and an attempt were paid for, a cent each."""
     with run.engine.begin() as connection:
         connection.execute(text("insert into kodcode.artifacts (key, size, data) values ('k', 1, ''::bytea)"))
         for n, stage in enumerate(["propose"] * 20 + ["solve"]):
@@ -178,6 +179,24 @@ def test_a_further_attempt_is_made_where_proposals_are_nearly_all_duplicates(run
                 {"n": str(n), "stage": stage},
             )  # fmt: skip
     asyncio.run(teacher.propose({"Evol": 20}))
+
+
+def test_a_further_attempt_is_made_where_proposals_are_nearly_all_duplicates(run: Run) -> None:
+    teacher = Teacher(run.engine, lambda n: 2 if n == 0 else "duplicate")
+    proposed(run, teacher)
     assert climb(run, teacher, 1).verified == 1
     assert teacher.steps == ["propose 20", "propose 20", "verify", "verify"]
     assert plan_attempts(run.engine, "Evol", MODELS, 5) == 0
+
+
+def test_further_attempts_go_to_the_stronger_solver_and_end_with_the_budget(run: Run) -> None:
+    teacher = Teacher(run.engine, lambda n: 9 if n == 0 else "duplicate")
+    proposed(run, teacher)
+    assert climb(run, teacher, 1, ["cheap", "strong"], most=3).verified == 0
+    with run.engine.connect() as connection:
+        tiers = connection.execute(text("select tier from kodcode.trials order by attempt")).scalars().all()
+    assert tiers == [0, 1, 1]
+    assert isinstance(run.progress, Teller)
+    (said,) = run.progress.said
+    assert said.startswith("Evol: 0 of 1 verified, no more:")
+    assert said.endswith("or the budget of attempts is used up.")

@@ -36,4 +36,4 @@ comment on column kodcode.v_trials.kill_rate is 'Share of wrong solutions that t
 comment on column kodcode.v_trials.stub_rejected is 'A solution that returns nothing fails the test.';
 comment on column kodcode.v_trials.stable is 'Other orders, days and hash seeds pass too.';
 comment on column kodcode.v_trials.tier is 'Which of the run''s models was asked, cheapest first, from 0.';
-comment on column kodcode.v_trials.apart is 'The pass was repeated with solution and test in two processes.';
+comment on column kodcode.v_trials.apart is 'The pass was repeated with solution and test in two processes; null where it was not repeated at all.';

@@ -1,7 +1,7 @@
 """What is known about the trials of one question, put together: consensus, test strength, controls, stability, trust.
 
 No model is asked. The executions are cheap ones (see `execution`), and the dear ones, trials by the judge (of the
-always-equal object, and under another hash seed), go to the pair that is ahead.
+always-equal object, and under another hash seed where the pass was not confirmed), go to the pair that is ahead.
 """
 
 from __future__ import annotations
@@ -218,7 +218,7 @@ async def _confirm(pairs: Sequence[_Pair], judge: Judge, job_id: str) -> None:
         ahead.always_equal = verdict.kind.value
         if ahead.inspected.hash_order:
             again = Job(f"{job_id}:hash", candidate.solution, test=candidate.test, coverage=False, confirm=True)
-            ahead.again["other hash seed"] = (await _judged(judge, again)).passed
+            ahead.again["other hash seed"] = candidate.confirmed or (await _judged(judge, again)).passed
 
 
 async def _judged(judge: Judge, job: Job) -> Verdict:

@@ -12,9 +12,12 @@ import json
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any, Literal, Self
+
+from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from tasks.sandbox import Job, Verdict, VerdictKind
+from tasks.trials import storable
 from tasks.trust.program import program
 
 Judge = Callable[[Job], Awaitable[Verdict]]
@@ -160,37 +163,42 @@ def _read(
     a program may have written it."""
     begun: int | None = None
     following = 0
-    for line in output.splitlines():
-        if begun is None and re.fullmatch(r"[0-9]{1,6}", line) and following <= int(line) < len(part):
-            begun = int(line)
+    for text in output.splitlines():
+        if begun is None and re.fullmatch(r"[0-9]{1,6}", text) and following <= int(text) < len(part):
+            begun = int(text)
             continue
-        entry = _entry(line)
-        place = entry.get("run") if entry else None
-        if (
-            entry is None
-            or not isinstance(place, int)
-            or not following <= place < len(part)
-            or begun not in (None, place)
-        ):
+        try:
+            line = _Line.model_validate_json(text)
+        except ValidationError:
             return None
-        number = part[place]
-        found = Seen(
-            str(entry.get("outcomes", "")), str(entry.get("why", "")), float(entry.get("took_s", 0)),
-            tuple(map(str, entry.get("claims", ()))),
-            tuple(zip(map(str, entry.get("tests", ())), (one == "1" for one in str(entry.get("tested", ""))),
-                      strict=False)),
-            str(entry.get("repeated", "")),
-        )  # fmt: skip
-        seen[number] = found if re.fullmatch(r"[01-]*", found.outcomes) else replace(UNKNOWN)
-        if runs[number].names and not found.why:
-            usual_s[runs[number].suite] = found.took_s
-        begun, following = None, place + 1
+        if not following <= line.run < len(part) or begun not in (None, line.run):
+            return None
+        number = part[line.run]
+        tested = tuple(zip(line.tests, (one == "1" for one in line.tested), strict=False))
+        seen[number] = Seen(line.outcomes, line.why, line.took_s, line.claims, tested, line.repeated)
+        if runs[number].names and not line.why:
+            usual_s[runs[number].suite] = line.took_s
+        begun, following = None, line.run + 1
     return part[begun] if begun is not None else None
 
 
-def _entry(line: str) -> dict[str, Any] | None:
-    try:
-        entry = json.loads(line)
-    except (ValueError, RecursionError):
-        return None
-    return entry if isinstance(entry, dict) else None
+class _Line(BaseModel, strict=True, extra="forbid", frozen=True):
+    """How a run ended, as `guest.runs` writes it. A program may have written it: what the guest never would is
+    refused, before it reaches the matrix and the database."""
+
+    run: int
+    outcomes: str = Field(pattern="^[01-]*$")
+    why: str
+    took_s: float = Field(ge=0, allow_inf_nan=False)
+    claims: tuple[str, ...] = ()
+    tests: tuple[str, ...] = ()
+    tested: str = ""
+    repeated: str = ""
+
+    @model_validator(mode="after")
+    def _holds_together(self) -> Self:
+        if self.claims and self.outcomes and len(self.claims) != len(self.outcomes):
+            raise ValueError("another number of outcomes than of claims")
+        if not all(map(storable, self.claims)):  # they go into the question's matrix
+            raise ValueError("claims that no database can hold")
+        return self

@@ -28,6 +28,7 @@ class Candidate:
     outcomes: Mapping[str, str]
     coverage: float | None = None
     duration_s: float = 0.0
+    confirmed: bool = False  # it passed under another hash seed too
 
 
 class Suites:

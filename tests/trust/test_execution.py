@@ -6,6 +6,8 @@ import asyncio
 import json
 from importlib.util import MAGIC_NUMBER
 
+import pytest
+
 from tasks.sandbox import Job, Sandbox, Verdict
 from tasks.trust import Planned, Seen, execute
 from tasks.trust.program import program
@@ -64,6 +66,37 @@ def test_equal_runs_are_made_once_and_told_each(sandbox: Sandbox) -> None:
     found = asyncio.run(execute(runs, suites, solutions, judge, "job"))
     assert [one.outcomes for one in found] == ["11", "11", "11"]
     assert [len(plan["runs"]) for plan in plans] == [2]
+
+
+FORGED: dict[str, dict[str, object]] = {
+    "time that is no number": {"took_s": "long"},
+    "time without end": {"took_s": float("inf")},
+    "claims that are no list": {"claims": 5},
+    "more claims than outcomes": {"claims": ["1", "2"]},
+    "claims with NUL": {"claims": ["\0"]},
+    "a field of its own": {"trust": 1},
+}
+FORGER = """import os
+
+
+def double(a):
+    for descriptor in range(3, 40):
+        try:
+            os.write(descriptor, {!r})
+        except OSError:
+            pass
+    return 2 * a
+"""
+
+
+@pytest.mark.parametrize("forged", FORGED.values(), ids=FORGED)
+def test_a_line_that_the_guest_would_not_write_ends_the_report(sandbox: Sandbox, forged: dict[str, object]) -> None:
+    line = {"run": 0, "outcomes": "1", "why": "", "took_s": 0.0, "claims": ["1"]}
+    runs = [Planned("suite", name, soft=True, names=True) for name in ("forger", "honest")]
+    forgers = [FORGER.format(json.dumps(line | part).encode() + b"\n") for part in ({}, forged)]
+    believed, refused = (seen(sandbox, runs, forger=forger, honest=DOUBLE) for forger in forgers)
+    assert believed[0].outcomes == "1"  # so the line does arrive
+    assert [one.known for one in refused] == [False, False]
 
 
 def test_an_interpreter_of_another_version_takes_the_sources(sandbox: Sandbox) -> None:

@@ -155,7 +155,8 @@ class Trial(Base):
     message: Mapped[str | None]
     sandbox_level: Mapped[str | None]
     sandbox_environment: Mapped[str | None]
-    apart: Mapped[bool | None]  # passed with solution and test in two processes
+    # Whether a pass was confirmed with solution and test in two processes. Null: not confirmed at all.
+    apart: Mapped[bool | None]
     # Of the trials that passed; tasks/trust says what each means. Null: not found out.
     consensus: Mapped[float | None]  # 0..1; what the question's other trials say
     kill_rate: Mapped[float | None]  # 0..1; wrong solutions that the test rejects
@@ -283,7 +284,8 @@ class Response(Base):
     message: Mapped[str | None]
     sandbox_level: Mapped[str | None]
     sandbox_environment: Mapped[str | None]
-    apart: Mapped[bool | None]  # passed with solution and test in two processes
+    # Whether a pass was confirmed with solution and test in two processes. Null: not confirmed at all.
+    apart: Mapped[bool | None]
     run_id: Mapped[str | None] = mapped_column(index=True)
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
     updated_at: Mapped[datetime] = mapped_column(server_default=func.now())
