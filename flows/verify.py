@@ -60,7 +60,9 @@ async def verify(
         try:
             await asyncio.to_thread(plan_trials, run.engine, names, resolved, policy.first_round, bounds)
             await _solve(run, names, resolved, models)
-            while await asyncio.to_thread(plan_round, run.engine, names, resolved, policy, bounds):
+            while await asyncio.to_thread(
+                plan_trials, run.engine, names, resolved, policy.first_round, bounds
+            ) or await asyncio.to_thread(plan_round, run.engine, names, resolved, policy, bounds):
                 await _solve(run, names, resolved, models)
         except (BudgetReached, ProviderMisconfigured, ProviderDown) as error:
             stopped = error  # what is complete is paid for and usable

@@ -28,6 +28,8 @@ from tasks.work import Ending, drain
 STAGE = "solve"
 # Rows under way beyond the requests in flight, a place where the sandbox works: answers wait for it, not it for them.
 _WAITING_PER_PLACE = 4
+# Attempts at a subset with a budget in dollars before one was paid for: they tell what an attempt costs.
+_UNPRICED_ATTEMPTS = 8
 
 
 def in_scope(subsets: Sequence[str], models: Models) -> ColumnElement[bool]:
@@ -49,7 +51,8 @@ def plan_trials(
 ) -> int:
     """Make attempts 0..attempts-1 of every question in scope; returns how many are new.
 
-    Where a subset's budget does not last for all, the first questions get theirs.
+    Where a subset's budget does not last for all, the first questions get theirs; where it is in dollars and nothing
+    was paid yet, a few do, and another call plans what the rest of it pays for.
     """
     planned = 0
     with engine.begin() as connection:
@@ -66,7 +69,8 @@ def plan_trials(
                 .limit(left)
             )
             statement = insert(Trial).from_select(["question_id", "attempt"], wanted)
-            planned += connection.execute(statement.on_conflict_do_nothing()).rowcount
+            counted = {"preserve_rowcount": True}  # of an INSERT, SQLAlchemy tells it only when asked to
+            planned += connection.execute(statement.on_conflict_do_nothing(), execution_options=counted).rowcount
     return planned
 
 
@@ -125,12 +129,12 @@ def _left(connection: Any, subset: str, budget: SolveBudget | None) -> int | Non
     """How many attempts the subset may still make; None where nothing bounds it."""
     if budget is None:
         return None
-    made = connection.scalar(
-        select(func.count())
+    made, unasked = connection.execute(
+        select(func.count(), func.count().filter(Trial.status.in_(("pending", "failed"))))
         .select_from(Trial)
         .join(Question, Question.question_id == Trial.question_id)
         .where(Question.subset == subset)
-    )
+    ).one()
     left = None if budget.attempts is None else max(0, budget.attempts - made)
     if budget.usd is not None:
         calls, spent = connection.execute(
@@ -138,10 +142,14 @@ def _left(connection: Any, subset: str, budget: SolveBudget | None) -> int | Non
                 LlmCall.stage == "solve", LlmCall.subset == subset
             )
         ).one()
-        # What the calls so far cost on average says how many more the rest pays for.
-        affordable = int((float(budget.usd) - float(spent)) / (float(spent) / calls)) if spent else None
+        affordable: int | None = None  # what costs nothing is not bound
+        if spent:  # what the calls so far cost on average says how many more the rest pays for
+            affordable = int((float(budget.usd) - float(spent)) / (float(spent) / calls))
+        elif not calls:
+            affordable = _UNPRICED_ATTEMPTS if budget.usd > 0 else 0
         if affordable is not None:
-            left = max(0, affordable) if left is None else min(left, max(0, affordable))
+            affordable = max(0, affordable - unasked)
+            left = affordable if left is None else min(left, affordable)
     return left
 
 
