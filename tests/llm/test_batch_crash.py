@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -102,9 +103,12 @@ def _in_commit(server: BatchServer, database: Engine, moment: str) -> Iterator[C
             connection.execute(text(COMMITS[moment]))
             server.release()
             with database.connect().execution_options(isolation_level="AUTOCOMMIT") as watcher:
-                blocked = "select count(*) from pg_locks where not granted"
+                blocked = (  # here: other tests' databases are in the same server
+                    "select count(*) from pg_stat_activity where datname = current_database() "
+                    "and wait_event_type = 'Lock'"
+                )
                 while not watcher.scalar(text(blocked)):
-                    pass
+                    time.sleep(0.005)
 
         yield reached
         connection.rollback()
