@@ -1,4 +1,4 @@
-"""What people have: files -> questions -> screen -> judge their pairs -> trust and label -> prove conversions."""
+"""What people have: files -> questions -> screen -> judge pairs -> trust and label -> prove conversions."""
 
 from __future__ import annotations
 

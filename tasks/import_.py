@@ -210,7 +210,7 @@ class _Places:
             .where(Question.subset.in_(subsets))
             .group_by(Question.subset)
         )
-        self._next = {subset: number + 1 for subset, number in highest.tuples()}
+        self._next = {subset: number + 1 for subset, number in highest}
 
     def find(self, row: ImportedRow) -> tuple[str, str] | None:
         """Id and provider of the question with this very text."""
