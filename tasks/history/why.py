@@ -1,4 +1,4 @@
-"""The whole history of one row, from its seeds or the files that hold it over trials and responses to the releases that hold it."""
+"""The whole history of one row, from its seeds, or the files it is from, over trials and responses to releases."""
 
 from __future__ import annotations
 
