@@ -20,7 +20,7 @@ from tasks.options import Models, SolveBudget
 from tasks.run import Run, current_run
 from tasks.sandbox import Job, Verdict
 from tasks.store import copy_rows
-from tasks.store.schema import LlmCall, Question, Trial
+from tasks.store.schema import IMPORTED, LlmCall, Question, Trial
 from tasks.subsets import solve_request
 from tasks.trials import AttemptPolicy, Progress, Unparsed, parse_solve
 from tasks.work import Ending, drain
@@ -154,12 +154,16 @@ def _left(connection: Any, subset: str, budget: SolveBudget | None) -> int | Non
 
 
 def open_trials(engine: Engine, subsets: Sequence[str], models: Models) -> list[tuple[str, int]]:
-    """Attempts without a verdict, question by question."""
+    """Attempts that a model is still to make, question by question."""
     with engine.connect() as connection:
         rows = connection.execute(
             select(Trial.question_id, Trial.attempt)
             .join(Question, Question.question_id == Trial.question_id)
-            .where(in_scope(subsets, models), Trial.status.in_(("pending", "failed")))
+            .where(
+                in_scope(subsets, models),
+                Trial.status.in_(("pending", "failed")),
+                Trial.provider.is_distinct_from(IMPORTED),  # they have their pair
+            )
             .order_by(Question.subset, Question.number, Trial.attempt)
         )
         return [(row.question_id, row.attempt) for row in rows]
@@ -199,11 +203,8 @@ async def verify_shard(keys: list[tuple[str, int]], models: Models, solvers: Seq
         if isinstance(parsed, Unparsed):
             ending = Ending("rejected", parsed.reason, parsed.detail)
         else:
-            name = f"{row.question_id}:{row.attempt}"
-            job = Job(name, parsed.solution, test=parsed.test, confirm=run.settings.confirm)
-            verdict = await run.judge(job)
-            ending = ending_of(verdict)
-            values |= {"solution": parsed.solution, "test": parsed.test} | verdict_columns(job, verdict)
+            ending, columns = await judge_trial(run, row.question_id, row.attempt, parsed.solution, parsed.test)
+            values |= {"solution": parsed.solution, "test": parsed.test} | columns
         await asyncio.to_thread(_store, run, row, ending, values)
         return ending
 
@@ -217,6 +218,15 @@ def rows_at_once(run: Run, models: Models) -> int:
     """How many rows a stage has under way: as many as there may be requests, which the gateway bounds by itself, and
     enough besides that executions never wait for a request to be let go."""
     return models.rows_at_once + _WAITING_PER_PLACE * run.executions_at_once
+
+
+async def judge_trial(
+    run: Run, question_id: str, attempt: int, solution: str, test: str
+) -> tuple[Ending, dict[str, Any]]:
+    """Execute a pair: how its trial ends, and the columns that keep the verdict. Raises InfrastructureFailed."""
+    job = Job(f"{question_id}:{attempt}", solution, test=test, confirm=run.settings.confirm)
+    verdict = await run.judge(job)
+    return ending_of(verdict), verdict_columns(job, verdict)
 
 
 def ending_of(verdict: Verdict) -> Ending:

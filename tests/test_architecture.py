@@ -18,6 +18,7 @@ ALLOWED = {
     "formats": {"licences", "sandbox", "trials", "trust"},
     "history": {"store", "subsets"},
     "licences": set(),
+    "imports": {"store", "subsets"},
     "llm": {"store"},
     "sandbox": set(),
     "screening": {"store"},

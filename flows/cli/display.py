@@ -31,9 +31,12 @@ EXCERPT = 300  # characters of a text that a table shows
 
 STAGES = {
     "propose": "questions asked",
+    "import": "rows read",
+    "judge": "imported trials judged",
     "solve": "trials solved and judged",
     "assess": "questions assessed",
     "convert": "conversions proven",
+    "prove": "imported conversions proven",
     "respond": "responses judged",
 }
 

@@ -6,6 +6,7 @@ import re
 
 from tasks.formats import FormatError, UnknownFormat
 from tasks.history import GrantFailed, MirrorFailed, QueryError, UnknownId
+from tasks.imports import ImportFileError
 from tasks.licences import TermsError
 from tasks.llm import BudgetError, BudgetReached, PriceTableError
 from tasks.llm.offline import BankError
@@ -44,6 +45,7 @@ STATUSES: tuple[tuple[type[Exception], int], ...] = (
     (MirrorFailed, 1),
     (SubsetError, 2),
     (BenchmarkError, 2),
+    (ImportFileError, 2),
     (EmbedderError, 1),
     (ScreeningError, 1),
     (PriceTableError, 2),

@@ -7,7 +7,7 @@ import warnings
 
 import typer
 
-from flows.cli import ask, decontaminate, judge, look, pipeline, release, servers
+from flows.cli import ask, decontaminate, import_, judge, look, pipeline, release, servers
 from flows.cli.errors import exit_status, paragraph
 
 app = typer.Typer(
@@ -20,6 +20,7 @@ app = typer.Typer(
 )
 app.command()(pipeline.demo)
 app.command()(pipeline.run)
+app.command("import")(import_.import_)
 app.command()(decontaminate.decontaminate)
 app.command()(release.release)
 app.command()(servers.up)

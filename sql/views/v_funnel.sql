@@ -3,7 +3,7 @@
 create or replace view kodcode.v_funnel as
 with asked as (
     select subset,
-           count(*) filter (where request_hash is not null or status = 'rejected') as proposed,
+           count(*) filter (where request_hash is not null or status = 'rejected' or provider = 'imported') as proposed,
            count(*) filter (where status = 'rejected' and reason not like 'duplicate%' and reason <> 'contaminated') as unusable,
            count(*) filter (where reason like 'duplicate%') as duplicates,
            count(*) filter (where reason = 'contaminated') as contaminated,
@@ -42,7 +42,7 @@ left join answered r using (subset)
 left join paid p using (subset);
 
 comment on view kodcode.v_funnel is 'One row a subset: how many questions entered, what became of them, what it cost.';
-comment on column kodcode.v_funnel.proposed is 'Places that a teacher answered.';
+comment on column kodcode.v_funnel.proposed is 'Places that a teacher answered, and questions that were imported.';
 comment on column kodcode.v_funnel.unusable is 'Answers without a usable question: unparsed, truncated, abstained, refused, judged bad by the annotator.';
 comment on column kodcode.v_funnel.duplicates is 'Rejected as exact, MinHash or semantic duplicates.';
 comment on column kodcode.v_funnel.contaminated is 'Rejected for their likeness to a benchmark problem.';

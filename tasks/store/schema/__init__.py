@@ -8,6 +8,7 @@ The indexes named `history` hold what the views of sql/views count, so that thes
 """
 
 from tasks.store.schema.base import SCHEMA, Base, storable
+from tasks.store.schema.imports import IMPORTED, Import, ImportRow
 from tasks.store.schema.ledger import (
     Artifact,
     LlmBatch,
@@ -23,12 +24,15 @@ from tasks.store.schema.screening import BenchmarkItem, Contamination, Embedding
 from tasks.store.schema.work import Question, Response, Run, Seed, Trial, Triplet
 
 __all__ = [
+    "IMPORTED",
     "SCHEMA",
     "Artifact",
     "Base",
     "BenchmarkItem",
     "Contamination",
     "Embedding",
+    "Import",
+    "ImportRow",
     "LlmBatch",
     "LlmBatchRequest",
     "LlmCall",
