@@ -20,13 +20,13 @@ from tasks.licences import Author, Origin
 from tasks.loading import Lens, load
 from tasks.selection import Piece, ids_of
 from tasks.store import ArtifactStore
-from tasks.store.schema import Shard
+from tasks.store.schema import ReleaseShard
 
 FOLDER = "releases/shards"  # of the files' keys in the store
 
 
 @dataclass(frozen=True, slots=True)
-class ReleaseShard:
+class RenderedShard:
     """The files of a piece, and what a release has to know of their rows."""
 
     shard_id: str
@@ -76,11 +76,11 @@ def _code() -> str:
     return digest.hexdigest()
 
 
-def stored_shards(connection: Connection, pieces: Mapping[str, Piece]) -> dict[str, ReleaseShard]:
+def stored_shards(connection: Connection, pieces: Mapping[str, Piece]) -> dict[str, RenderedShard]:
     """Those of the shards, by id, that an earlier release made."""
-    rows = connection.execute(select(Shard.__table__).where(Shard.shard_id == func.any(list(pieces))))
+    rows = connection.execute(select(ReleaseShard.__table__).where(ReleaseShard.shard_id == func.any(list(pieces))))
     return {
-        row.shard_id: ReleaseShard(
+        row.shard_id: RenderedShard(
             row.shard_id,
             pieces[row.shard_id],
             tuple(FileEntry(**entry) for entry in row.files),
@@ -106,7 +106,7 @@ def render(
     identity: str,
     piece: Piece,
     lens: Lens,
-) -> ReleaseShard:
+) -> RenderedShard:
     """Write the rows of a piece into `folder`, in the transaction that it was chosen in. A split without rows has no
     file."""
     origins: Counter[Origin] = Counter()
@@ -124,7 +124,7 @@ def render(
                     split = row.split
                 if split is not None:
                     members.setdefault((format.name, split), []).append(loaded.record.triplet_id)
-    return ReleaseShard(
+    return RenderedShard(
         identity,
         piece,
         tuple(replace(entry, key=key_of(entry)) for writer in writers for entry in writer.files),

@@ -13,11 +13,11 @@ from tasks.store.schema import (
     ImportRow,
     LlmCall,
     Question,
+    ReleasePart,
     ReleaseShard,
+    ReleaseShardRows,
     Response,
     Seed,
-    Shard,
-    ShardRows,
     Trial,
     Triplet,
 )
@@ -76,17 +76,17 @@ def why(engine: Engine, row_id: str) -> Json:
 
 def _releases(connection: Connection, question: RowMapping, ids: Sequence[str]) -> list[Json]:
     """By the place of the question, so that not all rows of all releases are read."""
-    listed = func.unnest(ShardRows.triplet_ids).column_valued("triplet_id")
+    listed = func.unnest(ReleaseShardRows.triplet_ids).column_valued("triplet_id")
     return _all(
         connection,
-        select(ReleaseShard.release_id, ShardRows.format, listed, ShardRows.split)
-        .select_from(Shard)
-        .join(ReleaseShard, ReleaseShard.shard_id == Shard.shard_id)
-        .join(ShardRows, ShardRows.shard_id == Shard.shard_id)
+        select(ReleasePart.release_id, ReleaseShardRows.format, listed, ReleaseShardRows.split)
+        .select_from(ReleaseShard)
+        .join(ReleasePart, ReleasePart.shard_id == ReleaseShard.shard_id)
+        .join(ReleaseShardRows, ReleaseShardRows.shard_id == ReleaseShard.shard_id)
         .join(listed, listed.in_(ids))
-        .where(Shard.subset == question["subset"], Shard.first_number <= question["number"])
-        .where(Shard.last_number >= question["number"])
-        .order_by(ReleaseShard.release_id, ShardRows.format, listed),
+        .where(ReleaseShard.subset == question["subset"], ReleaseShard.first_number <= question["number"])
+        .where(ReleaseShard.last_number >= question["number"])
+        .order_by(ReleasePart.release_id, ReleaseShardRows.format, listed),
     )
 
 

@@ -20,12 +20,12 @@ from tasks.store.schema import (
     LlmCall,
     Question,
     Release,
+    ReleasePart,
     ReleaseShard,
+    ReleaseShardRows,
     Response,
     Run,
     Seed,
-    Shard,
-    ShardRows,
     Trial,
     Triplet,
 )
@@ -138,15 +138,15 @@ ROWS: tuple[tuple[type[Base], list[dict[str, Any]]], ...] = (
     (Release, [
         {"release_id": 1, "content_hash": "h", "path": "p", "manifest": {"files": []}, "rows": 2},
     ]),
-    (Shard, [
+    (ReleaseShard, [
         {"shard_id": "s", "subset": "Evol", "first_number": 0, "last_number": 999, "files": [], "origins": [],
          "prompts": {}, "proven": {}},
     ]),
-    (ShardRows, [
+    (ReleaseShardRows, [
         {"shard_id": "s", "format": "kodcode-v1", "split": "train",
          "triplet_ids": ["Evol_00000000_C", "Evol_00000000_I"]},
     ]),
-    (ReleaseShard, [
+    (ReleasePart, [
         {"release_id": 1, "shard_id": "s"},
     ]),
 )  # fmt: skip

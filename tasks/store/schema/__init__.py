@@ -19,7 +19,7 @@ from tasks.store.schema.ledger import (
     LlmSpending,
     LlmWorker,
 )
-from tasks.store.schema.releases import Release, ReleaseShard, Shard, ShardRows
+from tasks.store.schema.releases import Release, ReleasePart, ReleaseShard, ReleaseShardRows
 from tasks.store.schema.screening import BenchmarkItem, Contamination, Embedding, MinhashBand, VectorHead
 from tasks.store.schema.work import Question, Response, Run, Seed, Trial, Triplet
 
@@ -43,12 +43,12 @@ __all__ = [
     "MinhashBand",
     "Question",
     "Release",
+    "ReleasePart",
     "ReleaseShard",
+    "ReleaseShardRows",
     "Response",
     "Run",
     "Seed",
-    "Shard",
-    "ShardRows",
     "Trial",
     "Triplet",
     "VectorHead",
