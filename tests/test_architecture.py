@@ -18,6 +18,7 @@ ALLOWED = {
     "formats": {"sandbox", "trials", "trust"},
     "history": {"store", "subsets"},
     "llm": {"store"},
+    "report": {"store", "subsets"},
     "sandbox": set(),
     "screening": {"store"},
     "store": set(),

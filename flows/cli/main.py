@@ -7,7 +7,7 @@ import warnings
 
 import typer
 
-from flows.cli import ask, decontaminate, judge, look, pipeline, release, servers
+from flows.cli import ask, decontaminate, judge, look, pipeline, release, report, servers
 from flows.cli.errors import exit_status, paragraph
 
 app = typer.Typer(
@@ -22,6 +22,7 @@ app.command()(pipeline.demo)
 app.command()(pipeline.run)
 app.command()(decontaminate.decontaminate)
 app.command()(release.release)
+app.command()(report.report)
 app.command()(servers.up)
 app.command()(servers.down)
 app.command()(servers.status)
