@@ -56,7 +56,7 @@ const prose = (text, label) => el("pre", { class: "prose", tabindex: 0, "aria-la
 const spoken = (name) => String(name).replaceAll("_", " ");
 const percent = (share) => (share === null ? "–" : `${Math.round(share * 100)} %`);
 const decimals = (value) => (value === null ? "–" : value.toFixed(2));
-const dollars = (value) => (value === null ? "price unknown" : `$${value < 1 ? value.toPrecision(2) : value.toFixed(2)}`);
+const dollars = (value) => (value === null ? "price unknown" : `$${value === 0 ? 0 : value < 1 ? value.toPrecision(2) : value.toFixed(2)}`);
 const count = (value) => value.toLocaleString("en-US");
 
 // ---- data: base64 of gzip, inflated when it is wanted ----

@@ -57,7 +57,7 @@ def lengths(connection: Connection) -> Figure:
             )
             canvas.line(scale(least), y, scale(most), y, "link")
             canvas.rect(scale(lower), y - 5, max(scale(upper) - scale(lower), 2), 10, "s-box", tip)
-            canvas.circle(scale(middle), y, 4.5, "k2", tip)
+            canvas.circle(scale(middle), y, 4.5, "k4", tip)
     for y, name in lines(subsets):
         canvas.text(LABELS, y + 4, spoken(name), "", "end")
     return Figure(

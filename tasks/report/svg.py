@@ -151,7 +151,7 @@ def heat(share: float) -> str:
 
 def on_heat(share: float) -> str:
     """Class of a text on such a cell."""
-    return "small on-dark" if share > 0.5 else "small"
+    return "small on-dark" if share > 4 / 9 else "small"
 
 
 def number(value: Number | None) -> str:
