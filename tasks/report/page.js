@@ -351,7 +351,7 @@ async function begin() {
   }
   $("filters").addEventListener("input", filter);
   $("filters").addEventListener("submit", (event) => event.preventDefault());
-  $("reset").addEventListener("click", clear);
+  $("clear").addEventListener("click", clear);
   list.addEventListener("scroll", draw);
   list.addEventListener("keydown", move);
   list.addEventListener("click", (event) => {

@@ -21,6 +21,7 @@ Number = int | float | Decimal
 HALF, WIDE = 620, 1280  # widths of figures; ROW is the height of a subset's line
 ROW = 23
 LABELS = 118  # room for the subsets' names
+_LONGEST = 42  # characters of a label; models and benchmarks may have any name
 
 
 @dataclass(slots=True)
@@ -49,13 +50,13 @@ class Canvas:
 
     def text(self, x: float, y: float, content: str, css: str = "", anchor: Anchor = "start") -> None:
         self.parts.append(
-            f'<text x="{x:.1f}" y="{y:.1f}" class="{css}" text-anchor="{anchor}">{escape(visible(content))}</text>'
+            f'<text x="{x:.1f}" y="{y:.1f}" class="{css}" text-anchor="{anchor}">{_label(content)}</text>'
         )
 
     def slanted(self, x: float, y: float, content: str, css: str = "") -> None:
         """A text that rises from (x, y), and needs less room than a level one."""
         self.parts.append(
-            f'<text transform="translate({x:.1f} {y:.1f}) rotate(-32)" class="{css}">{escape(visible(content))}</text>'
+            f'<text transform="translate({x:.1f} {y:.1f}) rotate(-32)" class="{css}">{_label(content)}</text>'
         )
 
     def raw(self, markup: str) -> None:
@@ -184,6 +185,10 @@ def spoken(name: str) -> str:
 def visible(value: str) -> str:
     """`value` with a mark for each character that steers a terminal or the direction of writing instead of showing."""
     return "".join(c if c.isprintable() or c in "\n\t" else "\ufffd" for c in value)
+
+
+def _label(content: str) -> str:
+    return escape(visible(content if len(content) <= _LONGEST else f"{content[: _LONGEST - 1]}…"))
 
 
 def _data(tip: str, pick: Mapping[str, str] | None = None) -> str:

@@ -44,7 +44,7 @@ def rows(engine: Engine, selection: Selection, query: str) -> list[tuple[Any, ..
 
 def table(page: str, figure: str) -> list[list[str]]:
     """The cells of a figure's table, header first."""
-    inside = page.split(f'id="figure-{figure}"')[1].split("</figure>")[0]
+    inside = page.split(f'id="figure-{figure}"')[1].split("</figure>", maxsplit=1)[0]
     return [
         [html.unescape(cell) for cell in re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", line)]
         for line in re.findall(r"<tr>(.*?)</tr>", inside)
@@ -52,7 +52,7 @@ def table(page: str, figure: str) -> list[list[str]]:
 
 
 def part(page: str, name: str) -> Any:
-    packed = page.split(f'id="part-{name}">')[1].split("<")[0]
+    packed = page.split(f'id="part-{name}">')[1].split("<", maxsplit=1)[0]
     return json.loads(gzip.decompress(base64.b64decode(packed)))
 
 
