@@ -11,7 +11,8 @@ from tests.benchmarks.history import draw
 # What a browser would run, load or obey, if it were not shown as text.
 HOSTILE = (
     "<script>window.attacked = 'script'</script></script><!-- <img src='http://127.0.0.1:9/a.png' "
-    "onerror=\"window.attacked = 'image'\"> [a](javascript:window.attacked='link') \" onclick=\"window.attacked='quote' "
+    "onerror=\"window.attacked = 'image'\"> [a](javascript:window.attacked='link') \" "
+    "onclick=\"window.attacked='quote' "
     "<style>body{display:none}</style> \x1b[31mred\x1b[0m \u202edesrever\u202c {{ 7 * 7 }} </textarea></title>"
 )
 HOSTILE_ID = "Leetcode_00000000"
@@ -26,8 +27,8 @@ def fill(engine: Engine, artifacts: ArtifactStore, trials: int) -> None:
         # Accepted by hand, so that the two are in the list whatever was drawn.
         connection.execute(
             text(
-                "update kodcode.triplets set status = 'accepted', reason = null, difficulty = 'hard', chosen_attempt = 0,"
-                " trust = 0.123 where question_id in (:hostile, :huge)"
+                "update kodcode.triplets set status = 'accepted', reason = null, difficulty = 'hard',"
+                " chosen_attempt = 0, trust = 0.123 where question_id in (:hostile, :huge)"
             ),
             {"hostile": HOSTILE_ID, "huge": HUGE_ID},
         )

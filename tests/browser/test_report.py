@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import socket
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -64,22 +65,21 @@ def test_every_figure_is_drawn_with_a_name_and_a_table(shown: Page) -> None:
         assert drawing.locator("rect, path, circle").count() > 5
         assert figure.locator("tbody tr").count() > 0
     # No label is cut off by the edge of its figure, or lies on another.
-    assert (
-        shown.evaluate(
-            """() => [...document.querySelectorAll('figure')].flatMap(figure => {
+    found = shown.evaluate(
+        """() => [...document.querySelectorAll('figure')].flatMap(figure => {
             const edge = figure.getBoundingClientRect();
-            const texts = [...figure.querySelectorAll('svg text')].map(t => [t.textContent, t.getBoundingClientRect()]);
+            const texts = [...figure.querySelectorAll('svg text')]
+                .map(t => [t.textContent, t.getBoundingClientRect()]);
             const level = texts.filter(([, box]) => box.height < 22);
             return [
                 ...texts.filter(([, box]) => box.left < edge.left || box.right > edge.right).map(([t]) => `cut: ${t}`),
-                ...level.flatMap(([t, a], n) => level.slice(n + 1).filter(([, b]) =>
-                    a.left < b.right - 1 && b.left < a.right - 1 && a.top < b.bottom - 4 && b.top < a.bottom - 4
+                ...level.flatMap(([t, a], n) => level.slice(n + 1).filter(([, b]) => a.left < b.right - 1
+                    && b.left < a.right - 1 && a.top < b.bottom - 4 && b.top < a.bottom - 4
                 ).map(([u]) => `${figure.id}: ${t} on ${u}`)),
             ];
         })"""
-        )
-        == []
     )
+    assert found == []
 
 
 def test_filters_narrow_the_list_alone_and_together(shown: Page) -> None:
@@ -272,7 +272,7 @@ def test_the_page_has_landmarks_one_title_and_named_controls(shown: Page) -> Non
         assert shown.locator(landmark).count() == 1, landmark
     levels = [int(name[1]) for name in shown.locator("h1, h2, h3, h4").evaluate_all("all => all.map(h => h.tagName)")]
     assert levels.count(1) == 1
-    assert all(after - before <= 1 for before, after in zip(levels, levels[1:], strict=False))
+    assert all(after - before <= 1 for before, after in pairwise(levels))
     for control in shown.locator("input, select").all():
         assert control.evaluate("c => c.labels.length") == 1
     assert shown.evaluate("new Set([...document.querySelectorAll('[id]')].map(e => e.id)).size") == (
