@@ -20,6 +20,7 @@ ALLOWED = {
     "licences": set(),
     "imports": {"store", "subsets"},
     "llm": {"store"},
+    "report": {"store", "subsets"},
     "sandbox": set(),
     "screening": {"store"},
     "store": set(),

@@ -12,6 +12,7 @@ from tasks.llm import BudgetError, BudgetReached, PriceTableError
 from tasks.llm.offline import BankError
 from tasks.llm.types import ProviderError
 from tasks.release import ReleaseExists
+from tasks.report import NothingToReport, ReportError, UnknownSelection
 from tasks.sandbox import SandboxError
 from tasks.screening import BenchmarkError, EmbedderError, ScreeningError
 from tasks.selection import EmptySelection
@@ -41,6 +42,9 @@ STATUSES: tuple[tuple[type[Exception], int], ...] = (
     (ConfigurationError, 2),
     (UnknownId, 2),
     (QueryError, 2),
+    (UnknownSelection, 2),
+    (NothingToReport, 2),
+    (ReportError, 1),
     (GrantFailed, 1),
     (MirrorFailed, 1),
     (SubsetError, 2),

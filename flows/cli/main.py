@@ -7,7 +7,7 @@ import warnings
 
 import typer
 
-from flows.cli import ask, decontaminate, import_, judge, look, pipeline, release, servers
+from flows.cli import ask, decontaminate, import_, judge, look, pipeline, release, report, servers
 from flows.cli.errors import exit_status, paragraph
 
 app = typer.Typer(
@@ -23,6 +23,7 @@ app.command()(pipeline.run)
 app.command("import")(import_.import_)
 app.command()(decontaminate.decontaminate)
 app.command()(release.release)
+app.command()(report.report)
 app.command()(servers.up)
 app.command()(servers.down)
 app.command()(servers.status)
