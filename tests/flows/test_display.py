@@ -9,8 +9,8 @@ from decimal import Decimal
 from rich.console import Console
 
 from flows.cli.display import Display
-from flows.cli.meter import Meter
 from tasks.llm import Progress
+from tasks.meter import Meter
 
 BUSY = Progress(paid=3, in_flight=7, limit=32, output_tokens=900, cost_usd=Decimal("1.234"))
 
