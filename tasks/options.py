@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, field_validator, model_serializer
 
 from tasks.llm import Budget, BudgetError, parse_price
 from tasks.llm.types import Stage
@@ -31,6 +31,25 @@ FormatName = Literal[
 ]  # fmt: skip
 
 
+def _fields_without_null(schema: dict[str, Any]) -> None:
+    """What may be left out as a plain field of the form, not as a choice between it and null."""
+    for field in schema["properties"].values():
+        if "anyOf" in field:
+            (kind,) = (kind for kind in field.pop("anyOf") if kind.get("type") != "null")
+            field.update(kind)
+            field.pop("default", None)
+
+
+class Form(BaseModel):
+    """A group of fields in a form; what was left out is in no record of it either."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", json_schema_extra=_fields_without_null)
+
+    @model_serializer(mode="wrap")
+    def _given(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return {name: value for name, value in serialize(self).items() if value is not None}
+
+
 def _form(pattern: str, *examples: str) -> Any:
     """What a form refuses at once; the models' own validators say it in a sentence where there is no form."""
     return Field(json_schema_extra={"pattern": pattern, "examples": list(examples)})
@@ -47,13 +66,11 @@ _Priced = Annotated[str, _form(rf"^(.+=)?({_NUMBER}:){{0,2}}{_NUMBER}$", "gpt-4o
 _BATCHED_ROWS = 20_000
 
 
-class Teacher(BaseModel):
+class Teacher(Form):
     """Which models are asked, and where. What is left empty comes from the settings of the machine that runs the flow.
 
     Keys are never parameters: they are read from OPENAI_API_KEY or ANTHROPIC_API_KEY.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     provider: ProviderName | None = Field(
         None,
@@ -165,15 +182,11 @@ class Teacher(BaseModel):
         )
 
 
-class SolveBudget(BaseModel):
+class SolveBudget(Form):
     """What the solution-and-test attempts of one subset may come to, earlier runs included."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
     attempts: int | None = Field(None, ge=0, title="Attempts", description="All attempts at all questions.")
-    usd: float | None = Field(
-        None, ge=0, title="US dollars", description="By the ledger, earlier runs included."
-    )
+    usd: float | None = Field(None, ge=0, title="US dollars", description="By the ledger, earlier runs included.")
 
 
 def solve_budgets(texts: Sequence[str]) -> dict[SubsetName, SolveBudget]:
@@ -196,14 +209,12 @@ def solve_budgets(texts: Sequence[str]) -> dict[SubsetName, SolveBudget]:
     return {subset: SolveBudget.model_validate(bounds) for subset, bounds in found.items()}
 
 
-class ReleaseFilters(BaseModel):
+class ReleaseFilters(Form):
     """What a release leaves out beyond what was rejected.
 
     The bounds of trust are on the chosen pair of a question, for all that was made from it; what was not found out
     meets no bound. The paper's filters of its SFT data are the last two.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     min_trust: float | None = Field(None, ge=0, le=1, title="Trust at least", json_schema_extra={"position": 0})
     min_consensus: float | None = Field(
@@ -231,10 +242,8 @@ class ReleaseFilters(BaseModel):
         return self.model_dump(exclude_defaults=True)
 
 
-class BenchmarkThresholds(BaseModel):
+class BenchmarkThresholds(Form):
     """From where a question counts as contaminated; empty is the setting of the machine that runs the flow."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     benchmark_cosine: float | None = Field(
         None,

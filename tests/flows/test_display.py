@@ -10,7 +10,7 @@ from rich.console import Console
 
 from flows.cli.display import Display
 from tasks.llm import Progress
-from tasks.meter import Meter
+from tasks.meter import Meter, StageMeter
 
 BUSY = Progress(paid=3, in_flight=7, limit=32, output_tokens=900, cost_usd=Decimal("1.234"))
 
@@ -39,6 +39,26 @@ def test_the_meter_tells_what_waits_in_batches() -> None:
     assert str(meter) == "1,200 in batches, 0 tokens/s, $0.00"
     asked = replace(BUSY, in_batches=1200)
     assert str(meter).startswith("7 of 32 in flight, 1,200 in batches, ")
+
+
+def test_a_stage_tells_its_pace_and_how_long_it_will_take_at_that() -> None:
+    now = [0.0]
+    stage = StageMeter("solve", clock=lambda: now[0])
+    stage.total = 1_300
+    assert str(stage) == "0 of 1,300 trials solved and judged"
+    now[0], stage.done = 10.0, 20
+    assert str(stage) == "20 of 1,300 trials solved and judged, 2.0/s, 11 min left"
+    for second in range(20, 120, 10):  # it goes slower: the pace is of the last minute
+        now[0], stage.done = float(second), stage.done + 1
+        said = str(stage)
+    assert "0.1/s" in said and "h left" in said
+    stage.done = stage.total
+    assert str(stage) == "1,300 of 1,300 trials solved and judged"
+    assert stage.percent == 100
+
+
+def test_a_stage_that_has_nothing_to_do_is_through() -> None:
+    assert StageMeter("solve").percent == 100
 
 
 def shown(*, terminal: bool) -> str:
