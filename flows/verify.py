@@ -24,7 +24,7 @@ Attempts = Annotated[int, Field(ge=1, le=10)]
 Gain = Annotated[float, Field(gt=0, lt=1)]
 
 
-@flow(name="verify", flow_run_name=named("verify {subsets}, {initial} to {attempts} attempts"))
+@flow(name="verify", flow_run_name=named("verify {subsets}, up to {attempts} attempts"))
 async def verify(
     subsets: list[SubsetName] = [],
     initial: Attempts = 3,

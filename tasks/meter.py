@@ -38,8 +38,8 @@ class Rate:
 
 
 class Meter:
-    """One line on the models: in flight and limit, in batches, tokens a second, dollars so far and expected. Empty
-    without calls."""
+    """One line on the models: in flight and limit, in batches, answers, tokens a second, dollars so far and expected.
+    Empty without calls."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -61,7 +61,7 @@ class Meter:
         expected = "" if self._expected is None else f" of about ${self._expected:,.2f}"
         parts = [f"{asked.in_flight} of {asked.limit} in flight"] if asked.limit else []
         parts += [f"{asked.in_batches:,} in batches"] if asked.in_batches else []
-        return ", ".join((*parts, f"{rate:,.0f} tokens/s", f"${asked.cost_usd:,.2f}{expected}"))
+        return ", ".join((*parts, f"{asked.paid:,} answers", f"{rate:,.0f} tokens/s", f"${asked.cost_usd:,.2f}{expected}"))
 
 
 class StageMeter:

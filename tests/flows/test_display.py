@@ -25,7 +25,7 @@ def test_the_meter_tells_what_is_in_flight_the_rate_and_the_money() -> None:
     for second in range(1, 31):
         now[0], asked = 100.0 + second, replace(BUSY, output_tokens=300 * second)
         said = str(meter)
-    assert said == "7 of 32 in flight, 300 tokens/s, $1.23"
+    assert said == "7 of 32 in flight, 3 answers, 300 tokens/s, $1.23"
     meter.expect(Decimal("1234.5"))
     assert str(meter).endswith("$1.23 of about $1,234.50")
     now[0] = 160.0
@@ -36,7 +36,7 @@ def test_the_meter_tells_what_waits_in_batches() -> None:
     meter = Meter()
     asked = Progress(in_batches=1200)
     meter.watch(lambda: asked)
-    assert str(meter) == "1,200 in batches, 0 tokens/s, $0.00"
+    assert str(meter) == "1,200 in batches, 0 answers, 0 tokens/s, $0.00"
     asked = replace(BUSY, in_batches=1200)
     assert str(meter).startswith("7 of 32 in flight, 1,200 in batches, ")
 
