@@ -61,7 +61,8 @@ class Meter:
         expected = "" if self._expected is None else f" of about ${self._expected:,.2f}"
         parts = [f"{asked.in_flight} of {asked.limit} in flight"] if asked.limit else []
         parts += [f"{asked.in_batches:,} in batches"] if asked.in_batches else []
-        return ", ".join((*parts, f"{asked.paid:,} answers", f"{rate:,.0f} tokens/s", f"${asked.cost_usd:,.2f}{expected}"))
+        parts += [f"{asked.paid:,} answers", f"{rate:,.0f} tokens/s"]
+        return ", ".join((*parts, f"${asked.cost_usd:,.2f}{expected}"))
 
 
 class StageMeter:
