@@ -8,6 +8,7 @@ from typing import Annotated
 from prefect import flow, runtime
 from pydantic import Field
 
+from flows.names import named
 from tasks.options import AnyStyle, SubsetName, Teacher, chosen_subsets
 from tasks.respond import STAGE, open_responses, plan_responses, respond_shard
 from tasks.run import recorded_run
@@ -17,7 +18,7 @@ from tasks.work import shards
 Responses = Annotated[int, Field(ge=1, le=100)]
 
 
-@flow(name="respond", flow_run_name="respond")
+@flow(name="respond", flow_run_name=named("respond to {subsets}, {responses} samples a triplet"))
 async def respond(
     subsets: list[SubsetName] = [],
     styles: list[AnyStyle] = ["instruct", "complete", "online_judge"],

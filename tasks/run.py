@@ -38,7 +38,7 @@ from tasks.settings import REPOSITORY, Settings
 from tasks.store.schema import Response, Trial, Triplet
 from tasks.store.schema import Run as RunRow
 from tasks.telemetry import telemetry
-from tasks.work import Ending, Progress, Silent, judged
+from tasks.work import Ending, Progress, Silent, first_error, judged
 
 
 def code_version() -> str:
@@ -185,8 +185,8 @@ def policy_of(settings: Settings) -> Policy:
 
 
 _current: ContextVar[Run | None] = ContextVar("run", default=None)
-# Set by a face that draws progress; a flow started by a worker has none.
-progress_display: ContextVar[Progress] = ContextVar("progress", default=Silent())  # noqa: B039 (it keeps no state)
+# Set by a face that draws progress; a flow started by a worker has none and shows it in Prefect's UI.
+progress_display: ContextVar[Progress | None] = ContextVar("progress", default=None)
 
 
 def current_run() -> Run:
@@ -199,33 +199,46 @@ def current_run() -> Run:
 
 @contextlib.asynccontextmanager
 async def recorded_run(flow: str, parameters: Mapping[str, Any], flow_run_id: str | None) -> AsyncIterator[Run]:
-    """The run around a flow: the one that the calling flow opened, or a new one with its row in `runs`."""
+    """The run around a flow: the one that the calling flow opened, or a new one with its row in `runs`.
+
+    Of a group of errors the first is raised, whose message says what to do; its cause is the group.
+    """
     outer = _current.get()
     if outer is not None:
         yield outer
         return
+    # Prefect reads its settings when it is imported, which a command has set by now.
+    from tasks.live import LiveProgress  # noqa: PLC0415
+    from tasks.summary import publish_end  # noqa: PLC0415
+
     backends = await asyncio.to_thread(Backends.open)
-    run = Run(run_id=flow_run_id or str(uuid.uuid4()), backends=backends, progress=progress_display.get())
+    display = progress_display.get()
+    live = LiveProgress(flow) if display is None and flow_run_id is not None else None
+    run = Run(flow_run_id or str(uuid.uuid4()), backends, display or live or Silent())
     await asyncio.to_thread(_begin, run, flow, dict(parameters), flow_run_id)
     token = _current.set(run)
     status, error = "interrupted", None
     try:
         yield run
         status = "completed"
-    except BudgetReached as reached:
-        error = str(reached)
-        raise
     except Exception as problem:  # recorded, whatever it is, and raised
-        status, error = "failed", f"{type(problem).__name__}: {problem}"
+        first = first_error(problem)
+        if isinstance(first, BudgetReached):
+            error = str(first)
+        else:
+            status, error = "failed", f"{type(first).__name__}: {first}"
+        if first is not problem:
+            raise first from problem
         raise
     finally:
         _current.reset(token)
         await run.close()
         task = asyncio.current_task()
-        if flow_run_id is not None and not (task and task.cancelling()):  # who is stopped does not wait for a table
-            from tasks.costs import publish_costs  # noqa: PLC0415 - Prefect, which a command configures before
-
-            await publish_costs(run.engine, run.run_id, flow)
+        stopped = bool(task and task.cancelling())  # who is stopped does not wait for a table
+        if live is not None:
+            await live.stop(quietly=stopped)
+        if flow_run_id is not None and not stopped:
+            await publish_end(run, flow, status, error)
         await asyncio.to_thread(backends.artifacts.pack, run.engine)
         await asyncio.to_thread(_end, run, status, error)
         await asyncio.to_thread(backends.close)
