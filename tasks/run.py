@@ -6,18 +6,24 @@ import asyncio
 import contextlib
 import dataclasses
 import functools
+import logging
 import os
 import socket
 import subprocess
+import threading
 import uuid
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from datetime import datetime
 from importlib import metadata
-from typing import Any
+from typing import Any, TypeVar
 
-from sqlalchemy import Engine, func, update
+from sqlalchemy import ColumnElement, Engine, func, select, update
 from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from tasks.backends import Backends
 from tasks.llm import (
@@ -35,10 +41,15 @@ from tasks.llm import Progress as Asked
 from tasks.options import Models
 from tasks.sandbox import Job, Policy, Sandbox, Verdict
 from tasks.settings import REPOSITORY, Settings
+from tasks.shards import Lease, begin, expire, fence
 from tasks.store.schema import Response, Trial, Triplet
 from tasks.store.schema import Run as RunRow
 from tasks.telemetry import telemetry
-from tasks.work import Ending, Progress, Silent, judged
+from tasks.work import Ending, Progress, Silent, drain, judged
+
+Row = TypeVar("Row")
+
+log = logging.getLogger(__name__)
 
 
 def code_version() -> str:
@@ -114,21 +125,40 @@ class Run:
                 )
         return self._gateways[models]
 
-    def advance(self, stage: str) -> Callable[[], None]:
-        """One row of `stage` is done."""
-        return functools.partial(self.progress.advance, stage)
+    async def drain(
+        self,
+        lease: Lease,
+        rows: Sequence[Row],
+        handle: Callable[[Row], Awaitable[Ending]],
+        mark: Callable[[Row, Ending], Awaitable[None]],
+        limit: int,
+    ) -> Counter[str]:
+        """`tasks.work.drain` of those rows of a shard that are still open; none where the shard is dead now."""
+        if not await asyncio.to_thread(begin, self.engine, lease, len(rows)):
+            self.progress.say(
+                f"Shard {lease.shard_id} of {lease.stage} has stopped its workers again and again and is left aside: "
+                "kodcode status says why, kodcode retry tries it again."
+            )
+            return Counter()
+        self.progress.advance(lease.stage, len(lease.rows) - len(rows))
+        return await drain(rows, handle, mark, functools.partial(self.progress.advance, lease.stage), limit)
 
     def end_row(
         self,
+        lease: Lease,
         table: type[Trial | Triplet | Response],
         key: Mapping[str, Any],
         ending: Ending,
         values: Mapping[str, Any],
     ) -> None:
-        """Store how a row ends, in a transaction of its own; a row that has ended already stays as it is."""
+        """Store how a row ends, in a transaction of its own; a row that has ended already stays as it is.
+
+        Raises LeaseLost.
+        """
         columns = {"status": ending.status, "reason": ending.reason, "run_id": self.run_id, "updated_at": func.now()}
         same_row = [getattr(table, name) == value for name, value in key.items()]
         with self.engine.begin() as connection:
+            fence(connection, lease)
             connection.execute(
                 update(table).where(*same_row, table.status.in_(("pending", "failed"))).values(**columns, **values)
             )
@@ -207,6 +237,7 @@ async def recorded_run(flow: str, parameters: Mapping[str, Any], flow_run_id: st
     backends = await asyncio.to_thread(Backends.open)
     run = Run(run_id=flow_run_id or str(uuid.uuid4()), backends=backends, progress=progress_display.get())
     await asyncio.to_thread(_begin, run, flow, dict(parameters), flow_run_id)
+    heart = Heart(run)
     token = _current.set(run)
     status, error = "interrupted", None
     try:
@@ -220,6 +251,7 @@ async def recorded_run(flow: str, parameters: Mapping[str, Any], flow_run_id: st
         raise
     finally:
         _current.reset(token)
+        heart.stop()  # what is left takes seconds, and gives no row
         await run.close()
         task = asyncio.current_task()
         if flow_run_id is not None and not (task and task.cancelling()):  # who is stopped does not wait for a table
@@ -231,17 +263,55 @@ async def recorded_run(flow: str, parameters: Mapping[str, Any], flow_run_id: st
         await asyncio.to_thread(backends.close)
 
 
+class Heart:
+    """A thread that says in `runs`, while this process lives, that the run does. A run past its `alive_until` is lost:
+    its leases go to others, and its row is `interrupted` as soon as somebody looks."""
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._beat, name="run-heart", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._stopped.set()
+        self._thread.join()
+
+    def _beat(self) -> None:
+        lease_s = self._run.settings.lease_s
+        while not self._stopped.wait(lease_s / 3):
+            try:
+                with self._run.engine.begin() as connection:
+                    connection.execute(
+                        update(RunRow)
+                        .where(RunRow.run_id == self._run.run_id)
+                        .values(status="running", alive_until=alive_until(lease_s))
+                    )
+            except (DBAPIError, PoolTimeout) as error:  # the next beat may get through
+                log.warning("The run could not say that it lives: %s", type(error).__name__)
+
+
+def alive_until(lease_s: float) -> ColumnElement[datetime]:
+    """The end of a lease that begins now, on the database's clock."""
+    return func.clock_timestamp() + func.make_interval(0, 0, 0, 0, 0, 0, lease_s)
+
+
 def _begin(run: Run, flow: str, parameters: dict[str, Any], flow_run_id: str | None) -> None:
     host = socket.gethostname()
     with run.engine.begin() as connection:
-        # Runs of this machine whose process is gone were killed; those of other machines are theirs to judge.
+        # Lost are runs without a sign of life, and at once those of this machine whose process is gone.
+        gone = RunRow.alive_until < func.clock_timestamp()
         running = connection.execute(
-            RunRow.__table__.select().where(RunRow.status == "running", RunRow.host == host)
+            select(RunRow.run_id, RunRow.pid, gone.label("gone"), (RunRow.host == host).label("here")).where(
+                RunRow.status == "running"
+            )
         ).all()
-        dead = [row.run_id for row in running if not _alive(row.pid)]
+        killed = [row for row in running if row.here and not _alive(row.pid)]
+        dead = {row.run_id for row in killed} | {row.run_id for row in running if row.gone}
         connection.execute(
             update(RunRow).where(RunRow.run_id.in_(dead)).values(status="interrupted", finished_at=func.now())
         )
+        expire(connection, [f"{host}:{row.pid}" for row in killed])
         values = {
             "flow": flow,
             "flow_run_id": flow_run_id,
@@ -251,6 +321,7 @@ def _begin(run: Run, flow: str, parameters: dict[str, Any], flow_run_id: str | N
             "pid": os.getpid(),
             "status": "running",
             "error": None,
+            "alive_until": alive_until(run.settings.lease_s),
         }
         statement = insert(RunRow).values(run_id=run.run_id, **values)
         connection.execute(statement.on_conflict_do_update(index_elements=["run_id"], set_=values))
