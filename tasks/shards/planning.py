@@ -59,7 +59,7 @@ where shard_id = :shard_id
 _COUNTS = text("""
 select count(*) filter (where status in ('open', 'leased')) as unfinished,
        coalesce(sum(cardinality(rows)) filter (where status in ('open', 'leased')), 0) as rows_left,
-       cardinality(:ids) - count(*) as vanished
+       cardinality(cast(:ids as bigint[])) - count(*) as vanished
 from kodcode.shards where shard_id = any(:ids)
 """)
 _MEASURED = text("""
