@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from typing import Any
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from tasks import assess, convert, generate, respond, solve
+from tasks.crews import crew_of
 from tasks.llm import BudgetReached, ProviderMisconfigured
+from tasks.record import standing, stop_run
 from tasks.retries import INFRASTRUCTURE_RETRIES
-from tasks.run import Run, current_run
+from tasks.run import Run, current_run, joined_run
 from tasks.shards import Lease, LeaseLost, claim, counts, finish, give_back, keep, plan, shard_size
 from tasks.work import ProviderDown, Work
 
@@ -24,6 +26,9 @@ STAGES: dict[str, Callable[[Run, Lease, Work], Coroutine[Any, Any, dict[str, int
     convert.STAGE: convert.convert_shard,
     respond.STAGE: respond.respond_shard,
 }
+ShardTask = Callable[[Lease], Awaitable[dict[str, int]]]
+# What ends a run, not only a shard.
+STOPS: tuple[type[Exception], ...] = (BudgetReached, ProviderMisconfigured, ProviderDown)
 # How often is looked at shards that others work on.
 _LOOK_AGAIN_S = (0.1, 2.0)
 
@@ -61,30 +66,91 @@ async def work_through(stage: str, work: Work, open_rows: Callable[[], Sequence[
 
 
 def _size(run: Run, stage: str, work: Work, rows: int) -> int:
-    size = run.settings.shard_size or shard_size(run.engine, stage, rows)
+    workers = 1 if run.settings.execution == "local" else run.settings.drainers
+    size = run.settings.shard_size or shard_size(run.engine, stage, rows, workers)
     return size if work.models is None else max(size, work.models.least_rows)
 
 
 async def drain_shards(run: Run, shard_ids: Sequence[int]) -> int:
     """Work on these shards until all are done or dead, whoever does it; returns how many another run took apart."""
+    crew = crew_of(run)
     look_again_s, longest_s = _LOOK_AGAIN_S
     while shard_ids:
-        lease = await asyncio.to_thread(claim, run.engine, run.run_id, run.settings.lease_s, shard_ids)
-        if lease is not None:
-            await work_on(run, lease)
-            continue
+        if crew is None:
+            lease = await asyncio.to_thread(claim, run.engine, run.run_id, run.settings.lease_s, shard_ids)
+            if lease is not None:
+                await work_on(run, lease)
+                continue
         state = await asyncio.to_thread(counts, run.engine, shard_ids)
         if not state.unfinished:
             return state.vanished
+        if crew is not None:
+            stop = (await asyncio.to_thread(standing, run.engine, run.run_id)).stop
+            if stop is not None:
+                raise _reason(stop)
+            await crew.tend()
         await asyncio.sleep(look_again_s)
         look_again_s = min(1.5 * look_again_s, longest_s)
     return 0
 
 
-async def work_on(run: Run, lease: Lease) -> None:
+async def drain_for(run_id: str, *, orchestrated: bool = True) -> int:
+    """Work on the shards that another process's run waits for until it has ended; returns on how many.
+
+    Not `orchestrated`, Prefect does not hear of the shards.
+    """
+    async with joined_run(run_id) as run:
+        serving = asyncio.create_task(_serve(run, orchestrated))
+        watching = asyncio.create_task(_until_over(run))
+        try:
+            await asyncio.wait({serving, watching}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for one in (serving, watching):
+                one.cancel()
+            await asyncio.wait({serving, watching})
+        return 0 if serving.cancelled() else serving.result()
+
+
+async def _serve(run: Run, orchestrated: bool) -> int:
+    served = 0
+    while True:
+        lease = await asyncio.to_thread(claim, run.engine, run.run_id, run.settings.lease_s)
+        if lease is None:
+            await asyncio.sleep(_LOOK_AGAIN_S[1])
+            continue
+        try:
+            await work_on(run, lease, shard_task if orchestrated else shard_task.fn)
+        except STOPS as error:
+            await asyncio.to_thread(stop_run, run.engine, run.run_id, _told(error))
+            return served
+        served += 1
+
+
+async def _until_over(run: Run) -> None:
+    while True:
+        found = await asyncio.to_thread(standing, run.engine, run.run_id)
+        if not found.living or found.stop is not None:
+            return
+        await asyncio.sleep(_LOOK_AGAIN_S[1])
+
+
+def _told(error: Exception) -> dict[str, str]:
+    cap = {"cap": error.cap} if isinstance(error, BudgetReached) else {}
+    return {"error": type(error).__name__, "message": str(error), **cap}
+
+
+def _reason(stop: Mapping[str, str]) -> Exception:
+    """The error that a worker elsewhere stopped the run with."""
+    if stop["error"] == BudgetReached.__name__:
+        return BudgetReached(stop["message"], stop["cap"])
+    kinds = {kind.__name__: kind for kind in STOPS}
+    return kinds[stop["error"]](stop["message"])
+
+
+async def work_on(run: Run, lease: Lease, handle: ShardTask | None = None) -> None:
     """Work on a claimed shard; whatever goes wrong, it is left to the next that claims it."""
     try:
-        await shard_task(lease)
+        await (handle or shard_task)(lease)
     except LeaseLost as lost:
         log.warning("%s", lost)
     except (BudgetReached, ProviderMisconfigured, ProviderDown, asyncio.CancelledError):

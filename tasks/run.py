@@ -8,24 +8,17 @@ import dataclasses
 import functools
 import logging
 import os
-import socket
-import subprocess
-import threading
 import uuid
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from datetime import datetime
-from importlib import metadata
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
-from sqlalchemy import ColumnElement, Engine, func, select, update
-from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.exc import DBAPIError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy import Engine, func, update
 
 from tasks.backends import Backends
+from tasks.interrupt import cancelled_by_sigterm
 from tasks.llm import (
     FREE,
     GRACE_S,
@@ -39,33 +32,30 @@ from tasks.llm import (
 )
 from tasks.llm import Progress as Asked
 from tasks.options import Models
+from tasks.record import Heart, begin_run, end_run
 from tasks.sandbox import Job, Policy, Sandbox, Verdict
-from tasks.settings import REPOSITORY, Settings
-from tasks.shards import Lease, begin, expire, fence
+from tasks.settings import Settings
+from tasks.shards import Lease, begin, fence
 from tasks.store.schema import Response, Trial, Triplet
-from tasks.store.schema import Run as RunRow
 from tasks.telemetry import telemetry
 from tasks.work import Ending, Progress, Silent, drain, judged
 
 Row = TypeVar("Row")
 
+# A program that is told to end gets half a minute, from Prefect's workers and from container engines alike.
+_TERMINATED_GRACE_S = 5.0
+
 log = logging.getLogger(__name__)
 
 
-def code_version() -> str:
-    """The package's version, with the commit where the code runs from a checkout."""
-    version = metadata.version("kodcode")
-    described = (
-        subprocess.run(
-            ["git", "-C", str(REPOSITORY), "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if (REPOSITORY / ".git").exists()
-        else None
-    )
-    return f"{version}+{described.stdout.strip()}" if described and described.returncode == 0 else version
+class Crew(Protocol):
+    """Processes elsewhere that work for a run."""
+
+    async def tend(self) -> None:
+        """Replace those that have ended."""
+
+    async def dismiss(self) -> None:
+        """Call off those that have not begun; the others see that the run has ended."""
 
 
 @dataclass
@@ -75,6 +65,7 @@ class Run:
     run_id: str
     backends: Backends
     progress: Progress = field(default_factory=Silent)
+    crew: Crew | None = None
     _gateways: dict[Models, Gateway] = field(default_factory=dict)
     _sandbox: Sandbox | None = None
     _starting: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -177,17 +168,21 @@ class Run:
                 self._sandbox = await asyncio.to_thread(Sandbox(policy).__enter__)
         return judged(await self._sandbox.judge(job))
 
-    async def close(self) -> None:
+    async def close(self, grace_s: float = GRACE_S, *, abandon: bool = False) -> None:
+        """Wait up to `grace_s` for the calls in flight. With `abandon`, executions under way are not waited for: the
+        sandbox ends with this process."""
+        if self.crew is not None:
+            await self.crew.dismiss()
         in_flight = self.asked().in_flight
         if in_flight:
             self.progress.say(
-                f"Waiting up to {GRACE_S:.0f} s for {in_flight} calls in flight: they are paid for, so their answers "
+                f"Waiting up to {grace_s:.0f} s for {in_flight} calls in flight: they are paid for, so their answers "
                 "are stored. Ctrl-C ends this at once."
             )
         for gateway in self._gateways.values():
-            await gateway.close()
-        if self._sandbox is not None:
-            await asyncio.to_thread(self._sandbox.__exit__, None, None, None)
+            await gateway.close(grace_s)
+        if self._sandbox is not None and not abandon:
+            await asyncio.to_thread(self._sandbox.close)
 
 
 def _batching(settings: Settings, models: Models) -> BatchPolicy:
@@ -236,111 +231,48 @@ async def recorded_run(flow: str, parameters: Mapping[str, Any], flow_run_id: st
         return
     backends = await asyncio.to_thread(Backends.open)
     run = Run(run_id=flow_run_id or str(uuid.uuid4()), backends=backends, progress=progress_display.get())
-    await asyncio.to_thread(_begin, run, flow, dict(parameters), flow_run_id)
-    heart = Heart(run)
+    lease_s = run.settings.lease_s
+    await asyncio.to_thread(begin_run, run.engine, run.run_id, flow, dict(parameters), flow_run_id, lease_s)
+    heart = Heart(run.engine, run.run_id, lease_s)
     token = _current.set(run)
     status, error = "interrupted", None
-    try:
-        yield run
-        status = "completed"
-    except BudgetReached as reached:
-        error = str(reached)
-        raise
-    except Exception as problem:  # recorded, whatever it is, and raised
-        status, error = "failed", f"{type(problem).__name__}: {problem}"
-        raise
-    finally:
-        _current.reset(token)
-        heart.stop()  # what is left takes seconds, and gives no row
-        await run.close()
-        task = asyncio.current_task()
-        if flow_run_id is not None and not (task and task.cancelling()):  # who is stopped does not wait for a table
-            from tasks.costs import publish_costs  # noqa: PLC0415 - Prefect, which a command configures before
+    with cancelled_by_sigterm() as terminated:
+        try:
+            yield run
+            status = "completed"
+        except BudgetReached as reached:
+            error = str(reached)
+            raise
+        except Exception as problem:  # recorded, whatever it is, and raised
+            status, error = "failed", f"{type(problem).__name__}: {problem}"
+            raise
+        finally:
+            _current.reset(token)
+            heart.stop()  # what is left takes seconds, and gives no row
+            task = asyncio.current_task()
+            stopped = bool(task and task.cancelling())  # then nothing is waited for that can be done without
+            await run.close(_TERMINATED_GRACE_S if terminated.is_set() else GRACE_S, abandon=stopped)
+            if flow_run_id is not None and not stopped:
+                from tasks.costs import publish_costs  # noqa: PLC0415 - Prefect, which a command configures before
 
-            await publish_costs(run.engine, run.run_id, flow)
-        await asyncio.to_thread(backends.artifacts.pack, run.engine)
-        await asyncio.to_thread(_end, run, status, error)
-        await asyncio.to_thread(backends.close)
-
-
-class Heart:
-    """A thread that says in `runs`, while this process lives, that the run does. A run past its `alive_until` is lost:
-    its leases go to others, and its row is `interrupted` as soon as somebody looks."""
-
-    def __init__(self, run: Run) -> None:
-        self._run = run
-        self._stopped = threading.Event()
-        self._thread = threading.Thread(target=self._beat, name="run-heart", daemon=True)
-        self._thread.start()
-
-    def stop(self) -> None:
-        self._stopped.set()
-        self._thread.join()
-
-    def _beat(self) -> None:
-        lease_s = self._run.settings.lease_s
-        while not self._stopped.wait(lease_s / 3):
-            try:
-                with self._run.engine.begin() as connection:
-                    connection.execute(
-                        update(RunRow)
-                        .where(RunRow.run_id == self._run.run_id)
-                        .values(status="running", alive_until=alive_until(lease_s))
-                    )
-            except (DBAPIError, PoolTimeout) as error:  # the next beat may get through
-                log.warning("The run could not say that it lives: %s", type(error).__name__)
+                await publish_costs(run.engine, run.run_id, flow)
+            await asyncio.to_thread(backends.artifacts.pack, run.engine)
+            await asyncio.to_thread(end_run, run.engine, run.run_id, status, error)
+            await asyncio.to_thread(backends.close)
 
 
-def alive_until(lease_s: float) -> ColumnElement[datetime]:
-    """The end of a lease that begins now, on the database's clock."""
-    return func.clock_timestamp() + func.make_interval(0, 0, 0, 0, 0, 0, lease_s)
-
-
-def _begin(run: Run, flow: str, parameters: dict[str, Any], flow_run_id: str | None) -> None:
-    host = socket.gethostname()
-    with run.engine.begin() as connection:
-        # Lost are runs without a sign of life, and at once those of this machine whose process is gone.
-        gone = RunRow.alive_until < func.clock_timestamp()
-        running = connection.execute(
-            select(RunRow.run_id, RunRow.pid, gone.label("gone"), (RunRow.host == host).label("here")).where(
-                RunRow.status == "running"
-            )
-        ).all()
-        killed = [row for row in running if row.here and not _alive(row.pid)]
-        dead = {row.run_id for row in killed} | {row.run_id for row in running if row.gone}
-        connection.execute(
-            update(RunRow).where(RunRow.run_id.in_(dead)).values(status="interrupted", finished_at=func.now())
-        )
-        expire(connection, [f"{host}:{row.pid}" for row in killed])
-        values = {
-            "flow": flow,
-            "flow_run_id": flow_run_id,
-            "parameters": parameters,
-            "code_version": code_version(),
-            "host": host,
-            "pid": os.getpid(),
-            "status": "running",
-            "error": None,
-            "alive_until": alive_until(run.settings.lease_s),
-        }
-        statement = insert(RunRow).values(run_id=run.run_id, **values)
-        connection.execute(statement.on_conflict_do_update(index_elements=["run_id"], set_=values))
-
-
-def _end(run: Run, status: str, error: str | None) -> None:
-    with run.engine.begin() as connection:
-        connection.execute(
-            update(RunRow)
-            .where(RunRow.run_id == run.run_id)
-            .values(status=status, error=error, finished_at=func.now())
-        )
-
-
-def _alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
+@contextlib.asynccontextmanager
+async def joined_run(run_id: str) -> AsyncIterator[Run]:
+    """Another process's run, to work for: its answers are paid from its budget, its row is not ours to write."""
+    backends = await asyncio.to_thread(Backends.open)
+    run = Run(run_id, backends)
+    token = _current.set(run)
+    with cancelled_by_sigterm():
+        try:
+            yield run
+        finally:
+            _current.reset(token)
+            task = asyncio.current_task()
+            stopped = bool(task and task.cancelling())
+            await run.close(_TERMINATED_GRACE_S if stopped else GRACE_S, abandon=stopped)
+            await asyncio.to_thread(backends.close)

@@ -12,6 +12,7 @@ depends_on = None
 
 def upgrade() -> None:
     op.add_column("runs", sa.Column("alive_until", sa.DateTime(timezone=True), nullable=True), schema="kodcode")
+    op.add_column("runs", sa.Column("stop", postgresql.JSONB(), nullable=True), schema="kodcode")
     op.create_table(
         "shards",
         sa.Column("shard_id", sa.BigInteger(), sa.Identity(always=True), nullable=False),
@@ -43,4 +44,5 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     op.drop_table("shards", schema="kodcode")
-    op.drop_column("runs", "alive_until", schema="kodcode")
+    for column in ("stop", "alive_until"):
+        op.drop_column("runs", column, schema="kodcode")
