@@ -126,7 +126,9 @@ class DaskCrew:
         except ImportError:
             raise ConfigurationError("KODCODE_EXECUTION=dask needs the extra: pip install 'kodcode[dask]'.") from None
         try:
-            return await Client(self._scheduler, asynchronous=True, timeout=30)
+            return await Client(  # type: ignore[no-untyped-call]
+                self._scheduler, asynchronous=True, timeout=30
+            )
         except (OSError, TimeoutError, ValueError) as error:
             raise ConfigurationError(f"No Dask scheduler answers at {self._scheduler}: {error}.") from error
 

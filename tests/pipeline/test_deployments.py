@@ -28,7 +28,7 @@ def named(deployment: dict[str, Any]) -> str:
 
 
 def test_every_subset_stage_and_the_whole_have_a_deployment() -> None:
-    stages = {"verify", "convert", "respond", "release", "nightly"}
+    stages = {"verify", "convert", "respond", "release", "nightly", "drain"}
     assert {named(entry) for entry in DEPLOYMENTS} == {subset.slug for subset in SUBSETS.values()} | stages
 
 
