@@ -36,7 +36,10 @@ def test_forms_offer_the_subsets_of_the_registry() -> None:
     assert list(get_args(SubsetName)) == list(SUBSETS)
 
 
-@pytest.mark.parametrize("flow", DEPLOYMENTS, indirect=True, ids=named)
+# Runs start drainers by themselves.
+@pytest.mark.parametrize(
+    "flow", [entry for entry in DEPLOYMENTS if entry["name"] != "drain"], indirect=True, ids=named
+)
 def test_flow_runs_with_its_defaults_and_explains_every_parameter(flow: Flow[..., Any]) -> None:
     assert flow.validate_parameters({}) is not None
     schema = parameter_schema(flow.fn)
