@@ -12,14 +12,13 @@ from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import text
 
 from flows.verify import assess_and_label
+from tasks.drain import work_through
 from tasks.import_ import complete, import_conversions, import_questions, import_trials, subsets_of, unfinished
 from tasks.import_verdicts import (
     JUDGE,
     PROVE,
-    judge_shard,
     open_imported_conversions,
     open_imported_trials,
-    prove_shard,
 )
 from tasks.imports import Columns, Source, open_sources
 from tasks.options import SubsetName, Teacher, chosen_subsets
@@ -27,7 +26,7 @@ from tasks.run import Run, recorded_run
 from tasks.screen import screen, store_benchmarks
 from tasks.summary import publish_funnel
 from tasks.trials import Select
-from tasks.work import shards
+from tasks.work import Work
 
 
 class PlainColumns(BaseModel):
@@ -89,31 +88,17 @@ async def import_files(
             await screen(one)
         for source in left:
             await import_trials(source)
-        await _judge(run)
+        await work_through(JUDGE, Work(), lambda: open_imported_trials(run.engine))
         if names:
             # Trust and labels know models only as canned or not.
             await assess_and_label(run, names, Teacher(provider="openai").resolved(run.settings), select)
         for source in left:
             if source.layout == "kodcode":
                 await import_conversions(source)
-        await _prove(run)
+        await work_through(PROVE, Work(), lambda: open_imported_conversions(run.engine))
         await asyncio.to_thread(complete, run.engine, sources)
         await publish_funnel("import", names)
         return Imported(await asyncio.to_thread(_report, run, sources), tuple(names))
-
-
-async def _judge(run: Run) -> None:
-    keys = await asyncio.to_thread(open_imported_trials, run.engine)
-    run.progress.begin(JUDGE, len(keys))
-    for shard in shards(keys, run.settings.shard_size):
-        await judge_shard(list(shard))
-
-
-async def _prove(run: Run) -> None:
-    ids = await asyncio.to_thread(open_imported_conversions, run.engine)
-    run.progress.begin(PROVE, len(ids))
-    for shard in shards(ids, run.settings.shard_size):
-        await prove_shard(list(shard))
 
 
 def _report(run: Run, sources: list[Source]) -> tuple[dict[str, Any], ...]:

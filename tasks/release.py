@@ -30,10 +30,11 @@ from tasks.licences import TermsTable, resulting_licence
 from tasks.loading import Lens
 from tasks.options import ReleaseFilters
 from tasks.rendering import RenderedShard, key_of, render, shard_id, stored_shards
-from tasks.run import Run, code_version, current_run
+from tasks.run import Run, current_run
 from tasks.selection import Selection, choose
 from tasks.store import ArtifactStore, copy_rows
 from tasks.store.schema import Release, ReleasePart, ReleaseShard, ReleaseShardRows
+from tasks.version import code_version
 
 # Files beside the formats' folders, such as a README.md: measured in the snapshot that a release is drawn up in (its
 # rows are in the temporary table `selection.CHOSEN`), written when its number is known: path in the release ->

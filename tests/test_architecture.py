@@ -23,6 +23,7 @@ ALLOWED = {
     "report": {"store", "subsets"},
     "sandbox": set(),
     "screening": {"store"},
+    "shards": {"store"},
     "store": set(),
     "styles": {"sandbox", "trials", "trust"},
     "subsets": {"llm"},
