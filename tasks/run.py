@@ -6,11 +6,12 @@ import asyncio
 import contextlib
 import dataclasses
 import functools
+import itertools
 import os
 import socket
 import subprocess
 import uuid
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from importlib import metadata
@@ -35,10 +36,13 @@ from tasks.llm import Progress as Asked
 from tasks.options import Models
 from tasks.sandbox import Job, Policy, Sandbox, Verdict
 from tasks.settings import REPOSITORY, Settings
-from tasks.store.schema import Response, Trial, Triplet
+from tasks.store.schema import Response, Trial, Triplet, fold_rollup
 from tasks.store.schema import Run as RunRow
 from tasks.telemetry import telemetry
 from tasks.work import Ending, Progress, Silent, judged
+
+# Rows that a run ends between two foldings of the rollup, so that what the views sum stays short during long runs too.
+_FOLD_EVERY = 2_000
 
 
 def code_version() -> str:
@@ -67,6 +71,7 @@ class Run:
     _gateways: dict[Models, Gateway] = field(default_factory=dict)
     _sandbox: Sandbox | None = None
     _starting: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _endings: Iterator[int] = field(default_factory=lambda: itertools.count(1))
 
     def __post_init__(self) -> None:
         self.progress.watch(self.asked)
@@ -132,6 +137,9 @@ class Run:
             connection.execute(
                 update(table).where(*same_row, table.status.in_(("pending", "failed"))).values(**columns, **values)
             )
+        if next(self._endings) % _FOLD_EVERY == 0:
+            with self.engine.begin() as connection:
+                fold_rollup(connection)
 
     @property
     def executions_at_once(self) -> int:
@@ -263,6 +271,8 @@ def _end(run: Run, status: str, error: str | None) -> None:
             .where(RunRow.run_id == run.run_id)
             .values(status=status, error=error, finished_at=func.now())
         )
+    with run.engine.begin() as connection:
+        fold_rollup(connection)
 
 
 def _alive(pid: int) -> bool:
