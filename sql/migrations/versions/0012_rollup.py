@@ -51,8 +51,9 @@ _PRICED = """
 # What each row counts for. {rows} has the columns of the table and `sign`: 1 for a row that came, -1 for one that went
 CALLS = f"""
 select {_HOUR.format("created_at")}, r.subset, r.stage, r.provider, r.model, r.sign,
-    r.sign * (r.cost_usd is null)::int, r.sign * coalesce(r.cost_usd, 0), r.sign * r.input_tokens, r.sign * r.cached_input_tokens,
-    r.sign * r.output_tokens, r.sign * r.reasoning_tokens, r.sign * r.latency_s::numeric
+    r.sign * (r.cost_usd is null)::int, r.sign * coalesce(r.cost_usd, 0), r.sign * r.input_tokens,
+    r.sign * r.cached_input_tokens, r.sign * r.output_tokens, r.sign * r.reasoning_tokens,
+    r.sign * r.latency_s::numeric
 from {{rows}} r"""
 QUESTIONS = f"""
 select 'question', r.subset, null, r.provider, r.model, r.prompt_version, r.status, r.reason, r.sign, {_PRICED},
