@@ -19,7 +19,7 @@ from tasks.run import Run
 from tasks.sandbox import Job, Verdict
 from tasks.shards import Lease
 from tasks.store import copy_rows
-from tasks.store.schema import IMPORTED, LlmCall, Question, Trial
+from tasks.store.schema import IMPORTED, Question, Trial, rollup_calls
 from tasks.subsets import solve_request
 from tasks.trials import AttemptPolicy, Progress, Unparsed, parse_solve
 from tasks.work import Ending, Work
@@ -137,13 +137,14 @@ def _left(connection: Any, subset: str, budget: SolveBudget | None) -> int | Non
     left = None if budget.attempts is None else max(0, budget.attempts - made)
     if budget.usd is not None:
         calls, spent = connection.execute(
-            select(func.count(LlmCall.cost_usd), func.coalesce(func.sum(LlmCall.cost_usd), 0)).where(
-                LlmCall.stage == "solve", LlmCall.subset == subset
-            )
+            select(
+                func.coalesce(func.sum(rollup_calls.c.calls - rollup_calls.c.unpriced), 0),
+                func.coalesce(func.sum(rollup_calls.c.cost_usd), 0),
+            ).where(rollup_calls.c.stage == "solve", rollup_calls.c.subset == subset)
         ).one()
         affordable: int | None = None  # what costs nothing is not bound
         if spent:  # what the calls so far cost on average says how many more the rest pays for
-            affordable = int((float(budget.usd) - float(spent)) / (float(spent) / calls))
+            affordable = int((float(budget.usd) - float(spent)) / (float(spent) / float(calls)))
         elif not calls:
             affordable = _UNPRICED_ATTEMPTS if budget.usd > 0 else 0
         if affordable is not None:

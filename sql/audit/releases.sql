@@ -9,3 +9,10 @@ select h.release_id || '/' || i.triplet_id, 'released though ' || t.status
 from (select shard_id, unnest(triplet_ids) as triplet_id from kodcode.release_shard_rows) i
 join kodcode.triplets t using (triplet_id) join kodcode.release_parts h using (shard_id)
 where t.status <> 'accepted'
+union all
+select i.release_id || '/' || i.format, 'lists rows of a format that its manifest does not have'
+from (select distinct release_id, format from kodcode.release_items) i join kodcode.releases r using (release_id)
+where not exists (select from jsonb_array_elements(r.manifest -> 'files') f where f ->> 'format' = i.format)
+union all
+select r.release_id::text, 'follows release ' || r.parent_id || ', which is not older'
+from kodcode.releases r where r.parent_id >= r.release_id
