@@ -57,7 +57,7 @@ def _plan(engine: Engine, statement: TextClause) -> str:
             *(bindparam(name, value, type_=statement._bindparams[name].type) for name, value in values.items())
         )
         lines = connection.scalars(bound).all()
-    return "\n".join(line.replace("actual ", "").replace(" loops=1", "") for line in lines
+    return "\n".join(line.replace("actual ", "").replace(" loops=1)", ")") for line in lines
                      if line == lines[0] or "->" in line)  # fmt: skip
 
 
