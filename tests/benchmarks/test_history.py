@@ -84,7 +84,7 @@ def test_mirror(million: Engine, tmp_path: Path) -> None:
 INDEXES = ("questions_history", "trials_history", "trials_reason", "triplets_history", "responses_reason")
 WITHOUT_ROLLUP = [f"alter table kodcode.{table} disable trigger user"
                   for table in ("questions", "trials", "triplets", "responses", "llm_calls")]  # fmt: skip
-WRITTEN = 1000
+WRITTEN = 600
 
 
 def test_what_the_rollup_and_its_indexes_cost_who_writes(postgres: PostgresServer) -> None:
