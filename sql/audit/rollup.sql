@@ -16,21 +16,21 @@ with calls as (
             sum(sign * cached_input_tokens), sum(sign * output_tokens), sum(sign * reasoning_tokens),
             sum(sign * latency_s)) <> (0, 0, 0, 0, 0, 0, 0, 0)
 ), work as (
-    select 'question' as stage, subset, null as style, provider, model, prompt_version, status, reason,
-           array[request_hash] as requests, null::numeric as coverage, null::numeric as kill_rate, null::numeric as trust
+    select 'question' as stage, subset, null as style, provider, model, prompt_version, status, reason, request_hash,
+           null::numeric as coverage, null::numeric as kill_rate, null::numeric as trust
     from kodcode.questions
     union all
-    select 'trial', q.subset, null, t.provider, t.model, t.prompt_version, t.status, t.reason, array[t.request_hash],
+    select 'trial', q.subset, null, t.provider, t.model, t.prompt_version, t.status, t.reason, t.request_hash,
            t.coverage::numeric, t.kill_rate::numeric, t.trust::numeric
     from kodcode.trials t join kodcode.questions q using (question_id)
     union all
-    select 'triplet', subset, style, provider, model, prompt_version, status, reason,
-           array(select e ->> 'request_hash' from jsonb_array_elements(tries) e), null, null, null
-    from kodcode.triplets
-    union all
-    select 'response', t.subset, t.style, r.provider, r.model, null, r.status, r.reason, array[r.request_hash],
+    select 'response', t.subset, t.style, r.provider, r.model, null, r.status, r.reason, r.request_hash,
            null, null, null
     from kodcode.responses r join kodcode.triplets t using (triplet_id)
+), conversions as (
+    select t.triplet_id, count(c.cost_usd) as priced, count(*) - count(c.cost_usd) as unpriced, sum(c.cost_usd) as cost_usd
+    from kodcode.triplets t, jsonb_array_elements(t.tries) e
+    join kodcode.llm_calls c on c.request_hash = e ->> 'request_hash' group by t.triplet_id
 ), rows as (
     select stage, subset, style, provider, model, prompt_version, status, reason, sum(sign * rows) as rows,
            sum(sign * cost_usd) as cost_usd
@@ -39,14 +39,16 @@ with calls as (
                cost_usd, coverages, coverage, kill_rates, kill_rate, trusts, trust
         from kodcode.rollup_rows
         union all
-        select -1, stage, subset, style, provider, model, prompt_version, status, reason, count(*), sum(paid.priced),
-               sum(paid.unpriced), sum(paid.cost_usd), count(coverage), coalesce(sum(coverage), 0), count(kill_rate),
-               coalesce(sum(kill_rate), 0), count(trust), coalesce(sum(trust), 0)
-        from work cross join lateral (
-            select count(c.cost_usd) as priced, count(c.request_hash) - count(c.cost_usd) as unpriced,
-                   coalesce(sum(c.cost_usd), 0) as cost_usd
-            from unnest(requests) as asked (request_hash) join kodcode.llm_calls c using (request_hash)
-        ) paid
+        select -1, w.stage, w.subset, style, w.provider, w.model, prompt_version, status, reason, count(*),
+               count(c.cost_usd), count(c.request_hash) - count(c.cost_usd), coalesce(sum(c.cost_usd), 0),
+               count(coverage), coalesce(sum(coverage), 0), count(kill_rate), coalesce(sum(kill_rate), 0), count(trust),
+               coalesce(sum(trust), 0)
+        from work w left join kodcode.llm_calls c using (request_hash)
+        group by 2, 3, 4, 5, 6, 7, 8, 9
+        union all
+        select -1, 'triplet', subset, style, provider, model, prompt_version, status, reason, count(*),
+               coalesce(sum(priced), 0), coalesce(sum(unpriced), 0), coalesce(sum(cost_usd), 0), 0, 0, 0, 0, 0, 0
+        from kodcode.triplets left join conversions using (triplet_id)
         group by 2, 3, 4, 5, 6, 7, 8, 9
     ) both_sides
     group by stage, subset, style, provider, model, prompt_version, status, reason
