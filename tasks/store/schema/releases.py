@@ -51,7 +51,7 @@ class ReleaseShardRows(Base):
 
     __tablename__ = "release_shard_rows"
 
-    shard_id: Mapped[str] = mapped_column(ForeignKey(f"{SCHEMA}.shards.shard_id"), primary_key=True)
+    shard_id: Mapped[str] = mapped_column(ForeignKey(f"{SCHEMA}.release_shards.shard_id"), primary_key=True)
     format: Mapped[str] = mapped_column(primary_key=True)
     split: Mapped[str] = mapped_column(primary_key=True)
     triplet_ids: Mapped[list[str]]
@@ -67,4 +67,4 @@ class ReleasePart(Base):
     )
 
     release_id: Mapped[int] = mapped_column(primary_key=True)
-    shard_id: Mapped[str] = mapped_column(ForeignKey(f"{SCHEMA}.shards.shard_id"), primary_key=True)
+    shard_id: Mapped[str] = mapped_column(ForeignKey(f"{SCHEMA}.release_shards.shard_id"), primary_key=True)
