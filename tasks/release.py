@@ -24,7 +24,7 @@ from prefect.cache_policies import NO_CACHE
 from sqlalchemy import Connection, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 
-from tasks.formats import MANIFEST_FILE, FileEntry, Format, Manifest, chosen_formats, kodcode_v1
+from tasks.formats import MANIFEST_FILE, FileEntry, Format, Manifest, ReleaseExists, chosen_formats, kodcode_v1
 from tasks.formats.proof import SAMPLE, prove
 from tasks.licences import TermsTable, resulting_licence
 from tasks.loading import Lens
@@ -44,10 +44,6 @@ BESIDE: tuple[Beside, ...] = ()
 
 _UPLOADS = 8  # at once
 _LOCK = "hashtext('kodcode release')"
-
-
-class ReleaseExists(Exception):
-    """The number that was asked for is taken, or not the next."""
 
 
 @dataclass(frozen=True, slots=True)

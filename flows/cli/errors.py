@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import re
 
-from tasks.formats import FormatError, UnknownFormat
+from tasks.formats import FormatError, ReleaseExists, UnknownFormat
 from tasks.history import GrantFailed, MirrorFailed, QueryError, UnknownId
 from tasks.licences import TermsError
 from tasks.llm import BudgetError, BudgetReached, PriceTableError
 from tasks.llm.offline import BankError
 from tasks.llm.types import ProviderError
-from tasks.release import ReleaseExists
 from tasks.sandbox import SandboxError
 from tasks.screening import BenchmarkError, EmbedderError, ScreeningError
 from tasks.selection import EmptySelection

@@ -15,9 +15,9 @@ from sqlalchemy import Engine, text
 
 from tasks import release as stage
 from tasks.backends import Backends
-from tasks.formats import Manifest, ProofFailed, chosen_formats, read_manifest
+from tasks.formats import Manifest, ProofFailed, ReleaseExists, chosen_formats, read_manifest
 from tasks.options import PRESETS, ReleaseFilters, quotas, release_filters
-from tasks.release import Released, ReleaseExists, _make_release
+from tasks.release import Released, _make_release
 from tasks.run import Run
 from tasks.selection import EmptySelection
 from tasks.settings import ConfigurationError, Settings
