@@ -16,7 +16,8 @@ _STATEMENTS = (
     " select format('%s_%s', s.name, lpad((n / :subsets)::text, 8, '0')), s.name, n / :subsets, 'openai',"
     " 'deepseek-r1', n / :subsets, 'p', '{}', n || ' ' || c.chunk, md5(n::text), 'accepted'"
     " from generate_series(cast(:first as int), :past - 1) n,"
-    " lateral (select (cast(:names as text[]))[n % :subsets + 1] as name) s join pg_temp.chunks c on true where c.place = n * 7919::bigint % :chunks",
+    " lateral (select (cast(:names as text[]))[n % :subsets + 1] as name) s"
+    " join pg_temp.chunks c on c.place = n * 7919::bigint % :chunks",
     "insert into kodcode.trials (question_id, attempt, provider, model, prompt_version, solution, test, status,"
     " verdict, coverage)"
     " select q.question_id, 0, 'openai', 'deepseek-r1', 's', q.number || ' ' || a.chunk, q.number || ' ' || b.chunk,"
