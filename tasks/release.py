@@ -24,12 +24,12 @@ from prefect.cache_policies import NO_CACHE
 from sqlalchemy import Connection, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 
-from tasks.formats import MANIFEST_FILE, FileEntry, Format, Manifest, chosen_formats, kodcode_v1
+from tasks.formats import MANIFEST_FILE, FileEntry, Format, Manifest, ReleaseExists, chosen_formats, kodcode_v1
 from tasks.formats.proof import SAMPLE, prove
 from tasks.licences import TermsTable, resulting_licence
 from tasks.loading import Lens
 from tasks.options import ReleaseFilters
-from tasks.rendering import RenderedShard, key_of, render, shard_id, stored_shards
+from tasks.rendering import RenderedShard, key_of, render_all, shard_id, stored_shards
 from tasks.run import Run, current_run
 from tasks.selection import Selection, choose
 from tasks.store import ArtifactStore, copy_rows
@@ -44,10 +44,6 @@ BESIDE: tuple[Beside, ...] = ()
 
 _UPLOADS = 8  # at once
 _LOCK = "hashtext('kodcode release')"
-
-
-class ReleaseExists(Exception):
-    """The number that was asked for is taken, or not the next."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,13 +120,10 @@ def _draw_up(
         selection = choose(connection, subsets, canned, filters, terms)
         lens = Lens(terms, filters.max_response_tokens, selection.minded)
         wanted = {shard_id(piece, formats, lens): piece for piece in selection.pieces}
-        stored = stored_shards(connection, wanted)
-        shards = []
-        for identity, piece in wanted.items():
-            shards.append(
-                stored.get(identity)
-                or render(connection, run.backends.artifacts, folder, formats, identity, piece, lens)
-            )
+        made = stored_shards(connection, wanted)
+        missing = {identity: piece for identity, piece in wanted.items() if identity not in made}
+        made |= render_all(run.engine, connection, run.backends.artifacts, folder, formats, missing, lens)
+        shards = [made[identity] for identity in wanted]
         asked = {"subsets": list(subsets), "canned": canned, **filters.asked()}
         manifest = _manifest(folder, shards, formats, asked, selection, terms)
         return _Draft(manifest, tuple(shards), tuple(measure(connection, manifest) for measure in BESIDE))

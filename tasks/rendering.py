@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field, replace
 from functools import cache
@@ -13,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, Engine, func, select, text
 
 from tasks.formats import FileEntry, Format
 from tasks.licences import Author, Origin
@@ -23,6 +24,7 @@ from tasks.store import ArtifactStore
 from tasks.store.schema import ReleaseShard
 
 FOLDER = "releases/shards"  # of the files' keys in the store
+_AT_ONCE = 3  # shards; each holds a connection and a row group of every format
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +100,36 @@ def _origin(stored: Mapping[str, Any]) -> Origin:
     return Origin(stored["rows"], tuple(stored["seed_licences"]), authors)
 
 
+def render_all(
+    engine: Engine,
+    connection: Connection,
+    artifacts: ArtifactStore,
+    folder: Path,
+    formats: Sequence[Format],
+    pieces: Mapping[str, Piece],
+    lens: Lens,
+) -> dict[str, RenderedShard]:
+    """Write the rows of all pieces, by shard id, into `folder`. `connection` is that of the transaction that they were
+    chosen in; all are read in its snapshot, some at a time: while one waits for the database or is compressed, another
+    is put together."""
+    snapshot = connection.scalar(text("select pg_export_snapshot()"))
+
+    def make(identity: str, piece: Piece, ids: Sequence[str]) -> RenderedShard:
+        with engine.begin() as reader:
+            reader.execute(text("set transaction isolation level repeatable read read only"))
+            reader.exec_driver_sql(f"set transaction snapshot '{snapshot}'")
+            return render(reader, artifacts, folder, formats, identity, piece, ids, lens)
+
+    with ThreadPoolExecutor(_AT_ONCE) as threads:
+        waiting = [
+            threads.submit(make, identity, piece, ids_of(connection, piece)) for identity, piece in pieces.items()
+        ]
+        try:
+            return {shard.shard_id: shard for shard in (future.result() for future in waiting)}
+        finally:
+            threads.shutdown(cancel_futures=True)  # after an error the rest is not begun
+
+
 def render(
     connection: Connection,
     artifacts: ArtifactStore,
@@ -105,16 +137,16 @@ def render(
     formats: Sequence[Format],
     identity: str,
     piece: Piece,
+    ids: Sequence[str],
     lens: Lens,
 ) -> RenderedShard:
-    """Write the rows of a piece into `folder`, in the transaction that it was chosen in. A split without rows has no
-    file."""
+    """Write the rows of these triplets, which are a piece, into `folder`. A split without rows has no file."""
     origins: Counter[Origin] = Counter()
     prompts: set[tuple[str, str]] = set()
     members: dict[tuple[str, str], list[str]] = {}
     with ExitStack() as stack:
         writers = [stack.enter_context(format.writer(folder, piece.name, splits=())) for format in formats]
-        for loaded in load(connection, artifacts, ids_of(connection, piece), lens):
+        for loaded in load(connection, artifacts, ids, lens):
             origins[loaded.origin] += 1
             prompts |= loaded.prompts
             for format, writer in zip(formats, writers, strict=True):

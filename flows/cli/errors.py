@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tasks.formats import FormatError, UnknownFormat
+from tasks.formats import FormatError, ReleaseExists, UnknownFormat
 from tasks.history import GrantFailed, MirrorFailed, QueryError, UnknownId
 from tasks.imports import ImportFileError
 from tasks.licences import TermsError
@@ -10,7 +10,6 @@ from tasks.llm import BudgetError, BudgetReached, PriceTableError
 from tasks.llm.offline import BankError
 from tasks.llm.types import ProviderError
 from tasks.plaintext import printable
-from tasks.release import ReleaseExists
 from tasks.report import NothingToReport, ReportError, UnknownSelection
 from tasks.sandbox import SandboxError
 from tasks.screening import BenchmarkError, EmbedderError, ScreeningError

@@ -1,7 +1,7 @@
 """Formats: verified rows in, the files that trainers read out. No database, no network; see README.md here."""
 
 from tasks.formats import kodcode_v1, sft
-from tasks.formats.errors import FormatError, ProofFailed, UnknownFormat
+from tasks.formats.errors import FormatError, ProofFailed, ReleaseExists, UnknownFormat
 from tasks.formats.format import Format
 from tasks.formats.kodcode_v1 import v1_row
 from tasks.formats.manifest import MANIFEST_FILE, Manifest, read_manifest
@@ -31,6 +31,7 @@ __all__ = [
     "Manifest",
     "NearestProblem",
     "ProofFailed",
+    "ReleaseExists",
     "ResponseRecord",
     "TrialRecord",
     "TripletRecord",
