@@ -17,6 +17,7 @@ STAGES = {path.stem for path in TASKS.glob("*.py")} - {"__init__", "syntax"}
 ALLOWED = {
     "formats": {"sandbox", "trials", "trust"},
     "history": {"store", "subsets"},
+    "hub": {"formats", "store"},
     "imports": {"store", "subsets"},
     "llm": {"store"},
     "sandbox": set(),

@@ -6,6 +6,7 @@ import re
 
 from tasks.formats import FormatError, UnknownFormat
 from tasks.history import GrantFailed, MirrorFailed, QueryError, UnknownId
+from tasks.hub import HubError
 from tasks.imports import ImportFileError
 from tasks.llm import BudgetError, BudgetReached, PriceTableError
 from tasks.llm.offline import BankError
@@ -43,6 +44,7 @@ STATUSES: tuple[tuple[type[Exception], int], ...] = (
     (SubsetError, 2),
     (BenchmarkError, 2),
     (ImportFileError, 2),
+    (HubError, 1),
     (EmbedderError, 1),
     (ScreeningError, 1),
     (PriceTableError, 2),

@@ -14,6 +14,7 @@ from tasks.options import ReleaseFilters, chosen_subsets
 
 
 def release(
+    context: typer.Context,
     subset: Annotated[list[str], typer.Option(help="Which subset; may be repeated. All 12 where none is named.")] = [],
     canned: Annotated[bool, typer.Option("--canned", help="Release the demo's canned answers.")] = False,
     classes: Annotated[
@@ -48,6 +49,8 @@ def release(
 
     The bounds are on a question's chosen pair, for whatever was made from it; what was not found out meets none.
     """
+    if context.invoked_subcommand is not None:
+        return
     settings = settings_for(data_dir, demo=canned)
     filters = ReleaseFilters(
         min_trust=min_trust,
