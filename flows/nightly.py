@@ -10,11 +10,11 @@ from flows.convert import Tries, convert
 from flows.generate import SUBSET_FLOWS, Count
 from flows.quota import reach
 from flows.release import release
-from flows.respond import AnyStyle, Responses, respond
+from flows.respond import Responses, respond
 from flows.verify import Attempts, verify
 from tasks.forecast import Plan, announce
 from tasks.llm import BudgetReached, ProviderMisconfigured
-from tasks.options import ReleaseFilters, SolveBudget, Style, SubsetName, Teacher, chosen_subsets
+from tasks.options import AnyStyle, ReleaseFilters, SolveBudget, Style, SubsetName, Teacher, chosen_subsets
 from tasks.release import Released
 from tasks.run import recorded_run
 from tasks.trials import Select

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Annotated, Literal
+from typing import Annotated
 
 from prefect import flow, runtime
 from pydantic import Field
 
-from tasks.options import SubsetName, Teacher, chosen_subsets
+from tasks.options import AnyStyle, SubsetName, Teacher, chosen_subsets
 from tasks.respond import STAGE, open_responses, plan_responses, respond_shard
 from tasks.run import recorded_run
 from tasks.summary import publish_funnel
 from tasks.work import shards
 
-AnyStyle = Literal["instruct", "complete", "online_judge"]
 Responses = Annotated[int, Field(ge=1, le=100)]
 
 

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import re
 
-from tasks.formats import FormatError, UnknownFormat
+from tasks.formats import FormatError, ReleaseExists, UnknownFormat
 from tasks.history import GrantFailed, MirrorFailed, QueryError, UnknownId
 from tasks.hub import HubError
 from tasks.imports import ImportFileError
+from tasks.licences import TermsError
 from tasks.llm import BudgetError, BudgetReached, PriceTableError
 from tasks.llm.offline import BankError
 from tasks.llm.types import ProviderError
 from tasks.sandbox import SandboxError
 from tasks.screening import BenchmarkError, EmbedderError, ScreeningError
+from tasks.selection import EmptySelection
 from tasks.settings import ConfigurationError
 from tasks.store import ServiceError, StoreError
 from tasks.subsets import SubsetError
@@ -51,6 +53,9 @@ STATUSES: tuple[tuple[type[Exception], int], ...] = (
     (BudgetError, 2),
     (BudgetReached, 4),
     (BankError, 1),
+    (TermsError, 2),
+    (EmptySelection, 1),
+    (ReleaseExists, 2),
     (UnknownFormat, 2),
     (FormatError, 1),
     (StoreError, 1),

@@ -1,11 +1,12 @@
 """Formats: verified rows in, the files that trainers read out. No database, no network; see README.md here."""
 
 from tasks.formats import kodcode_v1, sft
-from tasks.formats.errors import FormatError, ProofFailed, UnknownFormat
+from tasks.formats.errors import FormatError, ProofFailed, ReleaseExists, UnknownFormat
 from tasks.formats.format import Format
 from tasks.formats.kodcode_v1 import v1_row
 from tasks.formats.manifest import MANIFEST_FILE, Manifest, read_manifest
 from tasks.formats.records import (
+    AuthorRecord,
     FormattedRow,
     FunctionRecord,
     NearestProblem,
@@ -20,6 +21,7 @@ from tasks.formats.writer import DatasetWriter, FileEntry
 __all__ = [
     "FORMATS",
     "MANIFEST_FILE",
+    "AuthorRecord",
     "DatasetWriter",
     "FileEntry",
     "Format",
@@ -29,6 +31,7 @@ __all__ = [
     "Manifest",
     "NearestProblem",
     "ProofFailed",
+    "ReleaseExists",
     "ResponseRecord",
     "TrialRecord",
     "TripletRecord",

@@ -11,5 +11,9 @@ class UnknownFormat(FormatError):
     """No format has this name; the message lists those there are."""
 
 
+class ReleaseExists(FormatError):
+    """The number that a release was to have is taken; nothing is written over."""
+
+
 class ProofFailed(FormatError):
     """Rows of a release do not do what their format promises; the message names them. Nothing is published."""

@@ -6,9 +6,21 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Engine, RowMapping, select
+from sqlalchemy import Connection, Engine, RowMapping, func, select
 
-from tasks.store.schema import Import, ImportRow, LlmCall, Question, ReleaseItem, Response, Seed, Trial, Triplet
+from tasks.store.schema import (
+    Import,
+    ImportRow,
+    LlmCall,
+    Question,
+    ReleaseShard,
+    Response,
+    Seed,
+    Shard,
+    ShardRows,
+    Trial,
+    Triplet,
+)
 
 Json = dict[str, Any]
 
@@ -58,13 +70,24 @@ def why(engine: Engine, row_id: str) -> Json:
                 .where(Response.triplet_id.in_(ids))
                 .order_by(Response.triplet_id, Response.model, Response.attempt),
             ),
-            "releases": _all(
-                connection,
-                select(ReleaseItem.__table__)
-                .where(ReleaseItem.triplet_id.in_(ids))
-                .order_by(ReleaseItem.release_id, ReleaseItem.format, ReleaseItem.triplet_id),
-            ),
+            "releases": _releases(connection, question, ids),
         }
+
+
+def _releases(connection: Connection, question: RowMapping, ids: Sequence[str]) -> list[Json]:
+    """By the place of the question, so that not all rows of all releases are read."""
+    listed = func.unnest(ShardRows.triplet_ids).column_valued("triplet_id")
+    return _all(
+        connection,
+        select(ReleaseShard.release_id, ShardRows.format, listed, ShardRows.split)
+        .select_from(Shard)
+        .join(ReleaseShard, ReleaseShard.shard_id == Shard.shard_id)
+        .join(ShardRows, ShardRows.shard_id == Shard.shard_id)
+        .join(listed, listed.in_(ids))
+        .where(Shard.subset == question["subset"], Shard.first_number <= question["number"])
+        .where(Shard.last_number >= question["number"])
+        .order_by(ReleaseShard.release_id, ShardRows.format, listed),
+    )
 
 
 def _collision(connection: Connection, question: RowMapping) -> Json | None:

@@ -83,9 +83,14 @@ _STATEMENTS = (
     " where status = 'accepted' and triplet_id like '%0_I'",
     "insert into kodcode.releases (release_id, content_hash, path, manifest, rows)"
     " select n, 'h' || n, 'p', '{\"files\": []}', 1 from generate_series(1, 2) n",
-    "insert into kodcode.release_items (release_id, format, triplet_id, split)"
-    " select n, 'kodcode-v1', triplet_id, 'train' from kodcode.triplets, generate_series(1, 2) n"
-    " where status = 'accepted' and (n = 2 or triplet_id < 'L')",
+    "insert into kodcode.shards (shard_id, subset, first_number, last_number, files, origins, prompts, proven)"
+    " select distinct format('%s-%s', subset, number / 1000), subset, number / 1000 * 1000,"
+    " number / 1000 * 1000 + 999, '[]'::jsonb, '[]'::jsonb, '{}'::jsonb, '{}'::jsonb from kodcode.questions",
+    "insert into kodcode.shard_rows (shard_id, format, split, triplet_ids)"
+    " select format('%s-%s', q.subset, q.number / 1000), 'kodcode-v1', 'train', array_agg(triplet_id)"
+    " from kodcode.triplets t join kodcode.questions q using (question_id) where t.status = 'accepted' group by 1",
+    "insert into kodcode.release_shards (release_id, shard_id)"
+    " select n, shard_id from kodcode.shards, generate_series(1, 2) n where n = 2 or subset < 'L'",
 )
 
 

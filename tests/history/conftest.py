@@ -20,10 +20,12 @@ from tasks.store.schema import (
     LlmCall,
     Question,
     Release,
-    ReleaseItem,
+    ReleaseShard,
     Response,
     Run,
     Seed,
+    Shard,
+    ShardRows,
     Trial,
     Triplet,
 )
@@ -136,9 +138,16 @@ ROWS: tuple[tuple[type[Base], list[dict[str, Any]]], ...] = (
     (Release, [
         {"release_id": 1, "content_hash": "h", "path": "p", "manifest": {"files": []}, "rows": 2},
     ]),
-    (ReleaseItem, [
-        {"release_id": 1, "format": "kodcode-v1", "triplet_id": "Evol_00000000_I", "split": "train"},
-        {"release_id": 1, "format": "kodcode-v1", "triplet_id": "Evol_00000000_C", "split": "train"},
+    (Shard, [
+        {"shard_id": "s", "subset": "Evol", "first_number": 0, "last_number": 999, "files": [], "origins": [],
+         "prompts": {}, "proven": {}},
+    ]),
+    (ShardRows, [
+        {"shard_id": "s", "format": "kodcode-v1", "split": "train",
+         "triplet_ids": ["Evol_00000000_C", "Evol_00000000_I"]},
+    ]),
+    (ReleaseShard, [
+        {"release_id": 1, "shard_id": "s"},
     ]),
 )  # fmt: skip
 

@@ -42,7 +42,9 @@ TABLES = (
     "embeddings",
     "benchmark_items",
     "releases",
-    "release_items",
+    "release_shards",
+    "shards",
+    "shard_rows",
 )
 _numbers = itertools.count()
 

@@ -19,7 +19,7 @@ from tasks.store.schema.ledger import (
     LlmSpending,
     LlmWorker,
 )
-from tasks.store.schema.releases import Release, ReleaseItem
+from tasks.store.schema.releases import Release, ReleaseShard, Shard, ShardRows
 from tasks.store.schema.screening import BenchmarkItem, Contamination, Embedding, MinhashBand, VectorHead
 from tasks.store.schema.work import Question, Response, Run, Seed, Trial, Triplet
 
@@ -43,10 +43,12 @@ __all__ = [
     "MinhashBand",
     "Question",
     "Release",
-    "ReleaseItem",
+    "ReleaseShard",
     "Response",
     "Run",
     "Seed",
+    "Shard",
+    "ShardRows",
     "Trial",
     "Triplet",
     "VectorHead",

@@ -1,0 +1,58 @@
+"""How fast rows are released, in how much memory, and what the next release costs where one in a hundred is new."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+import polars as pl
+import pytest
+from sqlalchemy import Engine
+
+from tasks.backends import Backends
+from tasks.formats import chosen_formats
+from tasks.options import ReleaseFilters
+from tasks.release import Released, _make_release
+from tasks.run import Run
+from tasks.settings import Settings
+from tasks.store import ArtifactStore
+from tests.benchmarks.measure import cpu_s, peak_memory_mb
+from tests.benchmarks.releases import SUBSETS, draw
+
+pytestmark = pytest.mark.benchmark
+
+ROWS = int(os.environ.get("KODCODE_BENCHMARK_ROWS", "450000"))
+
+
+def release(run: Run) -> tuple[float, float, Released]:
+    """Seconds, processor seconds and the release of all rows in KodCode-V1, which nothing has to be executed for."""
+    begun, cpu = time.perf_counter(), cpu_s()
+    released = _make_release(run, SUBSETS, False, ReleaseFilters(), chosen_formats(["provenance"]), False)
+    return time.perf_counter() - begun, cpu_s() - cpu, released
+
+
+def test_release(database: Engine, artifacts: ArtifactStore, tmp_path: Path) -> None:
+    run = Run("run", Backends(Settings(data_dir=tmp_path), database, artifacts, None))
+    draw(database, 0, ROWS)
+    with peak_memory_mb() as peak:
+        whole, cpu, first = release(run)
+        memory = peak()
+    print(f"{ROWS} rows released in {whole:.1f} s ({cpu:.1f} s CPU), {ROWS / whole:.0f} rows/s, peak {memory:.0f} MB")
+
+    draw(database, ROWS, ROWS + ROWS // 100)
+    growth, cpu, second = release(run)
+    print(f"1 % more: {growth:.2f} s ({cpu:.2f} s CPU), {growth / whole:.1%} of the whole")
+    again, cpu, third = release(run)
+    print(f"nothing new: {again:.2f} s ({cpu:.2f} s CPU), {again / whole:.1%} of the whole")
+
+    frame = pl.read_parquet(Path(first.path) / "train" / "*.parquet")
+    begun, cpu = time.perf_counter(), cpu_s()
+    frame.write_parquet(tmp_path / "frame.parquet")
+    wrote = time.perf_counter() - begun
+    print(f"polars writes this frame ({frame.estimated_size() / ROWS:.0f} bytes a row) in {wrote:.1f} s "
+          f"({cpu_s() - cpu:.1f} s CPU): the release has {wrote / whole:.0%} of its row rate")  # fmt: skip
+    assert (first.rows, second.rows, third.number, third.new) == (ROWS, ROWS + ROWS // 100, 2, False)
+    assert memory < 1_500
+    assert wrote / whole >= 0.5
+    assert growth / whole < 0.05
