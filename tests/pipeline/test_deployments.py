@@ -28,7 +28,7 @@ def named(deployment: dict[str, Any]) -> str:
 
 
 def test_every_subset_stage_and_the_whole_have_a_deployment() -> None:
-    stages = {"import", "verify", "convert", "respond", "release", "nightly"}
+    stages = {"import", "push", "verify", "convert", "respond", "release", "nightly"}
     assert {named(entry) for entry in DEPLOYMENTS} == {subset.slug for subset in SUBSETS.values()} | stages
 
 
@@ -55,6 +55,9 @@ def test_flow_runs_with_its_defaults_and_explains_every_parameter(flow: Flow[...
         ("verify", {"attempts": 11}),
         ("respond", {"teacher": {"provider": "nobody"}}),
         ("convert", {"styles": ["haiku"]}),
+        ("import", {"subset": "Leetkode"}),
+        ("import", {"columns": {"answer": "a"}}),
+        ("push", {"release": 0}),
     ],
 )
 def test_nonsense_is_refused_before_a_run_exists(
