@@ -102,7 +102,7 @@ def _of_models(authors: Counter[Author], terms: TermsTable) -> tuple[list[str], 
         wrote[author.provider, author.model] = (parts | {author.part}, max(most, rows))
     for (provider, model), (parts, rows) in sorted(wrote.items()):
         found = terms.of(provider, model)
-        share = f"{' and '.join(sorted(parts))} of {'at least ' if len(parts) > 1 else ''}{rows} rows"
+        share = f"{', '.join(sorted(parts))} of {'at least ' if len(parts) > 1 else ''}{rows} rows"
         if found.training == "yes":
             reasons.append(f"{model} wrote {share}: its output may train other models ({found.licence}).")
             continue

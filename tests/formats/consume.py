@@ -28,6 +28,7 @@ def main(release: Path, cache: str) -> None:
     seen = {
         f"{format.name}/{split.name}": rows(split, cache).to_list()
         for format in sorted(release.iterdir())
+        if format.is_dir()
         for split in sorted(format.iterdir())
         if split.is_dir() and has_rows(split)
     }

@@ -11,11 +11,27 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import Engine
 
-from tasks.formats import FORMATS, FileEntry, Format, Manifest, ResponseRecord, TripletRecord
+from tasks.backends import Backends
+from tasks.formats import (
+    FORMATS,
+    FileEntry,
+    Format,
+    Manifest,
+    ResponseRecord,
+    TripletRecord,
+    chosen_formats,
+    read_manifest,
+)
 from tasks.formats.card import CARD_FILE, Facts, Licence, card
 from tasks.formats.reader import read_rows
-from tasks.settings import REPOSITORY
+from tasks.options import ReleaseFilters
+from tasks.release import _make_release
+from tasks.run import Run
+from tasks.settings import REPOSITORY, Settings
+from tasks.store import ArtifactStore
+from tests.formats.verified import store
 from tests.formats.written import write
 
 UV = REPOSITORY / ".kodcode" / "boot" / "bin" / "uv"
@@ -51,9 +67,15 @@ def write_beside(release: Path, format: Format, files: Sequence[FileEntry]) -> N
             path.write_bytes(content)
 
 
+@pytest.fixture(scope="module")
+def reader(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An interpreter with `datasets` and TRL, this without its dependencies: its utilities do without PyTorch."""
+    return environment(tmp_path_factory.mktemp("reader") / "python", LIBRARIES, ("--no-deps", TRL))
+
+
 @pytest.mark.slow
 def test_datasets_and_trl_read_every_format_as_it_was_written(
-    tmp_path: Path, triplet: Callable[..., TripletRecord]
+    tmp_path: Path, triplet: Callable[..., TripletRecord], reader: Path
 ) -> None:
     record = triplet()
     answers = [ResponseRecord(0, True, "right", "é\u2028", "a"), ResponseRecord(1, False, "wrong", None, "b")]
@@ -64,15 +86,38 @@ def test_datasets_and_trl_read_every_format_as_it_was_written(
     )
     for format in FORMATS.values():
         write_beside(release, format, files)
-    # TRL itself without its dependencies: its utilities for datasets do without PyTorch.
-    python = environment(tmp_path / "python", LIBRARIES, ("--no-deps", TRL))
     seen = consume(
-        python, "consume.py", release, tmp_path / "cache", HF_HUB_OFFLINE="1", HF_HOME=str(tmp_path / "home")
+        reader, "consume.py", release, tmp_path / "cache", HF_HUB_OFFLINE="1", HF_HOME=str(tmp_path / "home")
     )
     for entry in (entry for entry in files if entry.rows):
         if entry.format not in ("kodcode-v1", "kodcode-v1-sft"):
             assert seen[f"{entry.format}/{entry.split}"] == list(read_rows(release / entry.path)), entry.path
         assert len(seen[f"{entry.format}/{entry.split}"]) == entry.rows
+
+
+@pytest.mark.slow
+def test_datasets_reads_a_release_as_its_files_are(
+    database: Engine, artifacts: ArtifactStore, tmp_path: Path, reader: Path
+) -> None:
+    run = Run("run", Backends(Settings(data_dir=tmp_path), database, artifacts, None))
+    for number in (1, 2, 1001):
+        store(run, number)
+    formats = chosen_formats(["messages", "messages-jsonl", "sharegpt", "dpo", "verl"])
+    released = _make_release(run, ["Leetcode"], False, ReleaseFilters(), formats, False)
+    folder = Path(released.path).parent
+    seen = consume(
+        reader, "consume.py", folder, tmp_path / "cache", HF_HUB_OFFLINE="1", HF_HOME=str(tmp_path / "home")
+    )
+    written: dict[str, list[Any]] = {}
+    for entry in sorted(read_manifest((folder / "manifest.json").read_bytes()).files, key=lambda entry: entry.path):
+        if entry.rows:
+            written.setdefault(f"{entry.format}/{entry.split}", []).extend(read_rows(folder / entry.path))
+    assert {name: len(rows) for name, rows in written.items()} == dict.fromkeys(
+        [f"{format.name}/train" for format in formats], 3
+    )
+    for row in (*seen["kodcode-v1/train"], *written["kodcode-v1/train"]):
+        row["trials"] = row["trials"]["trial_gpt4o_0"]  # what there is none of is null, or a struct of nulls
+    assert seen == written
 
 
 @pytest.mark.slow
