@@ -17,8 +17,9 @@ STAGES = {path.stem for path in TASKS.glob("*.py")} - {"__init__", "syntax"}
 ALLOWED = {
     "formats": {"licences", "sandbox", "trials", "trust"},
     "history": {"store", "subsets"},
-    "licences": set(),
+    "hub": {"formats", "store"},
     "imports": {"store", "subsets"},
+    "licences": set(),
     "llm": {"store"},
     "report": {"store", "subsets"},
     "sandbox": set(),

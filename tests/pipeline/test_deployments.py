@@ -39,7 +39,9 @@ def named(deployment: dict[str, Any]) -> str:
 
 
 def test_every_subset_stage_and_the_whole_have_a_deployment() -> None:
-    stages = {"import", "verify", "convert", "respond", "decontaminate", "release", "report", "nightly", "drain"}
+    stages = {
+        "import", "push", "verify", "convert", "respond", "decontaminate", "release", "report", "nightly", "drain"
+    }  # fmt: skip
     assert {named(entry) for entry in DEPLOYMENTS} == {subset.slug for subset in SUBSETS.values()} | stages
 
 
@@ -78,6 +80,9 @@ def test_flow_runs_with_its_defaults_and_explains_every_parameter(flow: Flow[...
         ("convert", {"styles": ["haiku"]}),
         ("report", {"release": 0}),
         ("decontaminate", {"thresholds": {"benchmark_cosine": 2}}),
+        ("import", {"subset": "Leetkode"}),
+        ("import", {"columns": {"answer": "a"}}),
+        ("push", {"release": 0}),
     ],
 )
 def test_nonsense_is_refused_before_a_run_exists(

@@ -194,6 +194,27 @@ def views_say_what_was_recorded(
     assert versions == (made, passed, solved[0].cost_usd)
 
 
+@pytest.mark.slow
+def test_the_release_comes_back_by_import_with_the_same_ids_and_verdicts(
+    finished: tuple[Workplace, Replay, dict[str, Any]], new_workplace: Callable[[], Workplace]
+) -> None:
+    first, second = finished[0], new_workplace()
+    second.kodcode("import", finished[2]["release"]["path"], KODCODE_TRIAL_TIMEOUT_S="10")
+    triplets = (
+        "select triplet_id, status, question, solution, test, difficulty, pass_sequence, chosen_attempt"
+        " from kodcode.triplets where status = 'accepted' order by triplet_id"
+    )
+    assert second.rows(triplets) == first.rows(triplets)
+    # The layout does not tell a truncated answer from one without code; neither was executed.
+    trials = (
+        "select question_id, attempt, t.status, verdict, outcomes, apart, trust from kodcode.trials t"
+        " join kodcode.triplets i using (question_id) where i.style = 'instruct' and i.status = 'accepted'"
+        " order by question_id, attempt"
+    )
+    assert second.rows(trials) == first.rows(trials)
+    second.kodcode("audit")
+
+
 def check_disagreements(workplace: Workplace, rows: list[dict[str, Any]]) -> list[Any]:
     """Judge recorded answers through `kodcode check` and return where it does not say what was recorded."""
     from tasks.trials import SolveAnswer, parse_solve
