@@ -10,7 +10,7 @@ from sqlalchemy import Connection, text
 
 from tasks.report.figure import Figure, in_order, read
 from tasks.report.plane import Plane, plane
-from tasks.report.svg import HALF, LABELS, ROW, WIDE, Canvas, counts, heat, number, on_heat, percent, spoken
+from tasks.report.svg import HALF, LABELS, ROW, WIDE, Canvas, counts, heat, number, on_heat, percent, some, spoken
 
 _COLUMNS = 9  # pairs of benchmark and measure that are drawn; the table has all
 _BINS = 20
@@ -126,8 +126,8 @@ def similarity(connection: Connection) -> Figure:
     return Figure(
         "similarity",
         title,
-        f"The cosine of each question with the benchmark item that is nearest to it; {number(sum(heights))} questions "
-        "were compared. Questions are also rejected for other reasons than this likeness.",
+        f"The cosine of each question with the benchmark item that is nearest to it; {some(sum(heights), 'question')} "
+        "compared. Questions are also rejected for other reasons than this likeness.",
         "questions",
         canvas.markup("A histogram of cosines from 0 to 1; the table below has the numbers."),
         ["cosine", *(kind for kind, _ in _KINDS)],
@@ -186,8 +186,8 @@ def question_map(connection: Connection) -> tuple[Figure, list[dict[str, Any]]]:
     figure = Figure(
         "map",
         title,
-        f"{number(len(questions))} accepted questions (blue: of the subset, grey: all) and "
-        f"{number(len(items))} benchmark items (crosses), put on a plane so that neighbours stay neighbours: a start "
+        f"{some(len(questions), 'accepted question')} (blue: of the subset, grey: all) and "
+        f"{some(len(items), 'benchmark item')} (crosses), put on a plane so that neighbours stay neighbours: a start "
         f"by principal components, then the forces of UMAP, on the stored vectors of the embedder {model}. "
         "Distances between groups mean nothing. Point at a dot to read it, click to open it.",
         "embeddings, benchmark_items",

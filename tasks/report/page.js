@@ -364,5 +364,8 @@ async function begin() {
   else if (!open(decodeURIComponent(location.hash.slice(1)))) choose(0);
   document.documentElement.dataset.ready = "true";
 }
-begin();
+begin().catch((error) => {
+  detail.replaceChildren(el("p", { class: "nothing" }, `The list needs a browser of 2024 or newer. ${error}`));
+  throw error;
+});
 })();

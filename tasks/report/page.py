@@ -27,7 +27,7 @@ from sqlalchemy import Connection, Engine, text
 from tasks.report import likeness, quality, spending, triplets, yields
 from tasks.report.errors import Unwritable
 from tasks.report.figure import Figure
-from tasks.report.funnel import funnel
+from tasks.report.funnel import Totals, funnel
 from tasks.report.selection import Selection, selected
 from tasks.report.svg import dollars, number, visible
 from tasks.store import ArtifactStore
@@ -57,20 +57,20 @@ def make_report(engine: Engine, artifacts: ArtifactStore, selection: Selection, 
     Raises UnknownSelection, NothingToReport, Unwritable, and what the database and the artifact store raise.
     """
     with selected(engine, selection) as connection, _whole(path) as stream:
-        figures, panels, sums = _figures(connection)
+        figures, panels, totals = _figures(connection)
         index, known = triplets.listed(connection)
         ids: list[str] = index["id"]
-        head, script, end = _frame(connection, selection, figures, sums, len(ids), known)
+        head, script, end = _frame(connection, selection, figures, totals, len(ids), known)
         stream.write(head.encode() + _packed("index", index) + _packed("map", panels) + script.encode())
         for n, part in enumerate(triplets.details(connection, artifacts, ids)):
             stream.write(_packed(str(n), part))
         stream.write(end.encode())
         size = stream.tell()
-    return Report(path, size, int(sums["proposed"] or 0), len(ids), known - len(ids))
+    return Report(path, size, totals.counts["proposed"], len(ids), known - len(ids))
 
 
-def _figures(connection: Connection) -> tuple[list[Figure], list[dict[str, Any]], dict[str, int | float | None]]:
-    flow, sums = funnel(connection)
+def _figures(connection: Connection) -> tuple[list[Figure], list[dict[str, Any]], Totals]:
+    flow, totals = funnel(connection)
     places, panels = likeness.question_map(connection)
     figures = [
         flow,
@@ -86,14 +86,14 @@ def _figures(connection: Connection) -> tuple[list[Figure], list[dict[str, Any]]
         yields.failures(connection),
         spending.throughput(connection),
     ]
-    return figures, panels, sums
+    return figures, panels, totals
 
 
 def _frame(
     connection: Connection,
     selection: Selection,
     figures: list[Figure],
-    sums: dict[str, int | float | None],
+    totals: Totals,
     shown: int,
     known: int,
 ) -> tuple[str, str, str]:
@@ -110,7 +110,7 @@ def _frame(
         script=Markup(script),  # noqa: S704
         selection=selection,
         facts=_facts(connection, selection),
-        tiles=_tiles(sums),
+        tiles=_tiles(totals),
         figures=figures,
         shown=shown,
         known=known,
@@ -125,14 +125,14 @@ def _hash(content: str) -> str:
     return f"'sha256-{base64.b64encode(hashlib.sha256(content.encode()).digest()).decode()}'"
 
 
-def _tiles(sums: dict[str, int | float | None]) -> list[tuple[str, str]]:
-    verified, cost = sums["verified"], sums["cost_usd"]
+def _tiles(totals: Totals) -> list[tuple[str, str]]:
+    verified, cost = totals.counts["verified"], totals.cost_usd
     return [
-        (number(sums["proposed"]), "questions proposed"),
+        (number(totals.counts["proposed"]), "questions proposed"),
         (number(verified), "questions verified"),
-        (number(sums["complete"]), "in style Complete"),
-        (number(sums["online_judge"]), "in style Online Judge"),
-        (number(sums["responses_kept"]), "responses kept"),
+        (number(totals.counts["complete"]), "in style Complete"),
+        (number(totals.counts["online_judge"]), "in style Online Judge"),
+        (number(totals.counts["responses_kept"]), "responses kept"),
         (dollars(cost), "paid"),
         (dollars(cost / verified) if verified and cost is not None else "–", "per verified question"),
     ]

@@ -105,7 +105,9 @@ def throughput(connection: Connection) -> Figure:
     first, last = _floor(hours[0], step), _floor(hours[-1], step)
     bars = int((last - first) / step) + 1
     times = [first + n * step for n in range(bars)]
-    unit = "hour" if step == timedelta(hours=1) else "day" if step == timedelta(days=1) else f"{step.days} days"
+    unit = (
+        "hour" if step == timedelta(hours=1) else "day" if step == timedelta(days=1) else f"span of {step.days} days"
+    )
     left, bottom = 62.0, 236.0
     canvas = Canvas(WIDE, bottom + 28)
     highest = max(float(entry["trials"] or 0) for entry in sums.values())

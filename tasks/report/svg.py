@@ -21,7 +21,6 @@ Number = int | float | Decimal
 HALF, WIDE = 620, 1280  # widths of figures; ROW is the height of a subset's line
 ROW = 23
 LABELS = 118  # room for the subsets' names
-_LONGEST = 42  # characters of a label; models and benchmarks may have any name
 
 
 @dataclass(slots=True)
@@ -56,7 +55,7 @@ class Canvas:
     def slanted(self, x: float, y: float, content: str, css: str = "") -> None:
         """A text that rises from (x, y), and needs less room than a level one."""
         self.parts.append(
-            f'<text transform="translate({x:.1f} {y:.1f}) rotate(-32)" class="{css}">{_label(content)}</text>'
+            f'<text transform="translate({x:.1f} {y:.1f}) rotate(-32)" class="{css}">{_label(content, 26)}</text>'
         )
 
     def raw(self, markup: str) -> None:
@@ -115,19 +114,16 @@ def shares(start: float, end: float) -> Scale:
 
 
 def counts(highest: float, start: float, end: float) -> Scale:
-    """From 0 to a round number not below `highest`, with about four steps."""
-    step = _round_step(highest / 4 or 1)
-    steps = max(1, math.ceil(highest / step - 1e-9))
-    ticks = tuple((step * n, number(step * n)) for n in range(steps + 1))
-    return Scale(0, step * steps, start, end, ticks)
+    """From 0 to a whole round number not below `highest`, with about four steps."""
+    values = _steps(highest, max(1.0, _round_step(highest / 4 or 1)))
+    return Scale(0, values[-1], start, end, tuple((value, number(value)) for value in values))
 
 
 def dollar_scale(highest: float, start: float, end: float) -> Scale:
-    """As `counts`, in dollars, all with as many digits as the steps need."""
-    plain = counts(highest, start, end)
-    digits = max(0, 1 - math.floor(math.log10(plain.ticks[1][0])))
-    ticks = tuple((value, f"${value:,.{digits}f}") for value, _ in plain.ticks)
-    return Scale(plain.low, plain.high, start, end, ticks)
+    """From 0 to a round number of dollars not below `highest` > 0, all with as many digits as the steps need."""
+    step = _round_step(highest / 4)
+    values, digits = _steps(highest, step), max(0, -math.floor(math.log10(step) + 1e-9))
+    return Scale(0, values[-1], start, end, tuple((value, f"${value:,.{digits}f}") for value in values))
 
 
 def powers(lowest: float, highest: float, start: float, end: float) -> Scale:
@@ -142,7 +138,11 @@ def powers(lowest: float, highest: float, start: float, end: float) -> Scale:
 
 def _round_step(at_least: float) -> float:
     power = 10.0 ** math.floor(math.log10(at_least))
-    return next(factor * power for factor in (1, 2, 2.5, 5, 10) if factor * power >= at_least * 0.999)
+    return next(factor * power for factor in (1, 2, 5, 10) if factor * power >= at_least * 0.999)
+
+
+def _steps(highest: float, step: float) -> list[float]:
+    return [step * n for n in range(max(1, math.ceil(highest / step - 1e-9)) + 1)]
 
 
 def heat(share: float) -> str:
@@ -160,6 +160,11 @@ def number(value: Number | None) -> str:
     if value is None:
         return "–"
     return f"{value:,.0f}" if value == int(value) else f"{value:,.2f}"
+
+
+def some(count: int, noun: str) -> str:
+    """1 question; 1,234 questions."""
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
 
 
 def percent(share: Number | None) -> str:
@@ -187,8 +192,9 @@ def visible(value: str) -> str:
     return "".join(c if c.isprintable() or c in "\n\t" else "\ufffd" for c in value)
 
 
-def _label(content: str) -> str:
-    return escape(visible(content if len(content) <= _LONGEST else f"{content[: _LONGEST - 1]}…"))
+def _label(content: str, longest: int = 42) -> str:
+    """Models and benchmarks may have any name; a figure has room for so many characters of it."""
+    return escape(visible(content if len(content) <= longest else f"{content[: longest - 1]}…"))
 
 
 def _data(tip: str, pick: Mapping[str, str] | None = None) -> str:
