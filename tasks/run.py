@@ -233,8 +233,8 @@ async def recorded_run(flow: str, parameters: Mapping[str, Any], flow_run_id: st
     finally:
         _current.reset(token)
         await run.close()
-        task = asyncio.current_task()
-        stopped = bool(task and task.cancelling())  # who is stopped does not wait for a table
+        # Who is stopped does not wait for a table. Task.cancelling() would not tell: a failed TaskGroup leaves it set.
+        stopped = status == "interrupted" and error is None
         if live is not None:
             await live.stop(quietly=stopped)
         if flow_run_id is not None and not stopped:
