@@ -10,15 +10,16 @@ from pydantic import Field
 
 from flows.names import named
 from tasks.assess import STAGE as ASSESS
-from tasks.assess import assess_shard, unassessed_questions
+from tasks.assess import unassessed_questions
+from tasks.drain import work_through
 from tasks.label import label
 from tasks.llm import BudgetReached, ProviderMisconfigured
 from tasks.options import ModelName, Models, SolveBudget, SubsetName, Teacher, chosen_subsets
 from tasks.run import Run, recorded_run
-from tasks.solve import STAGE, open_trials, plan_round, plan_trials, verify_shard
+from tasks.solve import STAGE, open_trials, plan_round, plan_trials
 from tasks.summary import publish_funnel
 from tasks.trials import AttemptPolicy, Select
-from tasks.work import ProviderDown, shards
+from tasks.work import ProviderDown, Work
 
 Attempts = Annotated[int, Field(ge=1, le=10)]
 Gain = Annotated[float, Field(gt=0, lt=1)]
@@ -67,10 +68,7 @@ async def verify(
                 await _solve(run, names, resolved, models)
         except (BudgetReached, ProviderMisconfigured, ProviderDown) as error:
             stopped = error  # what is complete is paid for and usable
-        questions = await asyncio.to_thread(unassessed_questions, run.engine, names, resolved)
-        run.progress.begin(ASSESS, len(questions))
-        for shard in shards(questions, run.settings.shard_size):
-            await assess_shard(list(shard))
+        await work_through(ASSESS, Work(), lambda: unassessed_questions(run.engine, names, resolved))
         labelled = await label(names, resolved, select)
         if stopped is not None:
             raise stopped
@@ -79,7 +77,5 @@ async def verify(
 
 
 async def _solve(run: Run, names: list[SubsetName], models: Models, solvers: list[str]) -> None:
-    keys = await asyncio.to_thread(open_trials, run.engine, names, models)
-    run.progress.begin(STAGE, len(keys))
-    for shard in shards(keys, models.shard_size(run.settings)):
-        await verify_shard(list(shard), models, solvers)
+    work = Work(models=models, solvers=tuple(solvers))
+    await work_through(STAGE, work, lambda: open_trials(run.engine, names, models))

@@ -7,15 +7,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from prefect import task
-from prefect.cache_policies import NO_CACHE
 from sqlalchemy import Engine, case, func, literal, select
 from sqlalchemy.dialects.postgresql import insert
 
 from tasks.label import STYLE_LETTERS
 from tasks.llm import Answer
 from tasks.options import Models
-from tasks.run import Run, current_run
+from tasks.run import Run
+from tasks.shards import Lease
 from tasks.solve import in_scope, rows_at_once
 from tasks.store.schema import Question, Triplet
 from tasks.styles import (
@@ -28,7 +27,7 @@ from tasks.styles import (
 )
 from tasks.subsets import complete_request, online_judge_request
 from tasks.trials import test_info
-from tasks.work import Ending, drain
+from tasks.work import Ending, Work
 
 STAGE = "convert"
 
@@ -77,12 +76,11 @@ class Conversion:
     test: str
 
 
-@task(name="convert shard", cache_policy=NO_CACHE)
-async def convert_shard(triplet_ids: list[str], models: Models, tries: int) -> dict[str, int]:
+async def convert_shard(run: Run, lease: Lease, work: Work) -> dict[str, int]:
     """Convert these triplets and store what was proven, or why nothing was."""
-    run = current_run()
+    models, tries = work.asked, work.tries
     gateway = run.gateway(models)
-    rows = await asyncio.to_thread(_load, run.engine, triplet_ids)
+    rows = await asyncio.to_thread(_load, run.engine, lease.rows)
 
     async def convert(row: Conversion) -> Ending:
         history: list[dict[str, Any]] = []
@@ -111,15 +109,15 @@ async def convert_shard(triplet_ids: list[str], models: Models, tries: int) -> d
                 history.append(entry | {"reason": result.reason.value, "message": result.message})
                 ending = Ending("rejected", result.reason.value)
             if ending.status == "accepted" or attempt == tries - 1:
-                await asyncio.to_thread(_store, run, row, ending, values | {"tries": history})
+                await asyncio.to_thread(_store, run, lease, row, ending, values | {"tries": history})
                 return ending
         raise ValueError(f"tries must be at least 1, not {tries}")
 
     async def mark(row: Conversion, ending: Ending) -> None:
         tries_so_far = [{"reason": ending.reason, "message": ending.detail}]
-        await asyncio.to_thread(_store, run, row, ending, {"tries": tries_so_far})
+        await asyncio.to_thread(_store, run, lease, row, ending, {"tries": tries_so_far})
 
-    return dict(await drain(rows, convert, mark, run.advance(STAGE), rows_at_once(run, models)))
+    return dict(await run.drain(lease, rows, convert, mark, rows_at_once(run, models)))
 
 
 async def _checked(run: Run, row: Conversion, answer: Answer) -> Converted | Rejection:
@@ -135,6 +133,7 @@ async def _checked(run: Run, row: Conversion, answer: Answer) -> Converted | Rej
 
 
 def _load(engine: Engine, triplet_ids: Sequence[str]) -> list[Conversion]:
+    """Those of the conversions that are still open."""
     source = Triplet.__table__.alias("source")
     with engine.connect() as connection:
         found = {
@@ -149,11 +148,11 @@ def _load(engine: Engine, triplet_ids: Sequence[str]) -> list[Conversion]:
                     source.c.test,
                 )
                 .join(source, source.c.triplet_id == Triplet.source_triplet_id)
-                .where(Triplet.triplet_id.in_(triplet_ids))
+                .where(Triplet.triplet_id.in_(triplet_ids), Triplet.status.in_(("pending", "failed")))
             )
         }
-    return [found[triplet_id] for triplet_id in triplet_ids]
+    return [found[triplet_id] for triplet_id in triplet_ids if triplet_id in found]
 
 
-def _store(run: Run, row: Conversion, ending: Ending, values: dict[str, Any]) -> None:
-    run.end_row(Triplet, {"triplet_id": row.triplet_id}, ending, values)
+def _store(run: Run, lease: Lease, row: Conversion, ending: Ending, values: dict[str, Any]) -> None:
+    run.end_row(lease, Triplet, {"triplet_id": row.triplet_id}, ending, values)

@@ -308,9 +308,10 @@ class Models(BaseModel):
         """How many rows of a stage ask at the same time: online the gateway's limit, else as many as make batches."""
         return self.max_concurrency if self.mode == "online" else _BATCHED_ROWS
 
-    def shard_size(self, settings: Settings) -> int:
-        """Rows a shard: shards follow each other, and a batch is not to wait for the one before it."""
-        return settings.shard_size if self.mode == "online" else max(settings.shard_size, _BATCHED_ROWS)
+    @property
+    def least_rows(self) -> int:
+        """Rows a shard at least: shards follow each other, and a batch is not to wait for the one before it."""
+        return 1 if self.mode == "online" else _BATCHED_ROWS
 
 
 def _canonical_cap(name: str, usd: Decimal) -> str:

@@ -19,10 +19,11 @@ from sqlalchemy.dialects.postgresql import insert
 from tasks.formats import MANIFEST_FILE, FileEntry, Format, Manifest, chosen_formats, kodcode_v1
 from tasks.formats.proof import SAMPLE, prove
 from tasks.options import ReleaseFilters
-from tasks.run import Run, code_version, current_run
+from tasks.run import Run, current_run
 from tasks.selection import releasable, select_triplets
 from tasks.store import copy_rows
 from tasks.store.schema import Question, Release, ReleaseItem, Trial, Triplet
+from tasks.version import code_version
 from tasks.work import shards
 
 Item = tuple[str, str, str]  # format, triplet, split: all that grows with the rows, so it is small

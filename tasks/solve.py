@@ -11,19 +11,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from prefect import task
-from prefect.cache_policies import NO_CACHE
 from sqlalchemy import ColumnElement, Engine, Integer, func, literal, select, text, true
 from sqlalchemy.dialects.postgresql import insert
 
 from tasks.options import Models, SolveBudget
-from tasks.run import Run, current_run
+from tasks.run import Run
 from tasks.sandbox import Job, Verdict
+from tasks.shards import Lease
 from tasks.store import copy_rows
 from tasks.store.schema import LlmCall, Question, Trial
 from tasks.subsets import solve_request
 from tasks.trials import AttemptPolicy, Progress, Unparsed, parse_solve
-from tasks.work import Ending, drain
+from tasks.work import Ending, Work
 
 STAGE = "solve"
 # Rows under way beyond the requests in flight, a place where the sandbox works: answers wait for it, not it for them.
@@ -153,8 +152,8 @@ def _left(connection: Any, subset: str, budget: SolveBudget | None) -> int | Non
     return left
 
 
-def open_trials(engine: Engine, subsets: Sequence[str], models: Models) -> list[tuple[str, int]]:
-    """Attempts without a verdict, question by question."""
+def open_trials(engine: Engine, subsets: Sequence[str], models: Models) -> list[str]:
+    """Attempts without a verdict, as QUESTION:ATTEMPT, question by question."""
     with engine.connect() as connection:
         rows = connection.execute(
             select(Trial.question_id, Trial.attempt)
@@ -162,7 +161,7 @@ def open_trials(engine: Engine, subsets: Sequence[str], models: Models) -> list[
             .where(in_scope(subsets, models), Trial.status.in_(("pending", "failed")))
             .order_by(Question.subset, Question.number, Trial.attempt)
         )
-        return [(row.question_id, row.attempt) for row in rows]
+        return [f"{row.question_id}:{row.attempt}" for row in rows]
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,14 +175,12 @@ class Try:
     question: str
 
 
-@task(name="solve and verify shard", cache_policy=NO_CACHE)
-async def verify_shard(keys: list[tuple[str, int]], models: Models, solvers: Sequence[str] = ()) -> dict[str, int]:
-    """Ask for the attempts and judge each as its answer comes in. `solvers` are the models by tier, cheapest first;
-    the teacher where there are none."""
-    run = current_run()
+async def verify_shard(run: Run, lease: Lease, work: Work) -> dict[str, int]:
+    """Ask for the attempts and judge each as its answer comes in."""
+    models = work.asked
     gateway = run.gateway(models)
-    tries = await asyncio.to_thread(_load, run.engine, keys)
-    asked = list(solvers) or [models.teacher]
+    tries = await asyncio.to_thread(_load, run.engine, lease.rows)
+    asked = work.solvers or (models.teacher,)
 
     async def attempt(row: Try) -> Ending:
         model = asked[min(row.tier, len(asked) - 1)]
@@ -204,13 +201,13 @@ async def verify_shard(keys: list[tuple[str, int]], models: Models, solvers: Seq
             verdict = await run.judge(job)
             ending = ending_of(verdict)
             values |= {"solution": parsed.solution, "test": parsed.test} | verdict_columns(job, verdict)
-        await asyncio.to_thread(_store, run, row, ending, values)
+        await asyncio.to_thread(_store, run, lease, row, ending, values)
         return ending
 
     async def mark(row: Try, ending: Ending) -> None:
-        await asyncio.to_thread(_store, run, row, ending, {})
+        await asyncio.to_thread(_store, run, lease, row, ending, {})
 
-    return dict(await drain(tries, attempt, mark, run.advance(STAGE), rows_at_once(run, models)))
+    return dict(await run.drain(lease, tries, attempt, mark, rows_at_once(run, models)))
 
 
 def rows_at_once(run: Run, models: Models) -> int:
@@ -240,17 +237,21 @@ def verdict_columns(job: Job, verdict: Verdict) -> dict[str, Any]:
     }
 
 
-def _load(engine: Engine, keys: Sequence[tuple[str, int]]) -> list[Try]:
+def _load(engine: Engine, keys: Sequence[str]) -> list[Try]:
+    """Those of the attempts that are still open."""
     with engine.connect() as connection:
         rows = connection.execute(
             select(Trial.question_id, Trial.attempt, Trial.tier, Question.subset, Question.text)
             .join(Question, Question.question_id == Trial.question_id)
-            .where(Trial.question_id.in_({key for key, _ in keys}))
+            .where(
+                Trial.question_id.in_({key.partition(":")[0] for key in keys}),
+                Trial.status.in_(("pending", "failed")),
+            )
         )
-        found = {(row.question_id, row.attempt): Try(*row) for row in rows}  # type: ignore[arg-type]  # an accepted question has a text
-    return [found[tuple(key)] for key in keys]  # type: ignore[index]  # keys that crossed Prefect are lists
+        found = {f"{row.question_id}:{row.attempt}": Try(*row) for row in rows}  # type: ignore[arg-type]  # an accepted question has a text
+    return [found[key] for key in keys if key in found]
 
 
-def _store(run: Run, row: Try, ending: Ending, values: dict[str, Any]) -> None:
+def _store(run: Run, lease: Lease, row: Try, ending: Ending, values: dict[str, Any]) -> None:
     key = {"question_id": row.question_id, "attempt": row.attempt}
-    run.end_row(Trial, key, ending, values | {"message": ending.detail})
+    run.end_row(lease, Trial, key, ending, values | {"message": ending.detail})

@@ -20,6 +20,7 @@ ALLOWED = {
     "llm": {"store"},
     "sandbox": set(),
     "screening": {"store"},
+    "shards": {"store"},
     "store": set(),
     "styles": {"sandbox", "trials", "trust"},
     "subsets": {"llm"},

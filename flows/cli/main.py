@@ -7,7 +7,7 @@ import warnings
 
 import typer
 
-from flows.cli import ask, decontaminate, judge, look, pipeline, release, servers
+from flows.cli import ask, bootstrap, decontaminate, judge, look, pipeline, release, servers
 from flows.cli.errors import exit_status, paragraph
 
 app = typer.Typer(
@@ -26,6 +26,8 @@ app.command()(servers.up)
 app.command()(servers.down)
 app.command()(servers.status)
 app.command()(servers.doctor)
+app.command()(servers.retry)
+app.command()(bootstrap.bootstrap)
 app.command()(ask.sql)
 app.command()(ask.export)
 app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(look.psql)

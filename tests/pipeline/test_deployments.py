@@ -39,7 +39,7 @@ def named(deployment: dict[str, Any]) -> str:
 
 
 def test_every_subset_stage_and_the_whole_have_a_deployment() -> None:
-    stages = {"verify", "convert", "respond", "decontaminate", "release", "nightly"}
+    stages = {"verify", "convert", "respond", "decontaminate", "release", "nightly", "drain"}
     assert {named(entry) for entry in DEPLOYMENTS} == {subset.slug for subset in SUBSETS.values()} | stages
 
 
@@ -47,7 +47,10 @@ def test_forms_offer_the_subsets_of_the_registry() -> None:
     assert list(get_args(SubsetName)) == list(SUBSETS)
 
 
-@pytest.mark.parametrize("flow", DEPLOYMENTS, indirect=True, ids=named)
+# Runs start drainers by themselves.
+@pytest.mark.parametrize(
+    "flow", [entry for entry in DEPLOYMENTS if entry["name"] != "drain"], indirect=True, ids=named
+)
 def test_flow_runs_with_its_defaults_and_explains_every_parameter(flow: Flow[..., Any]) -> None:
     assert flow.validate_parameters({}) is not None
     schema = parameter_schema(flow.fn)

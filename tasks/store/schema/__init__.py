@@ -20,6 +20,7 @@ from tasks.store.schema.ledger import (
 )
 from tasks.store.schema.releases import Release, ReleaseItem
 from tasks.store.schema.screening import BenchmarkItem, Contamination, Embedding, MinhashBand, VectorHead
+from tasks.store.schema.shards import Shard
 from tasks.store.schema.work import Question, Response, Run, Seed, Trial, Triplet
 
 __all__ = [
@@ -43,6 +44,7 @@ __all__ = [
     "Response",
     "Run",
     "Seed",
+    "Shard",
     "Trial",
     "Triplet",
     "VectorHead",

@@ -28,6 +28,8 @@ class Run(Base):
     host: Mapped[str]
     pid: Mapped[int]
     started_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    alive_until: Mapped[datetime | None]  # renewed while its process lives; a running one past it was lost
+    stop: Mapped[Json | None]  # why its workers elsewhere are to stop: the error of one of them
     finished_at: Mapped[datetime | None]
     summary: Mapped[Json | None]
 
