@@ -83,11 +83,12 @@ async def drain_shards(run: Run, stage: str, shard_ids: Sequence[int]) -> int:
                 await work_on(run, lease)
                 continue
         state = await asyncio.to_thread(counts, run.engine, shard_ids)
+        if crew is not None and left is not None:
+            run.progress.advance(stage, left - state.rows_left)
+        left = state.rows_left
         if not state.unfinished:
             return state.vanished
         if crew is not None:
-            run.progress.advance(stage, 0 if left is None else left - state.rows_left)
-            left = state.rows_left
             stop = (await asyncio.to_thread(standing, run.engine, run.run_id)).stop
             if stop is not None:
                 raise _reason(stop)
