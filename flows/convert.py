@@ -8,6 +8,7 @@ from typing import Annotated
 from prefect import flow, runtime
 from pydantic import Field
 
+from flows.names import named
 from tasks.convert import STAGE, open_conversions, plan_conversions
 from tasks.drain import work_through
 from tasks.options import Style, SubsetName, Teacher, chosen_subsets
@@ -18,7 +19,7 @@ from tasks.work import Work
 Tries = Annotated[int, Field(ge=1, le=10)]
 
 
-@flow(name="convert", flow_run_name="convert")
+@flow(name="convert", flow_run_name=named("convert {subsets} to {styles}"))
 async def convert(
     subsets: list[SubsetName] = [],
     styles: list[Style] = ["complete", "online_judge"],

@@ -9,9 +9,10 @@ from typing import Annotated, Any
 from prefect import flow, runtime
 from pydantic import Field
 
+from flows.names import named
 from tasks.drain import work_through
 from tasks.generate import STAGE, has_room, open_questions, plan_questions, read_seeds, store_seeds
-from tasks.options import Teacher
+from tasks.options import BenchmarkFile, Seeds, Teacher
 from tasks.run import recorded_run
 from tasks.screen import screen, store_benchmarks
 from tasks.subsets import get_subset
@@ -54,12 +55,16 @@ def subset_flow(name: str) -> SubsetFlow:
     """The flow of one subset."""
     subset = get_subset(name)
 
-    @flow(name=f"generate-{subset.slug}", description=subset.description, flow_run_name=f"generate-{subset.slug}")
+    @flow(
+        name=f"generate-{subset.slug}",
+        description=subset.description,
+        flow_run_name=named(f"generate {name} to {{questions}} questions"),
+    )
     async def generate_subset(
         questions: Count = 100,
         teacher: Teacher = Teacher(),
-        seeds: str | None = None,
-        benchmarks: list[str] = [],
+        seeds: Seeds | None = None,
+        benchmarks: list[BenchmarkFile] = [],
     ) -> dict[str, int]:
         """Propose new questions and screen them.
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from prefect import flow, runtime
 
+from flows.names import named
 from tasks.options import FormatName, ReleaseFilters, SubsetName, chosen_subsets
 from tasks.release import Released, make_release
 from tasks.run import recorded_run
 
 
-@flow(name="release", flow_run_name="release")
+@flow(name="release", flow_run_name=named("release {subsets}"))
 async def release(
     subsets: list[SubsetName] = [],
     canned: bool = False,

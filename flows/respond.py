@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from prefect import flow, runtime
 from pydantic import Field
 
+from flows.names import named
 from tasks.drain import work_through
 from tasks.options import SubsetName, Teacher, chosen_subsets
 from tasks.respond import STAGE, open_responses, plan_responses
@@ -19,7 +20,7 @@ AnyStyle = Literal["instruct", "complete", "online_judge"]
 Responses = Annotated[int, Field(ge=1, le=100)]
 
 
-@flow(name="respond", flow_run_name="respond")
+@flow(name="respond", flow_run_name=named("respond to {subsets}, {responses} samples a triplet"))
 async def respond(
     subsets: list[SubsetName] = [],
     styles: list[AnyStyle] = ["instruct", "complete", "online_judge"],

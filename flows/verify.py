@@ -8,12 +8,13 @@ from typing import Annotated
 from prefect import flow, runtime
 from pydantic import Field
 
+from flows.names import named
 from tasks.assess import STAGE as ASSESS
 from tasks.assess import unassessed_questions
 from tasks.drain import work_through
 from tasks.label import label
 from tasks.llm import BudgetReached, ProviderMisconfigured
-from tasks.options import Models, SolveBudget, SubsetName, Teacher, chosen_subsets
+from tasks.options import ModelName, Models, SolveBudget, SubsetName, Teacher, chosen_subsets
 from tasks.run import Run, recorded_run
 from tasks.solve import STAGE, open_trials, plan_round, plan_trials
 from tasks.summary import publish_funnel
@@ -24,13 +25,13 @@ Attempts = Annotated[int, Field(ge=1, le=10)]
 Gain = Annotated[float, Field(gt=0, lt=1)]
 
 
-@flow(name="verify", flow_run_name="verify")
+@flow(name="verify", flow_run_name=named("verify {subsets}, up to {attempts} attempts"))
 async def verify(
     subsets: list[SubsetName] = [],
     initial: Attempts = 3,
     attempts: Attempts = 10,
     gain: Gain = 0.01,
-    models: list[str] = [],
+    models: list[ModelName] = [],
     budgets: dict[SubsetName, SolveBudget] = {},
     select: Select = "trust",
     teacher: Teacher = Teacher(),

@@ -38,7 +38,7 @@ from tasks.settings import Settings
 from tasks.shards import Lease, begin, fence
 from tasks.store.schema import Response, Trial, Triplet
 from tasks.telemetry import telemetry
-from tasks.work import Ending, Progress, Silent, drain, judged
+from tasks.work import Ending, Progress, Silent, drain, first_error, judged
 
 Row = TypeVar("Row")
 
@@ -210,8 +210,8 @@ def policy_of(settings: Settings) -> Policy:
 
 
 _current: ContextVar[Run | None] = ContextVar("run", default=None)
-# Set by a face that draws progress; a flow started by a worker has none.
-progress_display: ContextVar[Progress] = ContextVar("progress", default=Silent())  # noqa: B039 (it keeps no state)
+# Set by a face that draws progress; a flow started by a worker has none and shows it in Prefect's UI.
+progress_display: ContextVar[Progress | None] = ContextVar("progress", default=None)
 
 
 def current_run() -> Run:
@@ -224,13 +224,22 @@ def current_run() -> Run:
 
 @contextlib.asynccontextmanager
 async def recorded_run(flow: str, parameters: Mapping[str, Any], flow_run_id: str | None) -> AsyncIterator[Run]:
-    """The run around a flow: the one that the calling flow opened, or a new one with its row in `runs`."""
+    """The run around a flow: the one that the calling flow opened, or a new one with its row in `runs`.
+
+    Of a group of errors the first is raised, whose message says what to do; its cause is the group.
+    """
     outer = _current.get()
     if outer is not None:
         yield outer
         return
+    # Prefect reads its settings when it is imported, which a command has set by now.
+    from tasks.live import LiveProgress  # noqa: PLC0415
+    from tasks.summary import publish_end  # noqa: PLC0415
+
     backends = await asyncio.to_thread(Backends.open)
-    run = Run(run_id=flow_run_id or str(uuid.uuid4()), backends=backends, progress=progress_display.get())
+    display = progress_display.get()
+    live = LiveProgress(flow) if display is None and flow_run_id is not None else None
+    run = Run(flow_run_id or str(uuid.uuid4()), backends, display or live or Silent())
     lease_s = run.settings.lease_s
     await asyncio.to_thread(begin_run, run.engine, run.run_id, flow, dict(parameters), flow_run_id, lease_s)
     heart = Heart(run.engine, run.run_id, lease_s)
@@ -240,22 +249,26 @@ async def recorded_run(flow: str, parameters: Mapping[str, Any], flow_run_id: st
         try:
             yield run
             status = "completed"
-        except BudgetReached as reached:
-            error = str(reached)
-            raise
         except Exception as problem:  # recorded, whatever it is, and raised
-            status, error = "failed", f"{type(problem).__name__}: {problem}"
+            first = first_error(problem)
+            if isinstance(first, BudgetReached):
+                error = str(first)
+            else:
+                status, error = "failed", f"{type(first).__name__}: {first}"
+            if first is not problem:
+                raise first from problem
             raise
         finally:
             _current.reset(token)
             heart.stop()  # what is left takes seconds, and gives no row
-            task = asyncio.current_task()
-            stopped = bool(task and task.cancelling())  # then nothing is waited for that can be done without
+            # Who is stopped does not wait for what can be done without. Task.cancelling() would not tell: a failed
+            # TaskGroup leaves it set.
+            stopped = status == "interrupted" and error is None
             await run.close(_TERMINATED_GRACE_S if terminated.is_set() else GRACE_S, abandon=stopped)
+            if live is not None:
+                await live.stop(quietly=stopped)
             if flow_run_id is not None and not stopped:
-                from tasks.costs import publish_costs  # noqa: PLC0415 - Prefect, which a command configures before
-
-                await publish_costs(run.engine, run.run_id, flow)
+                await publish_end(run, flow, status, error)
             await asyncio.to_thread(backends.artifacts.pack, run.engine)
             await asyncio.to_thread(end_run, run.engine, run.run_id, status, error)
             await asyncio.to_thread(backends.close)
@@ -267,12 +280,11 @@ async def joined_run(run_id: str) -> AsyncIterator[Run]:
     backends = await asyncio.to_thread(Backends.open)
     run = Run(run_id, backends)
     token = _current.set(run)
-    with cancelled_by_sigterm():
+    with cancelled_by_sigterm() as terminated:
         try:
             yield run
         finally:
             _current.reset(token)
-            task = asyncio.current_task()
-            stopped = bool(task and task.cancelling())
-            await run.close(_TERMINATED_GRACE_S if stopped else GRACE_S, abandon=stopped)
+            # Where something is in flight still, the run was stopped. Only a process that ends may leave its sandbox.
+            await run.close(_TERMINATED_GRACE_S, abandon=terminated.is_set())
             await asyncio.to_thread(backends.close)

@@ -155,17 +155,17 @@ async def drain(
             for _ in range(limit):
                 group.create_task(worker())
     except* (ProviderDown, LeaseLost) as errors:
-        raise _first(errors) from None
+        raise first_error(errors) from None
     if stopped is not None:
         raise stopped
     return counts
 
 
-def _first(errors: BaseExceptionGroup[BaseException]) -> BaseException:
-    found: BaseException = errors
-    while isinstance(found, BaseExceptionGroup):
-        found = found.exceptions[0]
-    return found
+def first_error(error: BaseException) -> BaseException:
+    """The first error of a group, as deep as they are nested; another error itself."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
 
 
 def judged(verdict: Verdict) -> Verdict:
