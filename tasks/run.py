@@ -32,7 +32,7 @@ from tasks.llm import (
 )
 from tasks.llm import Progress as Asked
 from tasks.options import Models
-from tasks.record import Heart, begin_run, end_run
+from tasks.record import Heart, begin_run, end_run, stop_run
 from tasks.sandbox import Job, Policy, Sandbox, Verdict
 from tasks.settings import Settings
 from tasks.shards import Lease, begin, fence
@@ -264,6 +264,9 @@ async def recorded_run(flow: str, parameters: Mapping[str, Any], flow_run_id: st
             # Who is stopped does not wait for what can be done without. Task.cancelling() would not tell: a failed
             # TaskGroup leaves it set.
             stopped = status == "interrupted" and error is None
+            if run.crew is not None and stopped:
+                why = {"error": "Interrupted", "message": "The run was stopped."}
+                await asyncio.to_thread(stop_run, run.engine, run.run_id, why)
             await run.close(_TERMINATED_GRACE_S if terminated.is_set() else GRACE_S, abandon=stopped)
             if live is not None:
                 await live.stop(quietly=stopped)
