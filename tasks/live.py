@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections.abc import Callable
@@ -43,6 +44,7 @@ class LiveProgress:
         self._current: str | None = None
         self._bars: dict[str, tuple[UUID, int, int]] = {}  # artifact; what it shows: done, total
         self._said = ""
+        self._ended = asyncio.Event()
         self._task = asyncio.get_running_loop().create_task(self._follow())
 
     def begin(self, stage: str, total: int) -> None:
@@ -62,7 +64,10 @@ class LiveProgress:
 
     async def stop(self, *, quietly: bool = False) -> None:
         """End it, with the last numbers; `quietly`: at once and without them."""
-        self._task.cancel()
+        self._ended.set()
+        if quietly:
+            self._task.cancel()
+        # Not interrupted otherwise: an update that is sent already may arrive after the last one.
         await asyncio.gather(self._task, return_exceptions=True)
         if not quietly:
             self._line()
@@ -70,8 +75,10 @@ class LiveProgress:
 
     async def _follow(self) -> None:
         lined = self._clock()
-        while True:
-            await asyncio.sleep(self._bar_s)
+        while not self._ended.is_set():
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._ended.wait(), self._bar_s)
+                return
             await self._draw()
             if self._clock() - lined >= self._line_s:
                 lined = self._clock()

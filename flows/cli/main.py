@@ -7,7 +7,7 @@ import warnings
 
 import typer
 
-from flows.cli import ask, bootstrap, decontaminate, judge, look, pipeline, release, servers
+from flows.cli import ask, bootstrap, decontaminate, judge, look, migrate, pipeline, release, servers
 from flows.cli.errors import exit_status, paragraph
 
 app = typer.Typer(
@@ -28,6 +28,7 @@ app.command()(servers.status)
 app.command()(servers.doctor)
 app.command()(servers.retry)
 app.command()(bootstrap.bootstrap)
+app.command("migrate-data")(migrate.migrate_data)
 app.command()(ask.sql)
 app.command()(ask.export)
 app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(look.psql)
