@@ -44,7 +44,7 @@ def test_a_nightly_drained_by_three_workers_of_which_two_are_lost(workplace: Wor
     with ExitStack() as stack:
         stack.enter_context(worker(workplace, "kodcode", environment))
         drainers = [stack.enter_context(worker(workplace, "kodcode-drain", environment)) for _ in range(3)]
-        flow_run = api.start("nightly/nightly", parameters(faulty, 24))
+        flow_run = api.start("nightly/nightly", parameters(faulty, 15))
 
         def busy() -> set[str]:
             query = "select distinct owner from kodcode.shards where owner is not null"
