@@ -338,7 +338,10 @@ def rows_left(backends: Backends) -> int:
     """How many rows of the whole database wait for the next run."""
     with backends.engine.connect() as connection:
         left = connection.scalar(
-            text("select coalesce(sum(rows), 0) from kodcode.v_stages where status = 'failed'")
+            text(
+                "select (select coalesce(sum(rows), 0) from kodcode.v_stages where status = 'failed')"
+                " + (select coalesce(sum(rows), 0) from kodcode.v_shards where status = 'dead')"
+            )
         )
     return int(left or 0)
 
