@@ -29,7 +29,9 @@ _TABLES = {
     "contaminations": "question_id in (select question_id from pg_temp.chosen_questions)",
     "llm_calls": "request_hash in (select request_hash from pg_temp.chosen_calls)",
 }
-_TABLE_NAME = re.compile(rf"\b{SCHEMA}\.(?={'|'.join(_TABLES)}\b)")
+# What the views read summed is counted from the selected rows.
+_SUMMED = {"rollup_calls": "counted_calls", "rollup_rows": "counted_rows", "rollup_hours": "counted_hours"}
+_TABLE_NAME = re.compile(rf"\b{SCHEMA}\.(?=(?:{'|'.join((*_TABLES, *_SUMMED))})\b)")
 
 _CHOSEN = (
     "create temp table chosen_questions (question_id text primary key) on commit drop",
@@ -122,9 +124,9 @@ def _narrow(connection: Connection, statements: tuple[str, ...], values: dict[st
     for table, condition in _TABLES.items():
         connection.execute(text(f"create temp view {table} as select * from kodcode.{table} where {condition}"))  # noqa: S608
     connection.execute(text("set local search_path = pg_catalog"))  # so that definitions name the schema
-    for view in VIEWS:
+    for view, counted in (_SUMMED | {view: view for view in VIEWS}).items():
         definition = connection.scalar(
-            text("select pg_get_viewdef(cast(:name as regclass))"), {"name": f"{SCHEMA}.{view}"}
+            text("select pg_get_viewdef(cast(:name as regclass))"), {"name": f"{SCHEMA}.{counted}"}
         )
         narrowed = _TABLE_NAME.sub("pg_temp.", str(definition)).replace("%", "%%")
         connection.exec_driver_sql(f"create temp view {view} as {narrowed}")  # a colon in it is no parameter
