@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from datetime import date
 from decimal import Decimal
-from typing import Literal, get_args
+from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
 
+from tasks.licences import LicencePolicy
 from tasks.llm import Budget, BudgetError, parse_price
 from tasks.llm.types import Stage
 from tasks.screening import Thresholds
@@ -19,6 +30,9 @@ from tasks.subsets.templates import base_models
 ProviderName = Literal["openai", "anthropic", "offline"]
 ModeName = Literal["online", "batch", "auto"]
 Style = Literal["complete", "online_judge"]
+AnyStyle = Literal["instruct", "complete", "online_judge"]
+Difficulty = Literal["easy", "medium", "hard"]
+PresetName = Literal["kodcode-50k", "hard-18k"]
 # Spelled out, so that Prefect's forms offer them; a test holds it against the registry.
 SubsetName = Literal[
     "Prefill", "Leetcode", "Codeforces", "Apps", "Taco", "Code_Contests", "Algorithm", "Data_Structure", "Docs",
@@ -27,23 +41,58 @@ SubsetName = Literal[
 # Likewise the formats.
 FormatName = Literal[
     "kodcode-v1", "kodcode-v1-sft", "messages", "messages-jsonl", "sharegpt", "dpo", "verl", "rlvr", "nemo-gym",
-    "verifiers",
+    "verifiers", "provenance",
 ]  # fmt: skip
 
+
+def _fields_without_null(schema: dict[str, Any]) -> None:
+    """What may be left out as a plain field of the form, not as a choice between it and null."""
+    for field in schema["properties"].values():
+        if "anyOf" in field:
+            (kind,) = (kind for kind in field.pop("anyOf") if kind.get("type") != "null")
+            field.update(kind)
+            field.pop("default", None)
+
+
+class Form(BaseModel):
+    """A group of fields in a form; what was left out is in no record of it either."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", json_schema_extra=_fields_without_null)
+
+    @model_serializer(mode="wrap")
+    def _given(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return {name: value for name, value in serialize(self).items() if value is not None}
+
+
+def _form(pattern: str, *examples: str) -> Any:
+    """What a form refuses at once; the models' own validators say it in a sentence where there is no form."""
+    return Field(json_schema_extra={"pattern": pattern, "examples": list(examples)})
+
+
+Seeds = Annotated[str, _form(r"\S", "seeds.jsonl", "s3://bucket/seeds.parquet", "hf://datasets/owner/name")]
+BenchmarkFile = Annotated[str, _form(r"\.(parquet|ndjson|jsonl?(\.\w+)?)$", "HumanEval.jsonl.gz")]
+ModelName = Annotated[str, _form(r"\S")]
+_NUMBER = r"\$?\d+(\.\d+)?"
+_Cap = Annotated[str, _form(rf"^([A-Za-z_-]+=)?{_NUMBER}$", "100", "day=50", "solve=20", "Leetcode=5")]
+_Priced = Annotated[str, _form(rf"^(.+=)?({_NUMBER}:){{0,2}}{_NUMBER}$", "gpt-4o=2.50:10", "0")]
 
 # So many rows are in memory at a time where requests go in batches; several batches, at the providers' limits.
 _BATCHED_ROWS = 20_000
 
 
-class Teacher(BaseModel):
+class Teacher(Form):
     """Which models are asked, and where. What is left empty comes from the settings of the machine that runs the flow.
 
     Keys are never parameters: they are read from OPENAI_API_KEY or ANTHROPIC_API_KEY.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    provider: ProviderName | None = Field(None, title="Provider", json_schema_extra={"position": 0})
+    provider: ProviderName | None = Field(
+        None,
+        title="Provider",
+        description="Whose API is spoken: OpenAI's, which most servers speak, or Anthropic's. offline: canned "
+        "answers, for trying out.",
+        json_schema_extra={"position": 0},
+    )
     model: str | None = Field(
         None,
         title="Teacher",
@@ -54,7 +103,7 @@ class Teacher(BaseModel):
         None,
         title="Base URL",
         description="Of an OpenAI-compatible server, up to and including /v1.",
-        json_schema_extra={"position": 2},
+        json_schema_extra={"position": 2, "pattern": "^https?://"},
     )
     base_model: str | None = Field(
         None,
@@ -77,16 +126,20 @@ class Teacher(BaseModel):
         json_schema_extra={"position": 5},
     )
     max_concurrency: int | None = Field(
-        None, ge=1, le=10_000, title="Requests in flight", json_schema_extra={"position": 6}
+        None,
+        ge=1,
+        le=10_000,
+        title="Requests in flight",
+        description="The most that are asked at the same time; a provider that is asked too much is asked less.",
+        json_schema_extra={"position": 6},
     )
-
-    prices: list[str] = Field(
+    prices: list[_Priced] = Field(
         [],
         title="Prices",
         description="MODEL=INPUT:OUTPUT in dollars per million tokens, where a price is not known; 0 is free.",
         json_schema_extra={"position": 7},
     )
-    budget: list[str] = Field(
+    budget: list[_Cap] = Field(
         [],
         title="Budget",
         description="Dollars for the run, like 100; or by day, stage or subset: day=50, solve=20, Leetcode=5.",
@@ -98,13 +151,12 @@ class Teacher(BaseModel):
         description="Answer from the ledger only: nothing is asked or paid; stops where an answer is missing.",
         json_schema_extra={"position": 9},
     )
-
     mode: ModeName | None = Field(
         None,
         title="Mode",
         description="online; batch: by the provider's batch API, cheaper and within a day; auto: batches where many "
         "requests are ready together, and online what they leave over.",
-        json_schema_extra={"position": 9},
+        json_schema_extra={"position": 10},
     )
 
     @field_validator("base_model")
@@ -144,15 +196,11 @@ class Teacher(BaseModel):
         )
 
 
-class SolveBudget(BaseModel):
+class SolveBudget(Form):
     """What the solution-and-test attempts of one subset may come to, earlier runs included."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
     attempts: int | None = Field(None, ge=0, title="Attempts", description="All attempts at all questions.")
-    usd: float | None = Field(
-        None, ge=0, title="US dollars", description="What the ledger says of them says what more would cost."
-    )
+    usd: float | None = Field(None, ge=0, title="US dollars", description="By the ledger, earlier runs included.")
 
 
 def solve_budgets(texts: Sequence[str]) -> dict[SubsetName, SolveBudget]:
@@ -175,14 +223,13 @@ def solve_budgets(texts: Sequence[str]) -> dict[SubsetName, SolveBudget]:
     return {subset: SolveBudget.model_validate(bounds) for subset, bounds in found.items()}
 
 
-class ReleaseFilters(BaseModel):
-    """What a release leaves out beyond what was rejected.
+class ReleaseFilters(Form):
+    """What a release leaves out beyond what was rejected; then how much of the rest it holds.
 
     The bounds of trust are on the chosen pair of a question, for all that was made from it; what was not found out
-    meets no bound. The paper's filters of its SFT data are the last two.
+    meets no bound. A quota, then a sample, keeps the rows whose hash with `seed` is smallest: more rows to choose from
+    change little of what is chosen.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     min_trust: float | None = Field(None, ge=0, le=1, title="Trust at least", json_schema_extra={"position": 0})
     min_consensus: float | None = Field(
@@ -204,13 +251,143 @@ class ReleaseFilters(BaseModel):
     max_response_tokens: int | None = Field(
         None, ge=1, title="Tokens of a response at most, reasoning included", json_schema_extra={"position": 8}
     )
+    styles: list[AnyStyle] = Field(
+        [], title="Styles", description="All if empty.", json_schema_extra={"position": 10}
+    )
+    difficulties: list[Difficulty] = Field(
+        [],
+        title="Difficulties",
+        description="Of the question, for its conversions too; all if empty.",
+        json_schema_extra={"position": 11},
+    )
+    since: date | None = Field(
+        None, title="Made on or after", description="In UTC.", json_schema_extra={"position": 12}
+    )
+    until: date | None = Field(
+        None, title="Made on or before", description="In UTC.", json_schema_extra={"position": 13}
+    )
+    answered: bool = Field(False, title="Only with a kept response", json_schema_extra={"position": 14})
+    licence_policy: LicencePolicy = Field(
+        "any",
+        title="Licence policy",
+        description="permissive: only what derives from seeds that ask for notices at most, and from models whose "
+        "output may train others (tasks/licences).",
+        json_schema_extra={"position": 15},
+    )
+    quota: dict[SubsetName, int] = Field(
+        {}, title="Quotas", description="Rows of a subset at most.", json_schema_extra={"position": 16}
+    )
+    sample: int | None = Field(
+        None, ge=1, title="Sample", description="Rows at most.", json_schema_extra={"position": 17}
+    )
+    seed: int = Field(0, title="Seed of quotas and sample", json_schema_extra={"position": 18})
 
-    def asked(self) -> dict[str, float | bool]:
-        """The filters that were set, by name."""
+    @field_validator("quota")
+    @classmethod
+    def _are_counts(cls, given: dict[SubsetName, int]) -> dict[SubsetName, int]:
+        if wrong := [name for name, rows in given.items() if rows < 1]:
+            raise ValueError(f"the quota of {wrong[0]} has to be at least 1")
+        return given
+
+    @model_validator(mode="after")
+    def _is_a_time(self) -> ReleaseFilters:
+        if self.since is not None and self.until is not None and self.since > self.until:
+            raise ValueError(f"nothing was made on or after {self.since} and on or before {self.until}")
+        return self
+
+    def asked(self) -> dict[str, Any]:
+        """The filters that were set, by name, as JSON-able data."""
+        return self.model_dump(exclude_defaults=True, mode="json")
+
+    def on(self, preset: PresetName | None) -> ReleaseFilters:
+        """These filters on top of a preset's: what was set here counts, the preset fills the rest."""
+        if preset is None:
+            return self
+        return ReleaseFilters(**(PRESETS[preset].model_dump(exclude_unset=True) | self.model_dump(exclude_unset=True)))
+
+
+class BenchmarkThresholds(Form):
+    """From where a question counts as contaminated; empty is the setting of the machine that runs the flow."""
+
+    benchmark_cosine: float | None = Field(
+        None,
+        ge=-1,
+        le=1,
+        title="Cosine above",
+        description="Of the embeddings of question and benchmark problem. The paper's is 0.95.",
+        json_schema_extra={"position": 0},
+    )
+    ngram: int | None = Field(
+        None,
+        ge=5,
+        le=50,
+        title="Length of an n-gram",
+        description="Words or code tokens in a row; 13 where nothing else is set.",
+        json_schema_extra={"position": 1},
+    )
+    ngram_share: float | None = Field(
+        None,
+        gt=0,
+        le=1,
+        title="Share of n-grams from",
+        description="Of a benchmark problem's n-grams that occur in the question; 0.3 where nothing else is set.",
+        json_schema_extra={"position": 2},
+    )
+    terms_jaccard: float | None = Field(
+        None,
+        gt=0,
+        le=1,
+        title="Weighted words from",
+        description="Jaccard similarity of the words, rare ones weighing more; 0.55 where nothing else is set.",
+        json_schema_extra={"position": 3},
+    )
+
+    def asked(self) -> dict[str, int | float]:
+        """The thresholds that were set, by name."""
         return self.model_dump(exclude_defaults=True)
 
 
-TRUST_BOUNDS = frozenset(ReleaseFilters.model_fields) - {"classes", "max_response_tokens"}
+TRUST_BOUNDS = frozenset(
+    {
+        "min_trust", "min_consensus", "min_kill_rate", "min_coverage", "min_assertions", "stub_rejected", "stable",
+        "apart",
+    }
+)  # fmt: skip
+
+# The SFT sets of the paper (arXiv 2503.02951, section 4.1): answered triplets without classes, answers within its
+# training sequence; 50,000 of them over all subsets and difficulties (its ratios are not published), or all hard ones.
+PRESETS: dict[PresetName, ReleaseFilters] = {
+    "kodcode-50k": ReleaseFilters(classes=False, max_response_tokens=16_384, answered=True, sample=50_000),
+    "hard-18k": ReleaseFilters(classes=False, max_response_tokens=16_384, answered=True, difficulties=["hard"]),
+}
+
+
+def release_filters(given: Mapping[str, Any]) -> ReleaseFilters:
+    """Filters by name. Raises ConfigurationError for a filter that does not exist or cannot have its value."""
+    try:
+        return ReleaseFilters(**given)
+    except ValidationError as error:
+        problem = error.errors(include_input=False, include_url=False)[0]
+        name = ".".join(str(part) for part in problem["loc"][:1])
+        if problem["type"] == "extra_forbidden":
+            raise ConfigurationError(
+                f"There is no filter {name!r} of releases; there are {', '.join(ReleaseFilters.model_fields)}."
+            ) from None
+        said = problem["msg"].removeprefix("Value error, ")
+        where = f"{name}: " if name else ""
+        raise ConfigurationError(f"The filters of the release cannot be used: {where}{said}.") from None
+
+
+def quotas(texts: Sequence[str]) -> dict[SubsetName, int]:
+    """Rows by subset from texts like "Leetcode=100". Raises UnknownSubset, or ConfigurationError."""
+    found: dict[SubsetName, int] = {}
+    for text in texts:
+        name, _, rows = text.partition("=")
+        if not rows.isdecimal() or int(rows) < 1:
+            raise ConfigurationError(f"{text!r} is no quota. Write SUBSET=ROWS, like Leetcode=100.")
+        (subset,) = chosen_subsets([name])
+        found[subset] = int(rows)
+    return found
 
 
 class Models(BaseModel):
@@ -235,9 +412,10 @@ class Models(BaseModel):
         """How many rows of a stage ask at the same time: online the gateway's limit, else as many as make batches."""
         return self.max_concurrency if self.mode == "online" else _BATCHED_ROWS
 
-    def shard_size(self, settings: Settings) -> int:
-        """Rows a shard: shards follow each other, and a batch is not to wait for the one before it."""
-        return settings.shard_size if self.mode == "online" else max(settings.shard_size, _BATCHED_ROWS)
+    @property
+    def least_rows(self) -> int:
+        """Rows a shard at least: shards follow each other, and a batch is not to wait for the one before it."""
+        return 1 if self.mode == "online" else _BATCHED_ROWS
 
 
 def _canonical_cap(name: str, usd: Decimal) -> str:

@@ -7,7 +7,7 @@ import warnings
 
 import typer
 
-from flows.cli import ask, decontaminate, judge, look, pipeline, release, report, servers
+from flows.cli import ask, bootstrap, decontaminate, import_, judge, look, pipeline, release, report, servers
 from flows.cli.errors import exit_status, paragraph
 
 app = typer.Typer(
@@ -20,6 +20,7 @@ app = typer.Typer(
 )
 app.command()(pipeline.demo)
 app.command()(pipeline.run)
+app.command("import")(import_.import_)
 app.command()(decontaminate.decontaminate)
 app.command()(release.release)
 app.command()(report.report)
@@ -27,6 +28,8 @@ app.command()(servers.up)
 app.command()(servers.down)
 app.command()(servers.status)
 app.command()(servers.doctor)
+app.command()(servers.retry)
+app.command()(bootstrap.bootstrap)
 app.command()(ask.sql)
 app.command()(ask.export)
 app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(look.psql)

@@ -1,7 +1,8 @@
 """What a report is about: the whole history, what one run worked on, or what is in one release.
 
-The views of sql/views count whole tables. For a selection the same definitions are laid over temporary views of the
-tables that hold the selected rows only, so that no number has a second definition; a rollback takes all of it away.
+The views of sql/views count whole tables, and sums of them that are kept (the rollup). For a selection the same
+definitions are laid over temporary views of the tables that hold the selected rows only, and over a rollup of these,
+made by the statements of `rebuild_rollup()`: no number has a second definition. A rollback takes all of it away.
 """
 
 from __future__ import annotations
@@ -29,7 +30,8 @@ _TABLES = {
     "contaminations": "question_id in (select question_id from pg_temp.chosen_questions)",
     "llm_calls": "request_hash in (select request_hash from pg_temp.chosen_calls)",
 }
-_TABLE_NAME = re.compile(rf"\b{SCHEMA}\.(?={'|'.join(_TABLES)}\b)")
+_ROLLUPS = ("rollup_calls", "rollup_rows", "rollup_hours")
+_TABLE_NAME = re.compile(rf"\b{SCHEMA}\.(?=(?:{'|'.join((*_TABLES, *_ROLLUPS))})\b)")
 
 _CHOSEN = (
     "create temp table chosen_questions (question_id text primary key) on commit drop",
@@ -121,10 +123,19 @@ def _narrow(connection: Connection, statements: tuple[str, ...], values: dict[st
     connection.execute(text("analyze pg_temp.chosen_questions, pg_temp.chosen_triplets, pg_temp.chosen_calls"))
     for table, condition in _TABLES.items():
         connection.execute(text(f"create temp view {table} as select * from kodcode.{table} where {condition}"))  # noqa: S608
+    for rollup in _ROLLUPS:
+        connection.execute(text(f"create temp table {rollup} (like kodcode.{rollup}) on commit drop"))
+    rebuild = connection.scalar(text("select prosrc from pg_proc where oid = 'kodcode.rebuild_rollup'::regproc"))
+    for statement in re.findall(r"insert into [^;]+;", str(rebuild)):
+        _execute(connection, statement)
     connection.execute(text("set local search_path = pg_catalog"))  # so that definitions name the schema
     for view in VIEWS:
         definition = connection.scalar(
             text("select pg_get_viewdef(cast(:name as regclass))"), {"name": f"{SCHEMA}.{view}"}
         )
-        narrowed = _TABLE_NAME.sub("pg_temp.", str(definition)).replace("%", "%%")
-        connection.exec_driver_sql(f"create temp view {view} as {narrowed}")  # a colon in it is no parameter
+        _execute(connection, f"create temp view {view} as {definition}")
+
+
+def _execute(connection: Connection, statement: str) -> None:
+    """The statement on the selected rows; a colon or a percent sign in it is no parameter."""
+    connection.exec_driver_sql(_TABLE_NAME.sub("pg_temp.", statement).replace("%", "%%"))
