@@ -1,7 +1,8 @@
 """What a report is about: the whole history, what one run worked on, or what is in one release.
 
-The views of sql/views count whole tables. For a selection the same definitions are laid over temporary views of the
-tables that hold the selected rows only, so that no number has a second definition; a rollback takes all of it away.
+The views of sql/views count whole tables, and sums of them that are kept (the rollup). For a selection the same
+definitions are laid over temporary views of the tables that hold the selected rows only, and over sums of these as the
+views counted_* make them: no number has a second definition. A rollback takes all of it away.
 """
 
 from __future__ import annotations

@@ -38,8 +38,12 @@ _OF_TRIPLETS = {
     "responses": "select triplet_id, attempt, model, kept, verdict, message, tests_passed, tests, output_tokens,"
     " reasoning_tokens, cost_usd, code, reasoning_key from v_responses"
     " where triplet_id = any(:triplets) order by model, attempt",
-    "releases": "select triplet_id, release_id, format, split from kodcode.release_items"
-    " where triplet_id = any(:triplets) order by 2, 3, 4",
+    # By the places of the questions, so that not all rows of all releases are read.
+    "releases": "select t.triplet_id, p.release_id, w.format, w.split from triplets t"
+    " join kodcode.questions q using (question_id)"
+    " join kodcode.release_shards s on s.subset = q.subset and q.number between s.first_number and s.last_number"
+    " join kodcode.release_parts p using (shard_id) join kodcode.release_shard_rows w using (shard_id)"
+    " where t.triplet_id = any(:triplets) and t.triplet_id = any(w.triplet_ids) order by 2, 3, 4",
 }
 _OF_QUESTIONS = {
     "questions": "select question_id, provider, model, prompt_index, prompt_version, seed_ids, benchmark,"
