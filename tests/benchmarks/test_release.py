@@ -49,15 +49,15 @@ def test_release(database: Engine, artifacts: ArtifactStore, tmp_path: Path) -> 
     run = Run("run", Backends(Settings(data_dir=tmp_path), database, artifacts, None))
     draw(database, 0, ROWS)
     with peak_memory_mb() as peak:
-        clock, whole, first = release(run)
+        first_clock, whole, first = release(run)
         memory = peak()
-    print(f"{ROWS} rows released in {clock:.1f} s, {whole:.1f} s CPU, peak {memory:.0f} MB")
+    print(f"{ROWS} rows released in {first_clock:.1f} s, {whole:.1f} s CPU, peak {memory:.0f} MB")
 
     draw(database, ROWS, ROWS + ROWS // 100)
-    clock, growth, second = release(run)
-    print(f"1 % more: {clock:.1f} s, {growth:.2f} s CPU, {growth / whole:.1%} of the whole")
+    next_clock, growth, second = release(run)
+    print(f"1 % more: {next_clock:.1f} s, {growth:.2f} s CPU, {next_clock / first_clock:.1%} of the time")
     clock, again, third = release(run)
-    print(f"nothing new: {clock:.1f} s, {again:.2f} s CPU, {again / whole:.1%} of the whole")
+    print(f"nothing new: {clock:.1f} s, {again:.2f} s CPU, {clock / first_clock:.1%} of the time")
 
     frame = pl.read_parquet(Path(first.path) / "train" / "*.parquet")
     begun, cpu = time.perf_counter(), cpu_s()
@@ -70,5 +70,5 @@ def test_release(database: Engine, artifacts: ArtifactStore, tmp_path: Path) -> 
     print(f"the release with all that it reads has {polars / whole:.0%} of its rate")
     assert (first.rows, second.rows, third.number, third.new) == (ROWS, ROWS + ROWS // 100, 2, False)
     assert memory < 1_500
-    assert growth / whole < 0.05
+    assert next_clock / first_clock < 0.05
     assert polars / ours >= 0.5
