@@ -8,16 +8,18 @@ from typing import Annotated
 from prefect import flow, runtime
 from pydantic import Field
 
-from tasks.convert import STAGE, convert_shard, open_conversions, plan_conversions
+from flows.names import named
+from tasks.convert import STAGE, open_conversions, plan_conversions
+from tasks.drain import work_through
 from tasks.options import Style, SubsetName, Teacher, chosen_subsets
 from tasks.run import recorded_run
 from tasks.summary import publish_funnel
-from tasks.work import shards
+from tasks.work import Work
 
 Tries = Annotated[int, Field(ge=1, le=10)]
 
 
-@flow(name="convert", flow_run_name="convert")
+@flow(name="convert", flow_run_name=named("convert {subsets} to {styles}"))
 async def convert(
     subsets: list[SubsetName] = [],
     styles: list[Style] = ["complete", "online_judge"],
@@ -37,9 +39,7 @@ async def convert(
     async with recorded_run("convert", parameters, runtime.flow_run.id) as run:
         models = teacher.resolved(run.settings)
         await asyncio.to_thread(plan_conversions, run.engine, names, styles, models)
-        ids = await asyncio.to_thread(open_conversions, run.engine, names, styles, models)
-        run.progress.begin(STAGE, len(ids))
-        for shard in shards(ids, models.shard_size(run.settings)):
-            await convert_shard(list(shard), models, tries)
+        work = Work(models=models, tries=tries)
+        handled = await work_through(STAGE, work, lambda: open_conversions(run.engine, names, styles, models))
         await publish_funnel("convert", names)
-    return len(ids)
+    return handled

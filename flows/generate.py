@@ -9,13 +9,15 @@ from typing import Annotated, Any
 from prefect import flow, runtime
 from pydantic import Field
 
-from tasks.generate import STAGE, has_room, open_questions, plan_questions, propose_shard, read_seeds, store_seeds
-from tasks.options import Teacher
+from flows.names import named
+from tasks.drain import work_through
+from tasks.generate import STAGE, has_room, open_questions, plan_questions, read_seeds, store_seeds
+from tasks.options import BenchmarkFile, Seeds, Teacher
 from tasks.run import recorded_run
 from tasks.screen import screen, store_benchmarks
 from tasks.subsets import get_subset
 from tasks.summary import publish_funnel
-from tasks.work import shards
+from tasks.work import Work
 
 Count = Annotated[int, Field(ge=1, le=1_000_000)]
 SubsetFlow = Callable[..., Coroutine[Any, Any, dict[str, int]]]
@@ -42,10 +44,8 @@ async def generate(
                 run.progress.say(str(problem))
             pool = await asyncio.to_thread(store_seeds, run.engine, subset, report, named=seeds is not None)
             await asyncio.to_thread(plan_questions, run.engine, subset, models, questions, pool)
-        open_ids = await asyncio.to_thread(open_questions, run.engine, subset, models, questions)
-        run.progress.begin(STAGE, len(open_ids))
-        for shard in shards(open_ids, models.shard_size(run.settings)):
-            await propose_shard(subset.name, list(shard), models)
+        work = Work(models=models, subset=subset.name)
+        await work_through(STAGE, work, lambda: open_questions(run.engine, subset, models, questions))
         counts = await screen(subset.name)
         await publish_funnel(f"generate-{subset.slug}", [subset.name])
     return counts
@@ -55,12 +55,16 @@ def subset_flow(name: str) -> SubsetFlow:
     """The flow of one subset."""
     subset = get_subset(name)
 
-    @flow(name=f"generate-{subset.slug}", description=subset.description, flow_run_name=f"generate-{subset.slug}")
+    @flow(
+        name=f"generate-{subset.slug}",
+        description=subset.description,
+        flow_run_name=named(f"generate {name} to {{questions}} questions"),
+    )
     async def generate_subset(
         questions: Count = 100,
         teacher: Teacher = Teacher(),
-        seeds: str | None = None,
-        benchmarks: list[str] = [],
+        seeds: Seeds | None = None,
+        benchmarks: list[BenchmarkFile] = [],
     ) -> dict[str, int]:
         """Propose new questions and screen them.
 

@@ -8,33 +8,46 @@ from prefect import flow, runtime
 
 from flows.convert import Tries, convert
 from flows.generate import SUBSET_FLOWS, Count
+from flows.names import named
 from flows.quota import reach
 from flows.release import release
 from flows.respond import Responses, respond
 from flows.verify import Attempts, verify
 from tasks.forecast import Plan, announce
 from tasks.llm import BudgetReached, ProviderMisconfigured
-from tasks.options import AnyStyle, ReleaseFilters, SolveBudget, Style, SubsetName, Teacher, chosen_subsets
+from tasks.options import (
+    AnyStyle,
+    BenchmarkFile,
+    ModelName,
+    ReleaseFilters,
+    Seeds,
+    SolveBudget,
+    Style,
+    SubsetName,
+    Teacher,
+    chosen_subsets,
+)
 from tasks.release import Released
 from tasks.run import recorded_run
+from tasks.summary import publish_funnel
 from tasks.trials import Select
 
 
-@flow(name="nightly", flow_run_name="nightly")
+@flow(name="nightly", flow_run_name=named("nightly: {subsets}, {questions} questions each"))
 async def nightly(
     subsets: list[SubsetName] = [],
     questions: Count = 100,
     target_verified: Count | None = None,
     attempts: Attempts = 3,
     initial: Attempts | None = None,
-    models: list[str] = [],
+    models: list[ModelName] = [],
     budgets: dict[SubsetName, SolveBudget] = {},
     styles: list[Style] = ["complete", "online_judge"],
     tries: Tries = 3,
     responses: Responses = 3,
     teacher: Teacher = Teacher(),
-    seeds: str | None = None,
-    benchmarks: list[str] = [],
+    seeds: Seeds | None = None,
+    benchmarks: list[BenchmarkFile] = [],
     select: Select = "trust",
     filters: ReleaseFilters = ReleaseFilters(),
 ) -> Released:
@@ -111,4 +124,6 @@ async def nightly(
         await convert(names, styles, tries, teacher)
         response_styles: list[AnyStyle] = ["instruct", *styles]
         await respond(names, response_styles, responses, teacher=teacher)
-        return await release(names, roles.provider == "offline", filters)
+        released = await release(names, roles.provider == "offline", filters)
+        await publish_funnel("nightly", names)
+        return released

@@ -7,12 +7,13 @@ from typing import Annotated
 from prefect import flow, runtime
 from pydantic import Field
 
+from flows.names import named
 from tasks.options import FormatName, PresetName, ReleaseFilters, SubsetName, chosen_subsets
 from tasks.release import Released, make_release
 from tasks.run import recorded_run
 
 
-@flow(name="release", flow_run_name="release")
+@flow(name="release", flow_run_name=named("release {subsets}"))
 async def release(
     subsets: list[SubsetName] = [],
     canned: bool = False,

@@ -8,16 +8,18 @@ from typing import Annotated
 from prefect import flow, runtime
 from pydantic import Field
 
+from flows.names import named
+from tasks.drain import work_through
 from tasks.options import AnyStyle, SubsetName, Teacher, chosen_subsets
-from tasks.respond import STAGE, open_responses, plan_responses, respond_shard
+from tasks.respond import STAGE, open_responses, plan_responses
 from tasks.run import recorded_run
 from tasks.summary import publish_funnel
-from tasks.work import shards
+from tasks.work import Work
 
 Responses = Annotated[int, Field(ge=1, le=100)]
 
 
-@flow(name="respond", flow_run_name="respond")
+@flow(name="respond", flow_run_name=named("respond to {subsets}, {responses} samples a triplet"))
 async def respond(
     subsets: list[SubsetName] = [],
     styles: list[AnyStyle] = ["instruct", "complete", "online_judge"],
@@ -44,10 +46,8 @@ async def respond(
         asked = 0
         for planned in range(1 if stop_early else responses, responses + 1):
             await asyncio.to_thread(plan_responses, run.engine, names, styles, models, planned, stop_early)
-            keys = await asyncio.to_thread(open_responses, run.engine, names, styles, models, stop_early)
-            run.progress.begin(STAGE, len(keys))
-            for shard in shards(keys, models.shard_size(run.settings)):
-                await respond_shard(list(shard), models)
-            asked += len(keys)
+            asked += await work_through(
+                STAGE, Work(models=models), lambda: open_responses(run.engine, names, styles, models, stop_early)
+            )
         await publish_funnel("respond", names)
     return asked

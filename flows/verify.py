@@ -3,33 +3,36 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import Annotated
 
 from prefect import flow, runtime
 from pydantic import Field
 
+from flows.names import named
 from tasks.assess import STAGE as ASSESS
-from tasks.assess import assess_shard, unassessed_questions
+from tasks.assess import unassessed_questions
+from tasks.drain import work_through
 from tasks.label import label
 from tasks.llm import BudgetReached, ProviderMisconfigured
-from tasks.options import Models, SolveBudget, SubsetName, Teacher, chosen_subsets
+from tasks.options import ModelName, Models, SolveBudget, SubsetName, Teacher, chosen_subsets
 from tasks.run import Run, recorded_run
-from tasks.solve import STAGE, open_trials, plan_round, plan_trials, verify_shard
+from tasks.solve import STAGE, open_trials, plan_round, plan_trials
 from tasks.summary import publish_funnel
 from tasks.trials import AttemptPolicy, Select
-from tasks.work import ProviderDown, shards
+from tasks.work import ProviderDown, Work
 
 Attempts = Annotated[int, Field(ge=1, le=10)]
 Gain = Annotated[float, Field(gt=0, lt=1)]
 
 
-@flow(name="verify", flow_run_name="verify")
+@flow(name="verify", flow_run_name=named("verify {subsets}, up to {attempts} attempts"))
 async def verify(
     subsets: list[SubsetName] = [],
     initial: Attempts = 3,
     attempts: Attempts = 10,
     gain: Gain = 0.01,
-    models: list[str] = [],
+    models: list[ModelName] = [],
     budgets: dict[SubsetName, SolveBudget] = {},
     select: Select = "trust",
     teacher: Teacher = Teacher(),
@@ -66,19 +69,19 @@ async def verify(
                 await _solve(run, names, resolved, models)
         except (BudgetReached, ProviderMisconfigured, ProviderDown) as error:
             stopped = error  # what is complete is paid for and usable
-        questions = await asyncio.to_thread(unassessed_questions, run.engine, names, resolved)
-        run.progress.begin(ASSESS, len(questions))
-        for shard in shards(questions, run.settings.shard_size):
-            await assess_shard(list(shard))
-        labelled = await label(names, resolved, select)
+        labelled = await assess_and_label(run, names, resolved, select)
         if stopped is not None:
             raise stopped
         await publish_funnel("verify", names)
     return labelled
 
 
+async def assess_and_label(run: Run, names: Sequence[SubsetName], models: Models, select: Select) -> int:
+    """Trust and difficulty of what was judged; returns how many questions were labelled."""
+    await work_through(ASSESS, Work(), lambda: unassessed_questions(run.engine, names, models))
+    return await label(names, models, select)
+
+
 async def _solve(run: Run, names: list[SubsetName], models: Models, solvers: list[str]) -> None:
-    keys = await asyncio.to_thread(open_trials, run.engine, names, models)
-    run.progress.begin(STAGE, len(keys))
-    for shard in shards(keys, models.shard_size(run.settings)):
-        await verify_shard(list(shard), models, solvers)
+    work = Work(models=models, solvers=tuple(solvers))
+    await work_through(STAGE, work, lambda: open_trials(run.engine, names, models))

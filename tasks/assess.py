@@ -11,28 +11,31 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from prefect import task
-from prefect.cache_policies import NO_CACHE
-from sqlalchemy import Engine, func, select, update
+from sqlalchemy import ColumnElement, Engine, func, select, update
 
 from tasks import trust
 from tasks.options import Models
-from tasks.run import Run, current_run
+from tasks.run import Run
+from tasks.shards import Lease, fence
 from tasks.solve import in_scope
 from tasks.store.schema import Question, Trial
-from tasks.work import Ending, InfrastructureFailed, drain
+from tasks.work import Ending, InfrastructureFailed, Work
 
 STAGE = "assess"
 
 
 def unassessed_questions(engine: Engine, subsets: Sequence[str], models: Models) -> list[str]:
     """Questions whose attempts have all ended, with a pass that was not assessed or was with fewer attempts."""
+    return _unassessed(engine, in_scope(subsets, models))
+
+
+def _unassessed(engine: Engine, scope: ColumnElement[bool]) -> list[str]:
     passed = Trial.status == "accepted"
     known = func.coalesce(func.min(Trial.assessed_with).filter(passed), 0)
     statement = (
         select(Question.question_id)
         .join(Trial, Trial.question_id == Question.question_id)
-        .where(in_scope(subsets, models))
+        .where(scope)
         .group_by(Question.question_id)
         .having(
             func.bool_and(Trial.status.in_(("accepted", "rejected")))
@@ -45,10 +48,9 @@ def unassessed_questions(engine: Engine, subsets: Sequence[str], models: Models)
         return list(connection.scalars(statement))
 
 
-@task(name="assess shard", cache_policy=NO_CACHE)
-async def assess_shard(question_ids: list[str]) -> dict[str, int]:
+async def assess_shard(run: Run, lease: Lease, work: Work) -> dict[str, int]:
     """Assess these questions; one that the sandbox failed on stays as it is, for the next run."""
-    run = current_run()
+    question_ids = await asyncio.to_thread(_unassessed, run.engine, Question.question_id.in_(lease.rows))
 
     async def assess(question_id: str) -> Ending:
         trials = await asyncio.to_thread(_load, run.engine, question_id)
@@ -73,14 +75,14 @@ async def assess_shard(question_ids: list[str]) -> dict[str, int]:
             assessed = await trust.assess(candidates, run.judge, known, question_id)
         except trust.InfrastructureFailure as error:
             raise InfrastructureFailed(str(error)) from error
-        await asyncio.to_thread(_store, run, question_id, len(trials), assessed)
+        await asyncio.to_thread(_store, run, lease, question_id, len(trials), assessed)
         return Ending("accepted")
 
     async def mark(question_id: str, ending: Ending) -> None:
         run.progress.say(f"{question_id} could not be assessed and will be by the next run: {ending.detail}")
 
     # A question has one job under way at a time; more of them than places keep every place busy.
-    return dict(await drain(question_ids, assess, mark, run.advance(STAGE), 2 * run.executions_at_once))
+    return dict(await run.drain(lease, question_ids, assess, mark, 2 * run.executions_at_once))
 
 
 def _load(engine: Engine, question_id: str) -> Sequence[Any]:
@@ -90,8 +92,9 @@ def _load(engine: Engine, question_id: str) -> Sequence[Any]:
         ).all()
 
 
-def _store(run: Run, question_id: str, trial_count: int, assessed: trust.Assessed) -> None:
+def _store(run: Run, lease: Lease, question_id: str, trial_count: int, assessed: trust.Assessed) -> None:
     with run.engine.begin() as connection:
+        fence(connection, lease)
         for attempt in sorted(set(assessed.matrix) | set(assessed.trials)):
             values: dict[str, Any] = {}
             if attempt in assessed.matrix:

@@ -1,14 +1,9 @@
-"""What a run paid, by stage and model: the table that it leaves in Prefect's UI at its end."""
+"""What a run paid, by stage and model."""
 
 from __future__ import annotations
 
-import asyncio
-import logging
 from typing import Any
 
-import httpx
-from prefect.artifacts import acreate_table_artifact
-from prefect.exceptions import PrefectException
 from sqlalchemy import Engine, text
 
 # A call whose price is unknown makes the sum unknown: it is never counted as nothing.
@@ -28,9 +23,6 @@ select coalesce(stage, 'all') as stage, coalesce(model, '') as model, calls, inp
 from costs, verified where calls > 0 order by costs.stage nulls last, costs.model
 """
 
-log = logging.getLogger(__name__)
-
-
 def costs(engine: Engine, run_id: str) -> list[dict[str, Any]]:
     """A row for each stage and model that the run paid, and one for all; none where it paid nothing.
 
@@ -38,15 +30,3 @@ def costs(engine: Engine, run_id: str) -> list[dict[str, Any]]:
     """
     with engine.connect() as connection:
         return [dict(row._mapping) for row in connection.execute(text(_COSTS), {"run_id": run_id})]
-
-
-async def publish_costs(engine: Engine, run_id: str, flow: str) -> None:
-    """A table artifact `FLOW-costs`. A Prefect server that is away costs the table, not the run: the ledger has it."""
-    rows = await asyncio.to_thread(costs, engine, run_id)
-    if not rows:
-        return
-    where = f"kodcode sql \"select * from llm_calls where run_id = '{run_id}'\""  # noqa: S608 (a sentence)
-    try:
-        await acreate_table_artifact(rows, key=f"{flow}-costs", description=f"Paid by run `{run_id}`: `{where}`.")
-    except (PrefectException, httpx.HTTPError) as error:
-        log.warning("The costs could not be shown in Prefect: %s", type(error).__name__)

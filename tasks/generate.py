@@ -6,14 +6,13 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from prefect import task
-from prefect.cache_policies import NO_CACHE
 from sqlalchemy import ColumnElement, Connection, Engine, func, or_, select, text, update
 
 from tasks.llm import Gateway, ProviderRefused
 from tasks.options import Models
-from tasks.run import Run, current_run
+from tasks.run import Run
 from tasks.screening import text_hash
+from tasks.shards import Lease, fence
 from tasks.store import copy_rows
 from tasks.store.schema import Question, Seed
 from tasks.subsets import (
@@ -34,7 +33,7 @@ from tasks.subsets import (
     seed_id,
 )
 from tasks.subsets import Seed as SeedText
-from tasks.work import Ending, drain
+from tasks.work import Ending, Work
 
 STAGE = "propose"
 
@@ -171,15 +170,14 @@ class Place:
     seeds: tuple[SeedText, ...]
 
 
-@task(name="propose shard", cache_policy=NO_CACHE)
-async def propose_shard(subset_name: str, question_ids: list[str], models: Models) -> dict[str, int]:
+async def propose_shard(run: Run, lease: Lease, work: Work) -> dict[str, int]:
     """Ask the teacher for the questions of these places and store what it proposed."""
-    run, subset = current_run(), get_subset(subset_name)
+    models, subset = work.asked, get_subset(work.subset or "")
     gateway = run.gateway(models)
     # The teacher is a chat model; only a model that was named as a base model is asked to complete a raw prompt.
     templates = {base.name: base.template for base in base_models(models.base_model)}
     raw = gateway.has_completions and bool(templates)
-    places = await asyncio.to_thread(_load, run.engine, question_ids)
+    places = await asyncio.to_thread(_load, run.engine, lease.rows)
 
     async def propose(place: Place) -> Ending:
         request, version = propose_request(
@@ -195,13 +193,13 @@ async def propose_shard(subset_name: str, question_ids: list[str], models: Model
             "text": extraction.text,
             "text_hash": extraction.text and text_hash(extraction.text),
         }
-        await asyncio.to_thread(_store, run, place, ending, proposed | annotated)
+        await asyncio.to_thread(_store, run, lease, place, ending, proposed | annotated)
         return ending
 
     async def mark(place: Place, ending: Ending) -> None:
-        await asyncio.to_thread(_store, run, place, ending, {})
+        await asyncio.to_thread(_store, run, lease, place, ending, {})
 
-    return dict(await drain(places, propose, mark, run.advance(STAGE), models.rows_at_once))
+    return dict(await run.drain(lease, places, propose, mark, models.rows_at_once))
 
 
 async def _annotated(
@@ -233,10 +231,15 @@ async def _annotated(
 
 
 def _load(engine: Engine, question_ids: Sequence[str]) -> list[Place]:
+    """Those of the places that are still open."""
     with engine.connect() as connection:
         rows = connection.execute(
             select(Question.question_id, Question.model, Question.prompt_index, Question.seed_ids)
-            .where(Question.question_id.in_(question_ids))
+            .where(
+                Question.question_id.in_(question_ids),
+                Question.status.in_(("pending", "failed")),
+                Question.text.is_(None),
+            )
             .order_by(Question.number)
         ).all()
         wanted = {seed for row in rows for seed in row.seed_ids}
@@ -250,9 +253,10 @@ def _load(engine: Engine, question_ids: Sequence[str]) -> list[Place]:
     ]
 
 
-def _store(run: Run, place: Place, ending: Ending, values: Mapping[str, object]) -> None:
+def _store(run: Run, lease: Lease, place: Place, ending: Ending, values: Mapping[str, object]) -> None:
     ended = {"status": ending.status, "reason": ending.reason, "detail": ending.detail}
     with run.engine.begin() as connection:
+        fence(connection, lease)
         connection.execute(
             update(Question)
             .where(Question.question_id == place.question_id, Question.text.is_(None))

@@ -1,10 +1,12 @@
-"""Ctrl-C in a program on an event loop: the first cancels it, another cancels what it then still waits for."""
+"""Ctrl-C and SIGTERM in a program on an event loop: they cancel it where it waits, instead of anywhere."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import signal
-from collections.abc import Coroutine
+import threading
+from collections.abc import Coroutine, Iterator
 from typing import Any, TypeVar
 
 Result = TypeVar("Result")
@@ -36,3 +38,29 @@ def run_interruptible(main: Coroutine[Any, Any, Result]) -> Result:
         if interrupted:
             raise KeyboardInterrupt from None
         raise
+
+
+@contextlib.contextmanager
+def cancelled_by_sigterm() -> Iterator[threading.Event]:
+    """SIGTERM cancels the current task, so that what it holds is given back; the event tells that it came.
+
+    Prefect's own handler raises wherever the program happens to be, and its workers send SIGTERM to cancel a run.
+    Only the main thread gets signals: elsewhere nothing changes.
+    """
+    came = threading.Event()
+    task = asyncio.current_task()
+    if task is None or threading.current_thread() is not threading.main_thread():
+        yield came
+        return
+
+    def cancel() -> None:
+        came.set()
+        task.cancel()
+
+    loop, before = asyncio.get_running_loop(), signal.getsignal(signal.SIGTERM)
+    loop.add_signal_handler(signal.SIGTERM, cancel)
+    try:
+        yield came
+    finally:
+        loop.remove_signal_handler(signal.SIGTERM)
+        signal.signal(signal.SIGTERM, before)

@@ -20,6 +20,7 @@ from tasks.trials import label as label_of
 from tasks.work import shards
 
 SIGNALS = ("consensus", "kill_rate", "stub_rejected", "stable", "trust")
+_BATCH = 500  # questions whose trials are in memory at a time
 STYLE_LETTERS = {"instruct": "I", "complete": "C", "online_judge": "O"}
 
 
@@ -49,7 +50,7 @@ async def label(subsets: Sequence[str], models: Models, rule: Select = "trust") 
     the question: by trust, or by coverage as the original does."""
     run = current_run()
     ids = await asyncio.to_thread(unlabelled_questions, run.engine, subsets, models)
-    for batch in shards(ids, run.settings.shard_size):
+    for batch in shards(ids, _BATCH):
         await asyncio.to_thread(label_questions, run, batch, rule)
     return len(ids)
 

@@ -6,9 +6,18 @@ import math
 from collections.abc import Mapping, Sequence
 from datetime import date
 from decimal import Decimal
-from typing import Any, Literal, get_args
+from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
 
 from tasks.licences import LicencePolicy
 from tasks.llm import Budget, BudgetError, parse_price
@@ -36,19 +45,54 @@ FormatName = Literal[
 ]  # fmt: skip
 
 
+def _fields_without_null(schema: dict[str, Any]) -> None:
+    """What may be left out as a plain field of the form, not as a choice between it and null."""
+    for field in schema["properties"].values():
+        if "anyOf" in field:
+            (kind,) = (kind for kind in field.pop("anyOf") if kind.get("type") != "null")
+            field.update(kind)
+            field.pop("default", None)
+
+
+class Form(BaseModel):
+    """A group of fields in a form; what was left out is in no record of it either."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", json_schema_extra=_fields_without_null)
+
+    @model_serializer(mode="wrap")
+    def _given(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return {name: value for name, value in serialize(self).items() if value is not None}
+
+
+def _form(pattern: str, *examples: str) -> Any:
+    """What a form refuses at once; the models' own validators say it in a sentence where there is no form."""
+    return Field(json_schema_extra={"pattern": pattern, "examples": list(examples)})
+
+
+Seeds = Annotated[str, _form(r"\S", "seeds.jsonl", "s3://bucket/seeds.parquet", "hf://datasets/owner/name")]
+BenchmarkFile = Annotated[str, _form(r"\.(parquet|ndjson|jsonl?(\.\w+)?)$", "HumanEval.jsonl.gz")]
+ModelName = Annotated[str, _form(r"\S")]
+_NUMBER = r"\$?\d+(\.\d+)?"
+_Cap = Annotated[str, _form(rf"^([A-Za-z_-]+=)?{_NUMBER}$", "100", "day=50", "solve=20", "Leetcode=5")]
+_Priced = Annotated[str, _form(rf"^(.+=)?({_NUMBER}:){{0,2}}{_NUMBER}$", "gpt-4o=2.50:10", "0")]
+
 # So many rows are in memory at a time where requests go in batches; several batches, at the providers' limits.
 _BATCHED_ROWS = 20_000
 
 
-class Teacher(BaseModel):
+class Teacher(Form):
     """Which models are asked, and where. What is left empty comes from the settings of the machine that runs the flow.
 
     Keys are never parameters: they are read from OPENAI_API_KEY or ANTHROPIC_API_KEY.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    provider: ProviderName | None = Field(None, title="Provider", json_schema_extra={"position": 0})
+    provider: ProviderName | None = Field(
+        None,
+        title="Provider",
+        description="Whose API is spoken: OpenAI's, which most servers speak, or Anthropic's. offline: canned "
+        "answers, for trying out.",
+        json_schema_extra={"position": 0},
+    )
     model: str | None = Field(
         None,
         title="Teacher",
@@ -59,7 +103,7 @@ class Teacher(BaseModel):
         None,
         title="Base URL",
         description="Of an OpenAI-compatible server, up to and including /v1.",
-        json_schema_extra={"position": 2},
+        json_schema_extra={"position": 2, "pattern": "^https?://"},
     )
     base_model: str | None = Field(
         None,
@@ -82,16 +126,20 @@ class Teacher(BaseModel):
         json_schema_extra={"position": 5},
     )
     max_concurrency: int | None = Field(
-        None, ge=1, le=10_000, title="Requests in flight", json_schema_extra={"position": 6}
+        None,
+        ge=1,
+        le=10_000,
+        title="Requests in flight",
+        description="The most that are asked at the same time; a provider that is asked too much is asked less.",
+        json_schema_extra={"position": 6},
     )
-
-    prices: list[str] = Field(
+    prices: list[_Priced] = Field(
         [],
         title="Prices",
         description="MODEL=INPUT:OUTPUT in dollars per million tokens, where a price is not known; 0 is free.",
         json_schema_extra={"position": 7},
     )
-    budget: list[str] = Field(
+    budget: list[_Cap] = Field(
         [],
         title="Budget",
         description="Dollars for the run, like 100; or by day, stage or subset: day=50, solve=20, Leetcode=5.",
@@ -103,13 +151,12 @@ class Teacher(BaseModel):
         description="Answer from the ledger only: nothing is asked or paid; stops where an answer is missing.",
         json_schema_extra={"position": 9},
     )
-
     mode: ModeName | None = Field(
         None,
         title="Mode",
         description="online; batch: by the provider's batch API, cheaper and within a day; auto: batches where many "
         "requests are ready together, and online what they leave over.",
-        json_schema_extra={"position": 9},
+        json_schema_extra={"position": 10},
     )
 
     @field_validator("base_model")
@@ -149,15 +196,11 @@ class Teacher(BaseModel):
         )
 
 
-class SolveBudget(BaseModel):
+class SolveBudget(Form):
     """What the solution-and-test attempts of one subset may come to, earlier runs included."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
     attempts: int | None = Field(None, ge=0, title="Attempts", description="All attempts at all questions.")
-    usd: float | None = Field(
-        None, ge=0, title="US dollars", description="What the ledger says of them says what more would cost."
-    )
+    usd: float | None = Field(None, ge=0, title="US dollars", description="By the ledger, earlier runs included.")
 
 
 def solve_budgets(texts: Sequence[str]) -> dict[SubsetName, SolveBudget]:
@@ -180,15 +223,13 @@ def solve_budgets(texts: Sequence[str]) -> dict[SubsetName, SolveBudget]:
     return {subset: SolveBudget.model_validate(bounds) for subset, bounds in found.items()}
 
 
-class ReleaseFilters(BaseModel):
+class ReleaseFilters(Form):
     """What a release leaves out beyond what was rejected; then how much of the rest it holds.
 
     The bounds of trust are on the chosen pair of a question, for all that was made from it; what was not found out
     meets no bound. A quota, then a sample, keeps the rows whose hash with `seed` is smallest: more rows to choose from
     change little of what is chosen.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     min_trust: float | None = Field(None, ge=0, le=1, title="Trust at least", json_schema_extra={"position": 0})
     min_consensus: float | None = Field(
@@ -265,6 +306,47 @@ class ReleaseFilters(BaseModel):
         return ReleaseFilters(**(PRESETS[preset].model_dump(exclude_unset=True) | self.model_dump(exclude_unset=True)))
 
 
+class BenchmarkThresholds(Form):
+    """From where a question counts as contaminated; empty is the setting of the machine that runs the flow."""
+
+    benchmark_cosine: float | None = Field(
+        None,
+        ge=-1,
+        le=1,
+        title="Cosine above",
+        description="Of the embeddings of question and benchmark problem. The paper's is 0.95.",
+        json_schema_extra={"position": 0},
+    )
+    ngram: int | None = Field(
+        None,
+        ge=5,
+        le=50,
+        title="Length of an n-gram",
+        description="Words or code tokens in a row; 13 where nothing else is set.",
+        json_schema_extra={"position": 1},
+    )
+    ngram_share: float | None = Field(
+        None,
+        gt=0,
+        le=1,
+        title="Share of n-grams from",
+        description="Of a benchmark problem's n-grams that occur in the question; 0.3 where nothing else is set.",
+        json_schema_extra={"position": 2},
+    )
+    terms_jaccard: float | None = Field(
+        None,
+        gt=0,
+        le=1,
+        title="Weighted words from",
+        description="Jaccard similarity of the words, rare ones weighing more; 0.55 where nothing else is set.",
+        json_schema_extra={"position": 3},
+    )
+
+    def asked(self) -> dict[str, int | float]:
+        """The thresholds that were set, by name."""
+        return self.model_dump(exclude_defaults=True)
+
+
 TRUST_BOUNDS = frozenset(
     {
         "min_trust", "min_consensus", "min_kill_rate", "min_coverage", "min_assertions", "stub_rejected", "stable",
@@ -330,9 +412,10 @@ class Models(BaseModel):
         """How many rows of a stage ask at the same time: online the gateway's limit, else as many as make batches."""
         return self.max_concurrency if self.mode == "online" else _BATCHED_ROWS
 
-    def shard_size(self, settings: Settings) -> int:
-        """Rows a shard: shards follow each other, and a batch is not to wait for the one before it."""
-        return settings.shard_size if self.mode == "online" else max(settings.shard_size, _BATCHED_ROWS)
+    @property
+    def least_rows(self) -> int:
+        """Rows a shard at least: shards follow each other, and a batch is not to wait for the one before it."""
+        return 1 if self.mode == "online" else _BATCHED_ROWS
 
 
 def _canonical_cap(name: str, usd: Decimal) -> str:

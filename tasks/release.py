@@ -24,23 +24,24 @@ from prefect.cache_policies import NO_CACHE
 from sqlalchemy import Connection, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 
+from tasks.card import dataset_card
 from tasks.formats import MANIFEST_FILE, FileEntry, Format, Manifest, ReleaseExists, chosen_formats, kodcode_v1
 from tasks.formats.proof import SAMPLE, prove
 from tasks.licences import TermsTable, resulting_licence
 from tasks.loading import Lens
 from tasks.options import ReleaseFilters
-from tasks.rendering import ReleaseShard, key_of, render_all, shard_id, stored_shards
-from tasks.run import Run, code_version, current_run
+from tasks.rendering import RenderedShard, key_of, render_all, shard_id, stored_shards
+from tasks.run import Run, current_run
 from tasks.selection import Selection, choose
 from tasks.store import ArtifactStore, copy_rows
-from tasks.store.schema import Release, Shard, ShardRows
-from tasks.store.schema import ReleaseShard as ReleaseShardRow
+from tasks.store.schema import Release, ReleasePart, ReleaseShard, ReleaseShardRows
+from tasks.version import code_version
 
 # Files beside the formats' folders, such as a README.md: measured in the snapshot that a release is drawn up in (its
 # rows are in the temporary table `selection.CHOSEN`), written when its number is known: path in the release ->
 # content. The same rows have to give the same files.
 Beside = Callable[[Connection, Manifest], Callable[[int], Mapping[str, bytes]]]
-BESIDE: tuple[Beside, ...] = ()
+BESIDE: tuple[Beside, ...] = (dataset_card,)
 
 _UPLOADS = 8  # at once
 _LOCK = "hashtext('kodcode release')"
@@ -62,7 +63,7 @@ class _Draft:
     """A release without a number: its shards in their order, and `manifest` without the files that carry a number."""
 
     manifest: Manifest
-    shards: tuple[ReleaseShard, ...]
+    shards: tuple[RenderedShard, ...]
     beside: tuple[Callable[[int], Mapping[str, bytes]], ...]
 
 
@@ -131,7 +132,7 @@ def _draw_up(
 
 def _manifest(
     folder: Path,
-    shards: Sequence[ReleaseShard],
+    shards: Sequence[RenderedShard],
     formats: Sequence[Format],
     asked: Mapping[str, Any],
     selection: Selection,
@@ -164,7 +165,7 @@ def _proven(
     """The draft after the proof of a sample of its new shards' rows, or of all shards that are not wholly proven."""
     provable = {format.name for format in formats if format.proof is not None}
 
-    def open_ended(shard: ReleaseShard) -> bool:
+    def open_ended(shard: RenderedShard) -> bool:
         rows = Counter[str]()
         for entry in shard.files:
             rows[entry.format] += entry.rows
@@ -192,7 +193,7 @@ def _proven(
     return replace(draft, shards=shards, manifest=replace(draft.manifest, proven=proven))
 
 
-def _counted(shard: ReleaseShard, held: Mapping[str, int]) -> ReleaseShard:
+def _counted(shard: RenderedShard, held: Mapping[str, int]) -> RenderedShard:
     counts: Counter[str] = Counter()
     for entry in shard.files:
         counts[entry.format] += held.get(entry.path, 0)
@@ -250,7 +251,7 @@ def _publish(run: Run, draft: _Draft, formats: Sequence[Format], wanted: int | N
         )
         _store_shards(connection, draft)
         members = [{"release_id": number, "shard_id": shard.shard_id} for shard in draft.shards]
-        copy_rows(connection, ReleaseShardRow, members)
+        copy_rows(connection, ReleasePart, members)
         return Released(number, path, rows, new=True)
 
 
@@ -314,10 +315,10 @@ def _same_dataset(released: Mapping[str, Any], manifest: Manifest) -> bool:
 def _store_shards(connection: Connection, draft: _Draft) -> None:
     """New shards, and what was proven of others."""
     new = [shard for shard in draft.shards if shard.new]
-    copy_rows(connection, Shard, [shard.row() for shard in new])
+    copy_rows(connection, ReleaseShard, [shard.row() for shard in new])
     copy_rows(
         connection,
-        ShardRows,
+        ReleaseShardRows,
         [
             {"shard_id": shard.shard_id, "format": format, "split": split, "triplet_ids": list(ids)}
             for shard in new
@@ -327,7 +328,7 @@ def _store_shards(connection: Connection, draft: _Draft) -> None:
     for shard in draft.shards:
         if not shard.new:
             connection.execute(
-                update(Shard)
-                .where(Shard.shard_id == shard.shard_id, Shard.proven != shard.proven)
+                update(ReleaseShard)
+                .where(ReleaseShard.shard_id == shard.shard_id, ReleaseShard.proven != shard.proven)
                 .values(proven=shard.proven)
             )

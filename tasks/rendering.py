@@ -21,14 +21,14 @@ from tasks.licences import Author, Origin
 from tasks.loading import Background, Lens, load
 from tasks.selection import Piece, ids_of
 from tasks.store import ArtifactStore
-from tasks.store.schema import Shard
+from tasks.store.schema import ReleaseShard
 
 FOLDER = "releases/shards"  # of the files' keys in the store
 _AT_ONCE = 3  # shards; each holds a connection and a row group of every format
 
 
 @dataclass(frozen=True, slots=True)
-class ReleaseShard:
+class RenderedShard:
     """The files of a piece, and what a release has to know of their rows."""
 
     shard_id: str
@@ -78,11 +78,11 @@ def _code() -> str:
     return digest.hexdigest()
 
 
-def stored_shards(connection: Connection, pieces: Mapping[str, Piece]) -> dict[str, ReleaseShard]:
+def stored_shards(connection: Connection, pieces: Mapping[str, Piece]) -> dict[str, RenderedShard]:
     """Those of the shards, by id, that an earlier release made."""
-    rows = connection.execute(select(Shard.__table__).where(Shard.shard_id == func.any(list(pieces))))
+    rows = connection.execute(select(ReleaseShard.__table__).where(ReleaseShard.shard_id == func.any(list(pieces))))
     return {
-        row.shard_id: ReleaseShard(
+        row.shard_id: RenderedShard(
             row.shard_id,
             pieces[row.shard_id],
             tuple(FileEntry(**entry) for entry in row.files),
@@ -108,13 +108,13 @@ def render_all(
     formats: Sequence[Format],
     pieces: Mapping[str, Piece],
     lens: Lens,
-) -> dict[str, ReleaseShard]:
+) -> dict[str, RenderedShard]:
     """Write the rows of all pieces, by shard id, into `folder`. `connection` is that of the transaction that they were
     chosen in; all are read in its snapshot, some at a time: while one waits for the database or is compressed, another
     is put together."""
     snapshot = connection.scalar(text("select pg_export_snapshot()"))
 
-    def make(identity: str, piece: Piece, ids: Sequence[str]) -> ReleaseShard:
+    def make(identity: str, piece: Piece, ids: Sequence[str]) -> RenderedShard:
         with engine.begin() as reader:
             reader.execute(text("set transaction isolation level repeatable read read only"))
             reader.exec_driver_sql(f"set transaction snapshot '{snapshot}'")
@@ -139,7 +139,7 @@ def render(
     piece: Piece,
     ids: Sequence[str],
     lens: Lens,
-) -> ReleaseShard:
+) -> RenderedShard:
     """Write the rows of these triplets, which are a piece, into `folder`. A split without rows has no file."""
     backgrounds: Counter[Background] = Counter()
     members: dict[tuple[str, str], list[str]] = {}
@@ -158,7 +158,7 @@ def render(
     for background, rows in backgrounds.items():
         origins[background.origin] += rows
     prompts = frozenset[tuple[str, str]]().union(*(background.prompts for background in backgrounds))
-    return ReleaseShard(
+    return RenderedShard(
         identity,
         piece,
         tuple(replace(entry, key=key_of(entry)) for writer in writers for entry in writer.files),

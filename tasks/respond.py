@@ -7,20 +7,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from prefect import task
-from prefect.cache_policies import NO_CACHE
 from sqlalchemy import ColumnElement, Engine, Integer, func, literal, select, true
 from sqlalchemy.dialects.postgresql import distinct_on, insert
 
 from tasks import syntax
 from tasks.options import Models
-from tasks.run import Run, current_run
+from tasks.run import Run
 from tasks.sandbox import Job
+from tasks.shards import Lease
 from tasks.solve import ending_of, in_scope, rows_at_once, verdict_columns
 from tasks.store.schema import Question, Response, Triplet
 from tasks.subsets import respond_request
 from tasks.trials import EntryPoint, extract_response_code, repair_entry_point
-from tasks.work import Ending, drain
+from tasks.work import Ending, Work
 
 STAGE = "respond"
 
@@ -53,9 +52,9 @@ def plan_responses(
 
 def open_responses(
     engine: Engine, subsets: Sequence[str], styles: Sequence[str], models: Models, stop_early: bool = False
-) -> list[tuple[str, int]]:
-    """Responses of this reasoner without a verdict; with `stop_early` the first of each triplet that has no kept one,
-    though an earlier run planned or failed more."""
+) -> list[str]:
+    """Responses of this reasoner without a verdict, as TRIPLET:ATTEMPT:PROVIDER:MODEL; with `stop_early` the first of
+    each triplet that has no kept one, though an earlier run planned or failed more."""
     triplet = (Question.subset, Question.number, Triplet.triplet_id)
     wanted = (
         select(Response.triplet_id, Response.attempt)
@@ -73,7 +72,7 @@ def open_responses(
     )
     with engine.connect() as connection:
         rows = connection.execute(wanted.ext(distinct_on(*triplet)) if stop_early else wanted)
-        return [(row.triplet_id, row.attempt) for row in rows]
+        return [f"{row.triplet_id}:{row.attempt}:{models.provider}:{models.reasoner}" for row in rows]
 
 
 def _asked(models: Models, stop_early: bool) -> ColumnElement[bool]:
@@ -106,12 +105,11 @@ class Sample:
     entry_points: tuple[EntryPoint, ...]
 
 
-@task(name="respond shard", cache_policy=NO_CACHE)
-async def respond_shard(keys: list[tuple[str, int]], models: Models) -> dict[str, int]:
+async def respond_shard(run: Run, lease: Lease, work: Work) -> dict[str, int]:
     """Ask the reasoner for these responses and judge the code of each."""
-    run = current_run()
+    models = work.asked
     gateway = run.gateway(models)
-    samples = await asyncio.to_thread(_load, run.engine, keys)
+    samples = await asyncio.to_thread(_load, run.engine, lease.rows, models)
 
     async def respond(row: Sample) -> Ending:
         request, _ = respond_request(row.question, row.attempt, models.provider, models.reasoner, row.subset)
@@ -127,13 +125,13 @@ async def respond_shard(keys: list[tuple[str, int]], models: Models) -> dict[str
             ending = ending_of(verdict)
             # What was judged, alias and all: whoever runs the stored code against the test sees the same verdict.
             values |= {"code": job.solution} | verdict_columns(job, verdict)
-        await asyncio.to_thread(_store, run, row, models, ending, values)
+        await asyncio.to_thread(_store, run, lease, row, models, ending, values)
         return ending
 
     async def mark(row: Sample, ending: Ending) -> None:
-        await asyncio.to_thread(_store, run, row, models, ending, {})
+        await asyncio.to_thread(_store, run, lease, row, models, ending, {})
 
-    return dict(await drain(samples, respond, mark, run.advance(STAGE), rows_at_once(run, models)))
+    return dict(await run.drain(lease, samples, respond, mark, rows_at_once(run, models)))
 
 
 def _job(row: Sample, code: str, confirm: bool) -> Job:
@@ -145,12 +143,24 @@ def _job(row: Sample, code: str, confirm: bool) -> Job:
     return Job(name, repair_entry_point(code, row.entry_points), test=row.test, confirm=confirm)
 
 
-def _load(engine: Engine, keys: Sequence[tuple[str, int]]) -> list[Sample]:
+def _load(engine: Engine, keys: Sequence[str], models: Models) -> list[Sample]:
+    """Those of the responses that are still open."""
+    wanted = [(triplet_id, int(attempt)) for triplet_id, attempt, *_ in (key.split(":") for key in keys)]
+    triplet_ids = {triplet_id for triplet_id, _ in wanted}
     with engine.connect() as connection:
         found = {
             row.triplet_id: row
+            for row in connection.execute(select(Triplet.__table__).where(Triplet.triplet_id.in_(triplet_ids)))
+        }
+        still_open = {
+            (row.triplet_id, row.attempt)
             for row in connection.execute(
-                select(Triplet.__table__).where(Triplet.triplet_id.in_({key for key, _ in keys}))
+                select(Response.triplet_id, Response.attempt).where(
+                    Response.triplet_id.in_(triplet_ids),
+                    Response.provider == models.provider,
+                    Response.model == models.reasoner,
+                    Response.status.in_(("pending", "failed")),
+                )
             )
         }
     return [
@@ -163,12 +173,13 @@ def _load(engine: Engine, keys: Sequence[tuple[str, int]]) -> list[Sample]:
             found[key].test,
             tuple(found[key].test_info or ()),
         )
-        for key, attempt in keys
+        for key, attempt in wanted
+        if (key, attempt) in still_open
     ]
 
 
-def _store(run: Run, row: Sample, models: Models, ending: Ending, values: dict[str, Any]) -> None:
+def _store(run: Run, lease: Lease, row: Sample, models: Models, ending: Ending, values: dict[str, Any]) -> None:
     key = {
         "triplet_id": row.triplet_id, "provider": models.provider, "model": models.reasoner, "attempt": row.attempt,
     }  # fmt: skip
-    run.end_row(Response, key, ending, values | {"message": ending.detail})
+    run.end_row(lease, Response, key, ending, values | {"message": ending.detail})

@@ -6,20 +6,20 @@ import asyncio
 import contextlib
 import dataclasses
 import functools
+import itertools
+import logging
 import os
-import socket
-import subprocess
 import uuid
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from importlib import metadata
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 from sqlalchemy import Engine, func, update
-from sqlalchemy.dialects.postgresql import insert
 
 from tasks.backends import Backends
+from tasks.interrupt import cancelled_by_sigterm
 from tasks.llm import (
     FREE,
     GRACE_S,
@@ -33,28 +33,33 @@ from tasks.llm import (
 )
 from tasks.llm import Progress as Asked
 from tasks.options import Models
+from tasks.record import Heart, begin_run, end_run, stop_run
 from tasks.sandbox import Job, Policy, Sandbox, Verdict
-from tasks.settings import REPOSITORY, Settings
-from tasks.store.schema import Response, Trial, Triplet
-from tasks.store.schema import Run as RunRow
+from tasks.settings import Settings
+from tasks.shards import Lease, begin, fence
+from tasks.store.schema import Response, Trial, Triplet, fold_rollup
 from tasks.telemetry import telemetry
-from tasks.work import Ending, Progress, Silent, judged
+from tasks.work import Ending, Progress, Silent, drain, first_error, judged
+
+Row = TypeVar("Row")
+
+# A program that is told to end gets half a minute, from Prefect's workers and from container engines alike.
+_TERMINATED_GRACE_S = 5.0
+
+log = logging.getLogger(__name__)
+
+# Rows that a run ends between two foldings of the rollup, so that what the views sum stays short during long runs too.
+_FOLD_EVERY = 2_000
 
 
-def code_version() -> str:
-    """The package's version, with the commit where the code runs from a checkout."""
-    version = metadata.version("kodcode")
-    described = (
-        subprocess.run(
-            ["git", "-C", str(REPOSITORY), "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if (REPOSITORY / ".git").exists()
-        else None
-    )
-    return f"{version}+{described.stdout.strip()}" if described and described.returncode == 0 else version
+class Crew(Protocol):
+    """Processes elsewhere that work for a run."""
+
+    async def tend(self) -> None:
+        """Replace those that have ended."""
+
+    async def dismiss(self) -> None:
+        """Call off those that have not begun; the others see that the run has ended."""
 
 
 @dataclass
@@ -64,9 +69,11 @@ class Run:
     run_id: str
     backends: Backends
     progress: Progress = field(default_factory=Silent)
+    crew: Crew | None = None
     _gateways: dict[Models, Gateway] = field(default_factory=dict)
     _sandbox: Sandbox | None = None
     _starting: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _endings: Iterator[int] = field(default_factory=lambda: itertools.count(1))
 
     def __post_init__(self) -> None:
         self.progress.watch(self.asked)
@@ -114,24 +121,46 @@ class Run:
                 )
         return self._gateways[models]
 
-    def advance(self, stage: str) -> Callable[[], None]:
-        """One row of `stage` is done."""
-        return functools.partial(self.progress.advance, stage)
+    async def drain(
+        self,
+        lease: Lease,
+        rows: Sequence[Row],
+        handle: Callable[[Row], Awaitable[Ending]],
+        mark: Callable[[Row, Ending], Awaitable[None]],
+        limit: int,
+    ) -> Counter[str]:
+        """`tasks.work.drain` of those rows of a shard that are still open; none where the shard is dead now."""
+        if not await asyncio.to_thread(begin, self.engine, lease, len(rows)):
+            self.progress.say(
+                f"Shard {lease.shard_id} of {lease.stage} has stopped its workers again and again and is left aside: "
+                "kodcode status says why, kodcode retry tries it again."
+            )
+            return Counter()
+        self.progress.advance(lease.stage, len(lease.rows) - len(rows))
+        return await drain(rows, handle, mark, functools.partial(self.progress.advance, lease.stage), limit)
 
     def end_row(
         self,
+        lease: Lease,
         table: type[Trial | Triplet | Response],
         key: Mapping[str, Any],
         ending: Ending,
         values: Mapping[str, Any],
     ) -> None:
-        """Store how a row ends, in a transaction of its own; a row that has ended already stays as it is."""
+        """Store how a row ends, in a transaction of its own; a row that has ended already stays as it is.
+
+        Raises LeaseLost.
+        """
         columns = {"status": ending.status, "reason": ending.reason, "run_id": self.run_id, "updated_at": func.now()}
         same_row = [getattr(table, name) == value for name, value in key.items()]
         with self.engine.begin() as connection:
+            fence(connection, lease)
             connection.execute(
                 update(table).where(*same_row, table.status.in_(("pending", "failed"))).values(**columns, **values)
             )
+        if next(self._endings) % _FOLD_EVERY == 0:
+            with self.engine.begin() as connection:
+                fold_rollup(connection)
 
     @property
     def executions_at_once(self) -> int:
@@ -147,17 +176,21 @@ class Run:
                 self._sandbox = await asyncio.to_thread(Sandbox(policy).__enter__)
         return judged(await self._sandbox.judge(job))
 
-    async def close(self) -> None:
+    async def close(self, grace_s: float = GRACE_S, *, abandon: bool = False) -> None:
+        """Wait up to `grace_s` for the calls in flight. With `abandon`, executions under way are not waited for: the
+        sandbox ends with this process."""
+        if self.crew is not None:
+            await self.crew.dismiss()
         in_flight = self.asked().in_flight
         if in_flight:
             self.progress.say(
-                f"Waiting up to {GRACE_S:.0f} s for {in_flight} calls in flight: they are paid for, so their answers "
+                f"Waiting up to {grace_s:.0f} s for {in_flight} calls in flight: they are paid for, so their answers "
                 "are stored. Ctrl-C ends this at once."
             )
         for gateway in self._gateways.values():
-            await gateway.close()
-        if self._sandbox is not None:
-            await asyncio.to_thread(self._sandbox.__exit__, None, None, None)
+            await gateway.close(grace_s)
+        if self._sandbox is not None and not abandon:
+            await asyncio.to_thread(self._sandbox.close)
 
 
 def _batching(settings: Settings, models: Models) -> BatchPolicy:
@@ -185,8 +218,8 @@ def policy_of(settings: Settings) -> Policy:
 
 
 _current: ContextVar[Run | None] = ContextVar("run", default=None)
-# Set by a face that draws progress; a flow started by a worker has none.
-progress_display: ContextVar[Progress] = ContextVar("progress", default=Silent())  # noqa: B039 (it keeps no state)
+# Set by a face that draws progress; a flow started by a worker has none and shows it in Prefect's UI.
+progress_display: ContextVar[Progress | None] = ContextVar("progress", default=None)
 
 
 def current_run() -> Run:
@@ -199,77 +232,70 @@ def current_run() -> Run:
 
 @contextlib.asynccontextmanager
 async def recorded_run(flow: str, parameters: Mapping[str, Any], flow_run_id: str | None) -> AsyncIterator[Run]:
-    """The run around a flow: the one that the calling flow opened, or a new one with its row in `runs`."""
+    """The run around a flow: the one that the calling flow opened, or a new one with its row in `runs`.
+
+    Of a group of errors the first is raised, whose message says what to do; its cause is the group.
+    """
     outer = _current.get()
     if outer is not None:
         yield outer
         return
+    # Prefect reads its settings when it is imported, which a command has set by now.
+    from tasks.live import LiveProgress  # noqa: PLC0415
+    from tasks.summary import publish_end  # noqa: PLC0415
+
     backends = await asyncio.to_thread(Backends.open)
-    run = Run(run_id=flow_run_id or str(uuid.uuid4()), backends=backends, progress=progress_display.get())
-    await asyncio.to_thread(_begin, run, flow, dict(parameters), flow_run_id)
+    display = progress_display.get()
+    live = LiveProgress(flow) if display is None and flow_run_id is not None else None
+    run = Run(flow_run_id or str(uuid.uuid4()), backends, display or live or Silent())
+    lease_s = run.settings.lease_s
+    await asyncio.to_thread(begin_run, run.engine, run.run_id, flow, dict(parameters), flow_run_id, lease_s)
+    heart = Heart(run.engine, run.run_id, lease_s)
     token = _current.set(run)
     status, error = "interrupted", None
-    try:
-        yield run
-        status = "completed"
-    except BudgetReached as reached:
-        error = str(reached)
-        raise
-    except Exception as problem:  # recorded, whatever it is, and raised
-        status, error = "failed", f"{type(problem).__name__}: {problem}"
-        raise
-    finally:
-        _current.reset(token)
-        await run.close()
-        task = asyncio.current_task()
-        if flow_run_id is not None and not (task and task.cancelling()):  # who is stopped does not wait for a table
-            from tasks.costs import publish_costs  # noqa: PLC0415 - Prefect, which a command configures before
-
-            await publish_costs(run.engine, run.run_id, flow)
-        await asyncio.to_thread(backends.artifacts.pack, run.engine)
-        await asyncio.to_thread(_end, run, status, error)
-        await asyncio.to_thread(backends.close)
-
-
-def _begin(run: Run, flow: str, parameters: dict[str, Any], flow_run_id: str | None) -> None:
-    host = socket.gethostname()
-    with run.engine.begin() as connection:
-        # Runs of this machine whose process is gone were killed; those of other machines are theirs to judge.
-        running = connection.execute(
-            RunRow.__table__.select().where(RunRow.status == "running", RunRow.host == host)
-        ).all()
-        dead = [row.run_id for row in running if not _alive(row.pid)]
-        connection.execute(
-            update(RunRow).where(RunRow.run_id.in_(dead)).values(status="interrupted", finished_at=func.now())
-        )
-        values = {
-            "flow": flow,
-            "flow_run_id": flow_run_id,
-            "parameters": parameters,
-            "code_version": code_version(),
-            "host": host,
-            "pid": os.getpid(),
-            "status": "running",
-            "error": None,
-        }
-        statement = insert(RunRow).values(run_id=run.run_id, **values)
-        connection.execute(statement.on_conflict_do_update(index_elements=["run_id"], set_=values))
+    with cancelled_by_sigterm() as terminated:
+        try:
+            yield run
+            status = "completed"
+        except Exception as problem:  # recorded, whatever it is, and raised
+            first = first_error(problem)
+            if isinstance(first, BudgetReached):
+                error = str(first)
+            else:
+                status, error = "failed", f"{type(first).__name__}: {first}"
+            if first is not problem:
+                raise first from problem
+            raise
+        finally:
+            _current.reset(token)
+            heart.stop()  # what is left takes seconds, and gives no row
+            # Who is stopped does not wait for what can be done without. Task.cancelling() would not tell: a failed
+            # TaskGroup leaves it set.
+            stopped = status == "interrupted" and error is None
+            if run.crew is not None and stopped:
+                why = {"error": "Interrupted", "message": "The run was stopped."}
+                await asyncio.to_thread(stop_run, run.engine, run.run_id, why)
+            await run.close(_TERMINATED_GRACE_S if terminated.is_set() else GRACE_S, abandon=stopped)
+            if live is not None:
+                await live.stop(quietly=stopped)
+            if flow_run_id is not None and not stopped:
+                await publish_end(run, flow, status, error)
+            await asyncio.to_thread(backends.artifacts.pack, run.engine)
+            await asyncio.to_thread(end_run, run.engine, run.run_id, status, error)
+            await asyncio.to_thread(backends.close)
 
 
-def _end(run: Run, status: str, error: str | None) -> None:
-    with run.engine.begin() as connection:
-        connection.execute(
-            update(RunRow)
-            .where(RunRow.run_id == run.run_id)
-            .values(status=status, error=error, finished_at=func.now())
-        )
-
-
-def _alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
+@contextlib.asynccontextmanager
+async def joined_run(run_id: str) -> AsyncIterator[Run]:
+    """Another process's run, to work for: its answers are paid from its budget, its row is not ours to write."""
+    backends = await asyncio.to_thread(Backends.open)
+    run = Run(run_id, backends)
+    token = _current.set(run)
+    with cancelled_by_sigterm() as terminated:
+        try:
+            yield run
+        finally:
+            _current.reset(token)
+            # Where something is in flight still, the run was stopped. Only a process that ends may leave its sandbox.
+            await run.close(_TERMINATED_GRACE_S, abandon=terminated.is_set())
+            await asyncio.to_thread(backends.close)

@@ -1,8 +1,10 @@
-"""Stage 1, second half: new questions against the accepted ones of their subset and against benchmarks."""
+"""Stage 1, second half: new questions against the accepted ones of their subset and against benchmarks; and accepted
+ones against benchmarks that came later."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from prefect import task
@@ -11,7 +13,7 @@ from sqlalchemy import Engine
 
 from tasks.options import thresholds_of
 from tasks.run import current_run
-from tasks.screening import load_benchmark, make_embedder, screen_subset, store_benchmark
+from tasks.screening import Policy, decontaminate, load_benchmark, make_embedder, screen_subset, store_benchmark
 
 
 @task(name="screen", cache_policy=NO_CACHE)
@@ -29,6 +31,28 @@ async def screen(subset: str) -> dict[str, int]:
         across=run.settings.across_subsets,
     )
     return {"screened": report.screened, "accepted": report.accepted, **report.rejected}
+
+
+@task(name="decontaminate", cache_policy=NO_CACHE)
+async def compare_with_benchmarks(
+    subsets: Sequence[str], policy: Policy, thresholds: Mapping[str, int | float]
+) -> dict[str, int]:
+    """Compare what was accepted with every stored benchmark, by the settings' thresholds with these on top.
+
+    How many questions were checked, how many are contaminated, and how many of them each measure found.
+    """
+    run = current_run()
+    report = await asyncio.to_thread(
+        decontaminate,
+        run.engine,
+        subsets,
+        make_embedder(run.settings.embedder, base_url=run.settings.embedder_url),
+        thresholds_of(run.settings.model_copy(update={"thresholds": {**run.settings.thresholds, **thresholds}})),
+        policy=policy,
+    )
+    counts = {"checked": report.checked, "contaminated": report.contaminated, **report.found}
+    run.progress.say(", ".join(f"{count:,} {what}" for what, count in counts.items()))
+    return counts
 
 
 def store_benchmarks(engine: Engine, paths: list[str]) -> None:

@@ -69,7 +69,16 @@ class Settings(BaseSettings):
         True, description="Repeat what passed, with solution and test in two processes where that can be told."
     )
 
-    shard_size: int = Field(500, ge=1, le=100_000, description="Rows a Prefect task carries.")
+    shard_size: int | None = Field(
+        None, ge=1, le=100_000, description="Rows a Prefect task carries; what took ten minutes lately where absent."
+    )
+    execution: Literal["local", "prefect", "dask"] = Field(
+        "local",
+        description="Who works on shards: the flow's process, runs of the deployment drain/drain, or a Dask cluster.",
+    )
+    drainers: int = Field(2, ge=1, le=1000, description="Workers at once, where not local.")
+    dask_scheduler: str | None = Field(None, description="Address of a Dask scheduler, like tcp://HOST:8786.")
+    lease_s: float = Field(60.0, ge=1, le=3600, description="After so long without a sign a worker is taken for lost.")
     embedder: str = Field(
         "hashed",
         description="'hashed', 'sentence-transformers:MODEL', or the name of an OpenAI-compatible embeddings model.",

@@ -11,19 +11,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from prefect import task
-from prefect.cache_policies import NO_CACHE
 from sqlalchemy import ColumnElement, Engine, Integer, func, literal, select, text, true
 from sqlalchemy.dialects.postgresql import insert
 
 from tasks.options import Models, SolveBudget
-from tasks.run import Run, current_run
+from tasks.run import Run
 from tasks.sandbox import Job, Verdict
+from tasks.shards import Lease
 from tasks.store import copy_rows
-from tasks.store.schema import LlmCall, Question, Trial
+from tasks.store.schema import IMPORTED, Question, Trial, rollup_calls
 from tasks.subsets import solve_request
 from tasks.trials import AttemptPolicy, Progress, Unparsed, parse_solve
-from tasks.work import Ending, drain
+from tasks.work import Ending, Work
 
 STAGE = "solve"
 # Rows under way beyond the requests in flight, a place where the sandbox works: answers wait for it, not it for them.
@@ -138,13 +137,14 @@ def _left(connection: Any, subset: str, budget: SolveBudget | None) -> int | Non
     left = None if budget.attempts is None else max(0, budget.attempts - made)
     if budget.usd is not None:
         calls, spent = connection.execute(
-            select(func.count(LlmCall.cost_usd), func.coalesce(func.sum(LlmCall.cost_usd), 0)).where(
-                LlmCall.stage == "solve", LlmCall.subset == subset
-            )
+            select(
+                func.coalesce(func.sum(rollup_calls.c.calls - rollup_calls.c.unpriced), 0),
+                func.coalesce(func.sum(rollup_calls.c.cost_usd), 0),
+            ).where(rollup_calls.c.stage == "solve", rollup_calls.c.subset == subset)
         ).one()
         affordable: int | None = None  # what costs nothing is not bound
         if spent:  # what the calls so far cost on average says how many more the rest pays for
-            affordable = int((float(budget.usd) - float(spent)) / (float(spent) / calls))
+            affordable = int((float(budget.usd) - float(spent)) / (float(spent) / float(calls)))
         elif not calls:
             affordable = _UNPRICED_ATTEMPTS if budget.usd > 0 else 0
         if affordable is not None:
@@ -153,16 +153,20 @@ def _left(connection: Any, subset: str, budget: SolveBudget | None) -> int | Non
     return left
 
 
-def open_trials(engine: Engine, subsets: Sequence[str], models: Models) -> list[tuple[str, int]]:
-    """Attempts without a verdict, question by question."""
+def open_trials(engine: Engine, subsets: Sequence[str], models: Models) -> list[str]:
+    """Attempts that a model is still to make, as QUESTION:ATTEMPT, question by question."""
     with engine.connect() as connection:
         rows = connection.execute(
             select(Trial.question_id, Trial.attempt)
             .join(Question, Question.question_id == Trial.question_id)
-            .where(in_scope(subsets, models), Trial.status.in_(("pending", "failed")))
+            .where(
+                in_scope(subsets, models),
+                Trial.status.in_(("pending", "failed")),
+                Trial.provider.is_distinct_from(IMPORTED),  # they have their pair
+            )
             .order_by(Question.subset, Question.number, Trial.attempt)
         )
-        return [(row.question_id, row.attempt) for row in rows]
+        return [f"{row.question_id}:{row.attempt}" for row in rows]
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,14 +180,12 @@ class Try:
     question: str
 
 
-@task(name="solve and verify shard", cache_policy=NO_CACHE)
-async def verify_shard(keys: list[tuple[str, int]], models: Models, solvers: Sequence[str] = ()) -> dict[str, int]:
-    """Ask for the attempts and judge each as its answer comes in. `solvers` are the models by tier, cheapest first;
-    the teacher where there are none."""
-    run = current_run()
+async def verify_shard(run: Run, lease: Lease, work: Work) -> dict[str, int]:
+    """Ask for the attempts and judge each as its answer comes in."""
+    models = work.asked
     gateway = run.gateway(models)
-    tries = await asyncio.to_thread(_load, run.engine, keys)
-    asked = list(solvers) or [models.teacher]
+    tries = await asyncio.to_thread(_load, run.engine, lease.rows)
+    asked = work.solvers or (models.teacher,)
 
     async def attempt(row: Try) -> Ending:
         model = asked[min(row.tier, len(asked) - 1)]
@@ -199,24 +201,30 @@ async def verify_shard(keys: list[tuple[str, int]], models: Models, solvers: Seq
         if isinstance(parsed, Unparsed):
             ending = Ending("rejected", parsed.reason, parsed.detail)
         else:
-            name = f"{row.question_id}:{row.attempt}"
-            job = Job(name, parsed.solution, test=parsed.test, confirm=run.settings.confirm)
-            verdict = await run.judge(job)
-            ending = ending_of(verdict)
-            values |= {"solution": parsed.solution, "test": parsed.test} | verdict_columns(job, verdict)
-        await asyncio.to_thread(_store, run, row, ending, values)
+            ending, columns = await judge_trial(run, row.question_id, row.attempt, parsed.solution, parsed.test)
+            values |= {"solution": parsed.solution, "test": parsed.test} | columns
+        await asyncio.to_thread(_store, run, lease, row, ending, values)
         return ending
 
     async def mark(row: Try, ending: Ending) -> None:
-        await asyncio.to_thread(_store, run, row, ending, {})
+        await asyncio.to_thread(_store, run, lease, row, ending, {})
 
-    return dict(await drain(tries, attempt, mark, run.advance(STAGE), rows_at_once(run, models)))
+    return dict(await run.drain(lease, tries, attempt, mark, rows_at_once(run, models)))
 
 
 def rows_at_once(run: Run, models: Models) -> int:
     """How many rows a stage has under way: as many as there may be requests, which the gateway bounds by itself, and
     enough besides that executions never wait for a request to be let go."""
     return models.rows_at_once + _WAITING_PER_PLACE * run.executions_at_once
+
+
+async def judge_trial(
+    run: Run, question_id: str, attempt: int, solution: str, test: str
+) -> tuple[Ending, dict[str, Any]]:
+    """Execute a pair: how its trial ends, and the columns that keep the verdict. Raises InfrastructureFailed."""
+    job = Job(f"{question_id}:{attempt}", solution, test=test, confirm=run.settings.confirm)
+    verdict = await run.judge(job)
+    return ending_of(verdict), verdict_columns(job, verdict)
 
 
 def ending_of(verdict: Verdict) -> Ending:
@@ -240,17 +248,21 @@ def verdict_columns(job: Job, verdict: Verdict) -> dict[str, Any]:
     }
 
 
-def _load(engine: Engine, keys: Sequence[tuple[str, int]]) -> list[Try]:
+def _load(engine: Engine, keys: Sequence[str]) -> list[Try]:
+    """Those of the attempts that are still open."""
     with engine.connect() as connection:
         rows = connection.execute(
             select(Trial.question_id, Trial.attempt, Trial.tier, Question.subset, Question.text)
             .join(Question, Question.question_id == Trial.question_id)
-            .where(Trial.question_id.in_({key for key, _ in keys}))
+            .where(
+                Trial.question_id.in_({key.partition(":")[0] for key in keys}),
+                Trial.status.in_(("pending", "failed")),
+            )
         )
-        found = {(row.question_id, row.attempt): Try(*row) for row in rows}  # type: ignore[arg-type]  # an accepted question has a text
-    return [found[tuple(key)] for key in keys]  # type: ignore[index]  # keys that crossed Prefect are lists
+        found = {f"{row.question_id}:{row.attempt}": Try(*row) for row in rows}  # type: ignore[arg-type]  # an accepted question has a text
+    return [found[key] for key in keys if key in found]
 
 
-def _store(run: Run, row: Try, ending: Ending, values: dict[str, Any]) -> None:
+def _store(run: Run, lease: Lease, row: Try, ending: Ending, values: dict[str, Any]) -> None:
     key = {"question_id": row.question_id, "attempt": row.attempt}
-    run.end_row(Trial, key, ending, values | {"message": ending.detail})
+    run.end_row(lease, Trial, key, ending, values | {"message": ending.detail})

@@ -1,33 +1,150 @@
-"""What a flow leaves in Prefect's UI: the funnel of its subsets as a table."""
+"""What a flow leaves in Prefect's UI: a summary, the funnel of its subsets, what it paid, why rows were dropped.
+
+Only numbers, names of this project's own and fixed words of reasons: no text of a model's goes into an artifact, and
+the words of an error, which may quote one, are escaped.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
-from dataclasses import asdict
+import logging
+from collections.abc import Awaitable, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from typing import Any
 
-from prefect.artifacts import acreate_table_artifact
-from sqlalchemy import update
+import httpx
+from prefect.artifacts import acreate_link_artifact, acreate_markdown_artifact, acreate_table_artifact
+from prefect.exceptions import PrefectException
+from sqlalchemy import Engine, select, update
 
-from tasks.history import funnel
-from tasks.run import current_run
+from tasks.costs import costs
+from tasks.history import funnel, named_query, reading
+from tasks.plaintext import markdown
+from tasks.run import Run, current_run
+from tasks.store.schema import Release
 from tasks.store.schema import Run as RunRow
+
+log = logging.getLogger(__name__)
+
+_NEXT = {
+    "completed": "Run it again with larger numbers to grow: what is stored is neither asked nor paid again.",
+    "interrupted": "Run it again with the same parameters to continue; after a budget was reached, with a higher one.",
+    "failed": "Mend what the message names, then run it again with the same parameters: it continues, and what is "
+    "stored is neither asked nor paid again.",
+}
+_TIMEOUT_S = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Ended:
+    """What a run did: rows of `@run_added`, of `tasks.costs`, the releases it made."""
+
+    row: RunRow
+    added: Sequence[dict[str, Any]]
+    costs: Sequence[dict[str, Any]]
+    releases: Sequence[Release]
 
 
 async def publish_funnel(flow: str, subsets: Sequence[str]) -> None:
-    """A table artifact `KEY-funnel`, newest version first in the UI, and the same numbers in the run's row."""
+    """A table artifact `FLOW-funnel`, newest version first in the UI, and the same numbers in the run's row."""
     run = current_run()
     rows = await asyncio.to_thread(funnel, run.engine, subsets)
     table = [{"subset": name, **asdict(row)} for name, row in rows.items()]
-    await acreate_table_artifact(
-        table,
-        key=f"{flow}-funnel",
-        description=f'Run `{run.run_id}`. Look further with `kodcode sql "select * from v_funnel"`.',  # noqa: S608 (a sentence)
+    about = _about(run.run_id, 'kodcode sql "select * from v_funnel"')
+    await _shown("the funnel", acreate_table_artifact(table, key=f"{flow}-funnel", description=about))
+    await asyncio.to_thread(_keep, run, {"funnel": table})
+
+
+async def publish_end(run: Run, flow: str, status: str, error: str | None) -> None:
+    """Artifacts `FLOW-summary`, `FLOW-costs`, `FLOW-failures` and `FLOW-release`, each where there is something to
+    say. A Prefect server that is away costs them, not the run: the database has it all."""
+    ended = await asyncio.to_thread(_ended, run.engine, run.run_id)
+    text = _summary(ended, status, error)
+    await _shown(
+        "the summary", acreate_markdown_artifact(text, key=f"{flow}-summary", description=f"Run {run.run_id}")
     )
-    await asyncio.to_thread(_keep, run.run_id, {"funnel": table})
+    if ended.costs:
+        about = _about(run.run_id, f"kodcode sql \"select * from llm_calls where run_id = '{run.run_id}'\"")  # noqa: S608
+        await _shown("the costs", acreate_table_artifact(list(ended.costs), key=f"{flow}-costs", description=about))
+    dropped = [
+        {**row, "next": "the next run tries it again" if row["status"] == "failed" else "kept out, with its reason"}
+        for row in ended.added
+        if row["status"] in ("rejected", "failed")
+    ]
+    if dropped:
+        about = _about(run.run_id, 'kodcode sql "select * from v_failures"')
+        await _shown("the failures", acreate_table_artifact(dropped, key=f"{flow}-failures", description=about))
+    for release in ended.releases:
+        name, about = f"Release {release.release_id}", f"{release.rows:,} rows of KodCode-V1, manifest beside them."
+        link = acreate_link_artifact(release.path, name, key=f"{flow}-release", description=about)
+        await _shown("the release", link)
 
 
-def _keep(run_id: str, summary: dict[str, object]) -> None:
-    run = current_run()
+def _ended(engine: Engine, run_id: str) -> _Ended:
+    added = named_query("run_added").statement({"run": run_id})
+    with reading(engine, _TIMEOUT_S) as connection:
+        rows = [dict(row._mapping) for row in connection.execute(added)]
+    with engine.connect() as connection:
+        row = connection.execute(select(RunRow.__table__).where(RunRow.run_id == run_id)).one()
+        made = connection.execute(
+            select(Release.__table__).where(Release.run_id == run_id).order_by(Release.release_id)
+        ).all()
+    return _Ended(row, rows, costs(engine, run_id), made)  # type: ignore[arg-type]  # rows with the tables' columns
+
+
+def _summary(ended: _Ended, status: str, error: str | None) -> str:
+    took = datetime.now(UTC) - ended.row.started_at
+    paid = ended.costs[-1] if ended.costs else {"calls": 0, "cost_usd": 0.0}
+    usd = "n/a (a price is not known)" if paid["cost_usd"] is None else f"${paid['cost_usd']:,.2f}"
+    lines = [
+        f"# {ended.row.flow}: {status}",
+        f"Run `{ended.row.run_id}`, {took.total_seconds():,.0f} s, {paid['calls']:,} answers paid, {usd}, "
+        f"version `{ended.row.code_version}`.",
+    ]
+    if error is not None:
+        lines.append(f"**{markdown(error)}**")
+    stages: dict[str, dict[str, int]] = {}
+    for row in ended.added:
+        counts = stages.setdefault(row["what"], {})
+        counts[row["status"]] = counts.get(row["status"], 0) + row["rows"]
+    if stages:
+        states = ("accepted", "rejected", "failed", "pending")
+        table = [f"| | {' | '.join(states)} |", "|---|" + "---:|" * len(states)]
+        table += [
+            f"| {what} | {' | '.join(f'{counts.get(state, 0):,}' for state in states)} |"
+            for what, counts in stages.items()
+        ]
+        lines += ["## What it did", "\n".join(table)]
+    else:
+        lines.append("It found nothing left to do.")
+    lines += [f"Release {release.release_id}, {release.rows:,} rows: `{release.path}`" for release in ended.releases]
+    lines += [
+        "## Look further",
+        "\n".join((
+            "```sh",
+            f"kodcode sql @run_added --param run={ended.row.run_id}   # by subset and reason",
+            'kodcode sql "select * from v_funnel"                      # where all rows are',
+            "kodcode why QUESTION_ID                                   # one row from seed to release",
+            "```",
+        )),
+        "## Next",
+        _NEXT[status],
+    ]  # fmt: skip
+    return "\n\n".join(lines)
+
+
+def _about(run_id: str, command: str) -> str:
+    return f"Run `{run_id}`. Look further with `{command}`."
+
+
+async def _shown(what: str, creation: Awaitable[object]) -> None:
+    try:
+        await creation
+    except (PrefectException, httpx.HTTPError) as error:
+        log.warning("Prefect could not show %s: %s", what, type(error).__name__)
+
+
+def _keep(run: Run, summary: dict[str, object]) -> None:
     with run.engine.begin() as connection:
-        connection.execute(update(RunRow).where(RunRow.run_id == run_id).values(summary=summary))
+        connection.execute(update(RunRow).where(RunRow.run_id == run.run_id).values(summary=summary))

@@ -9,9 +9,13 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Protocol, TypeVar
 
+from pydantic import BaseModel, ConfigDict
+
 from tasks.llm import Progress as Asked
 from tasks.llm.types import BatchUnanswered, BudgetReached, ProviderMisconfigured, ProviderRefused, ProviderUnavailable
+from tasks.options import Models
 from tasks.sandbox.types import Job, Verdict, VerdictKind
+from tasks.shards import LeaseLost
 
 Row = TypeVar("Row")
 
@@ -25,6 +29,24 @@ class InfrastructureFailed(Exception):
 
 class ProviderDown(Exception):
     """The provider answers nothing; what was stored is kept and the next run goes on from there."""
+
+
+class Work(BaseModel):
+    """What is to be done with the rows of a shard: all that a worker elsewhere needs to know beside the three URLs."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    models: Models | None = None  # assessing asks none
+    subset: str | None = None  # of proposals
+    solvers: tuple[str, ...] = ()  # of trials: the models by tier, cheapest first; the teacher where there are none
+    tries: int = 3  # of conversions
+
+    @property
+    def asked(self) -> Models:
+        """The models, of a stage that asks some."""
+        if self.models is None:
+            raise ValueError("this work names no models")
+        return self.models
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +110,8 @@ async def drain(
     `handle` stores its own accepted and rejected rows; what the provider or the sandbox did to a row is turned into an
     ending here and stored through `mark`. After a ProviderMisconfigured or BudgetReached no row is begun; those under
     way, whose answers may be paid for, are handled to their end before it is raised. Raises ProviderDown when the
-    provider has answered nothing DOWN_AFTER times running. The rows not reached stay pending in each case.
+    provider has answered nothing DOWN_AFTER times running, and LeaseLost where another has the shard. The rows not
+    reached stay pending in each case.
     """
     counts: Counter[str] = Counter()
     queue = iter(rows)
@@ -131,18 +154,18 @@ async def drain(
         async with asyncio.TaskGroup() as group:
             for _ in range(limit):
                 group.create_task(worker())
-    except* ProviderDown as errors:
-        raise _first(errors) from None
+    except* (ProviderDown, LeaseLost) as errors:
+        raise first_error(errors) from None
     if stopped is not None:
         raise stopped
     return counts
 
 
-def _first(errors: BaseExceptionGroup[BaseException]) -> BaseException:
-    found: BaseException = errors
-    while isinstance(found, BaseExceptionGroup):
-        found = found.exceptions[0]
-    return found
+def first_error(error: BaseException) -> BaseException:
+    """The first error of a group, as deep as they are nested; another error itself."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
 
 
 def judged(verdict: Verdict) -> Verdict:

@@ -15,10 +15,11 @@ import pytest
 from sqlalchemy import Engine, insert, select, text
 
 from flows import respond as flow
+from tasks import drain
 from tasks.backends import Backends
 from tasks.llm import stored_answers
 from tasks.options import Teacher
-from tasks.respond import plan_responses, respond_shard
+from tasks.respond import plan_responses
 from tasks.run import Run, _current
 from tasks.sandbox import Policy, Sandbox
 from tasks.settings import Settings
@@ -128,7 +129,7 @@ def stage(
     async def unpublished(flow: str, subsets: Sequence[str]) -> None:
         """The table is for Prefect's server."""
 
-    monkeypatch.setattr(flow, "respond_shard", respond_shard.fn)
+    monkeypatch.setattr(drain, "shard_task", drain.shard_task.fn)
     monkeypatch.setattr(flow, "publish_funnel", unpublished)
     run = Run("r", Backends(Settings(), database, artifacts, None))
     run._sandbox = sandbox

@@ -12,8 +12,8 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from flows.cli.errors import printable
 from tasks.backends import Backends
+from tasks.plaintext import printable
 from tasks.settings import Settings, load_settings, user_data_dir
 
 DataDir = Annotated[

@@ -24,18 +24,10 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
-from flows.cli.errors import printable
-from flows.cli.meter import Meter
+from tasks.meter import STAGES, Meter
+from tasks.plaintext import printable
 
 EXCERPT = 300  # characters of a text that a table shows
-
-STAGES = {
-    "propose": "questions asked",
-    "solve": "trials solved and judged",
-    "assess": "questions assessed",
-    "convert": "conversions proven",
-    "respond": "responses judged",
-}
 
 
 class _Bars(Progress):

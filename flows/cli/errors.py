@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-import re
-
 from tasks.formats import FormatError, ReleaseExists, UnknownFormat
 from tasks.history import GrantFailed, MirrorFailed, QueryError, UnknownId
+from tasks.hub import HubError
+from tasks.imports import ImportFileError
 from tasks.licences import TermsError
 from tasks.llm import BudgetError, BudgetReached, PriceTableError
 from tasks.llm.offline import BankError
 from tasks.llm.types import ProviderError
+from tasks.plaintext import printable
+from tasks.report import NothingToReport, ReportError, UnknownSelection
 from tasks.sandbox import SandboxError
 from tasks.screening import BenchmarkError, EmbedderError, ScreeningError
 from tasks.selection import EmptySelection
 from tasks.settings import ConfigurationError
 from tasks.store import ServiceError, StoreError
 from tasks.subsets import SubsetError
-from tasks.work import InfrastructureFailed, ProviderDown
+from tasks.work import InfrastructureFailed, ProviderDown, first_error
 
 
 class UsageError(Exception):
@@ -39,10 +41,15 @@ STATUSES: tuple[tuple[type[Exception], int], ...] = (
     (ConfigurationError, 2),
     (UnknownId, 2),
     (QueryError, 2),
+    (UnknownSelection, 2),
+    (NothingToReport, 2),
+    (ReportError, 1),
     (GrantFailed, 1),
     (MirrorFailed, 1),
     (SubsetError, 2),
     (BenchmarkError, 2),
+    (ImportFileError, 2),
+    (HubError, 1),
     (EmbedderError, 1),
     (ScreeningError, 1),
     (PriceTableError, 2),
@@ -64,24 +71,12 @@ STATUSES: tuple[tuple[type[Exception], int], ...] = (
 )
 
 
-def root(error: BaseException) -> BaseException:
-    """The first error of a group, as deep as they are nested."""
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    return error
-
-
 def exit_status(error: Exception) -> int | None:
     """The exit status of an expected error, None for a bug."""
-    found = root(error)
+    found = first_error(error)
     return next((status for kind, status in STATUSES if isinstance(found, kind)), None)
 
 
 def paragraph(error: Exception) -> str:
     """The message without control characters, which a provider's answer or a file's content may have brought in."""
-    return printable(str(root(error)))
-
-
-def printable(value: str) -> str:
-    """`value` with every control character but newline and tab made visible."""
-    return re.sub(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]", lambda m: f"\\x{ord(m[0]):02x}", value)
+    return printable(str(first_error(error)))

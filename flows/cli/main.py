@@ -7,7 +7,20 @@ import warnings
 
 import typer
 
-from flows.cli import ask, decontaminate, judge, look, pipeline, release, servers
+from flows.cli import (
+    ask,
+    bootstrap,
+    decontaminate,
+    import_,
+    judge,
+    look,
+    migrate,
+    pipeline,
+    push,
+    release,
+    report,
+    servers,
+)
 from flows.cli.errors import exit_status, paragraph
 
 app = typer.Typer(
@@ -20,12 +33,21 @@ app = typer.Typer(
 )
 app.command()(pipeline.demo)
 app.command()(pipeline.run)
+app.command("import")(import_.import_)
 app.command()(decontaminate.decontaminate)
-app.command()(release.release)
+# `kodcode release` makes one; what is done with releases are commands below it.
+releases = typer.Typer()
+releases.callback(invoke_without_command=True)(release.release)
+releases.command()(push.push)
+app.add_typer(releases, name="release")
+app.command()(report.report)
 app.command()(servers.up)
 app.command()(servers.down)
 app.command()(servers.status)
 app.command()(servers.doctor)
+app.command()(servers.retry)
+app.command()(bootstrap.bootstrap)
+app.command("migrate-data")(migrate.migrate_data)
 app.command()(ask.sql)
 app.command()(ask.export)
 app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(look.psql)

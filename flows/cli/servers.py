@@ -1,10 +1,11 @@
-"""The commands for the embedded servers: up, down, status, doctor."""
+"""The commands for servers and workers: up, down, status, doctor, retry."""
 
 from __future__ import annotations
 
 import json
 from dataclasses import asdict
-from typing import Any
+from datetime import timedelta
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -16,6 +17,7 @@ from tasks.backends import Backends, wanted_services
 from tasks.run import policy_of
 from tasks.sandbox import Level, probe
 from tasks.settings import Settings
+from tasks.shards import retry_dead
 from tasks.store import services
 
 out = Console(highlight=False)
@@ -64,12 +66,21 @@ def _print_status(settings: Settings, as_json: bool) -> None:
         )
         if url and name not in wanted_services(settings)
     }
+    running = {service.name for service in found if service.state == "running"}
+    usable = "postgres" in running or settings.database_url is not None
     if as_json:
         report: dict[str, Any] = {
             "data_dir": str(settings.data_dir),
             "services": [asdict(service) for service in found],
             "external": external,
         }
+        if usable:
+            with backends_to_look(settings.data_dir) as backends:
+                report |= {
+                    "stages": [asdict(pace) for pace in history.paces(backends.engine)],
+                    "shards": history.workers(backends.engine),
+                    "spent_today_usd": history.spent_today(backends.engine),
+                }
         print(json.dumps(report, default=str))
         return
     out.print(
@@ -81,11 +92,44 @@ def _print_status(settings: Settings, as_json: bool) -> None:
     )
     for name, address in external.items():
         out.print(f"{name}: external, {address}")
-    running = {service.name for service in found if service.state == "running"}
-    if "postgres" in running:
-        with backends_to_look(settings.data_dir) as backends:
-            rows = history.stages(backends.engine)
-        out.print(table("", ["stage", "pending", "accepted", "rejected", "failed"], rows))
+    if not usable:
+        return
+    with backends_to_look(settings.data_dir) as backends:
+        rows = history.stages(backends.engine)
+        paces, workers = history.paces(backends.engine), history.workers(backends.engine)
+        spent = history.spent_today(backends.engine)
+    out.print(table("", ["stage", "pending", "accepted", "rejected", "failed"], rows))
+    if paces:
+        out.print(
+            table(
+                "Under way",
+                ["stage", "rows left", "rows/min", "done in", "shards open", "leased", "lost", "dead"],
+                [[p.stage, p.rows_left, p.rows_per_minute, _span(p.eta_s), p.open, p.leased, p.lost, p.dead]
+                 for p in paces],
+            )
+        )  # fmt: skip
+    if workers:
+        names = ["shard_id", "stage", "status", "rows", "attempts", "owner", "lease_left_s", "reason"]
+        out.print(table("Shards", names, [[worker[name] for name in names] for worker in workers]))
+        if any(worker["status"] == "dead" for worker in workers):
+            out.print("Dead shards stopped every worker that took them: kodcode retry frees their rows.")
+    out.print(f"spent today (UTC): ${spent:,.2f}")
+
+
+def _span(seconds: float | None) -> str:
+    return "" if seconds is None else f"{timedelta(seconds=round(seconds))}"
+
+
+def retry(
+    shard: Annotated[
+        list[int] | None, typer.Argument(help="Numbers of dead shards, from kodcode status; all where none is given.")
+    ] = None,
+    data_dir: DataDir = None,
+) -> None:
+    """Free the rows of dead shards, those that stopped every worker that took them, for the next run."""
+    with backends_to_look(data_dir) as backends:
+        shards, rows = retry_dead(backends.engine, shard or None)
+    out.print(f"{rows} rows of {shards} dead shards are free for the next run")
 
 
 def doctor(as_json: AsJson = False, data_dir: DataDir = None) -> None:

@@ -3,6 +3,6 @@
 select t.triplet_id, t.subset, t.style, t.difficulty, t.trust, t.updated_at
 from triplets t
 where t.status = 'accepted' and not exists (
-    select 1 from (select unnest(triplet_ids) as triplet_id from shard_rows) r where r.triplet_id = t.triplet_id
+    select 1 from (select unnest(triplet_ids) as triplet_id from release_shard_rows) r where r.triplet_id = t.triplet_id
 )
 order by t.updated_at desc, t.triplet_id limit :rows

@@ -3,6 +3,7 @@
 from tasks.history.audit import Audit, Offender, audit
 from tasks.history.funnel import FunnelRow, funnel
 from tasks.history.mirror import MirrorFailed, MirrorFile, mirror
+from tasks.history.pace import Pace, paces, spent_today, workers
 from tasks.history.queries import NamedQuery, Parameter, QueryError, named_queries, named_query
 from tasks.history.reading import GrantFailed, grant_reading, reading
 from tasks.history.stages import stages
@@ -16,6 +17,7 @@ __all__ = [
     "MirrorFile",
     "NamedQuery",
     "Offender",
+    "Pace",
     "Parameter",
     "QueryError",
     "UnknownId",
@@ -25,7 +27,10 @@ __all__ = [
     "mirror",
     "named_queries",
     "named_query",
+    "paces",
     "reading",
+    "spent_today",
     "stages",
     "why",
+    "workers",
 ]

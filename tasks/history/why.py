@@ -1,4 +1,4 @@
-"""The whole history of one row, from its seeds over trials and responses to the releases that hold it."""
+"""The whole history of one row, from its seeds, or the files it is from, over trials and responses to releases."""
 
 from __future__ import annotations
 
@@ -8,7 +8,19 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, RowMapping, func, select
 
-from tasks.store.schema import LlmCall, Question, ReleaseShard, Response, Seed, Shard, ShardRows, Trial, Triplet
+from tasks.store.schema import (
+    Import,
+    ImportRow,
+    LlmCall,
+    Question,
+    ReleasePart,
+    ReleaseShard,
+    ReleaseShardRows,
+    Response,
+    Seed,
+    Trial,
+    Triplet,
+)
 
 Json = dict[str, Any]
 
@@ -40,6 +52,13 @@ def why(engine: Engine, row_id: str) -> Json:
             "question": dict(question),
             "seeds": _in_order(connection, question["seed_ids"]),
             "asked": _calls(connection, [question["request_hash"], question["annotation_hash"]]),
+            "imported_from": _all(
+                connection,
+                select(Import.path, Import.licence, ImportRow.__table__)
+                .join(Import, Import.import_id == ImportRow.import_id)
+                .where(ImportRow.question_id == question_id)
+                .order_by(Import.created_at, ImportRow.row),
+            ),
             "collided_with": _collision(connection, question),
             "trials": _with_calls(
                 connection, select(Trial.__table__).where(Trial.question_id == question_id).order_by(Trial.attempt)
@@ -57,17 +76,17 @@ def why(engine: Engine, row_id: str) -> Json:
 
 def _releases(connection: Connection, question: RowMapping, ids: Sequence[str]) -> list[Json]:
     """By the place of the question, so that not all rows of all releases are read."""
-    listed = func.unnest(ShardRows.triplet_ids).column_valued("triplet_id")
+    listed = func.unnest(ReleaseShardRows.triplet_ids).column_valued("triplet_id")
     return _all(
         connection,
-        select(ReleaseShard.release_id, ShardRows.format, listed, ShardRows.split)
-        .select_from(Shard)
-        .join(ReleaseShard, ReleaseShard.shard_id == Shard.shard_id)
-        .join(ShardRows, ShardRows.shard_id == Shard.shard_id)
+        select(ReleasePart.release_id, ReleaseShardRows.format, listed, ReleaseShardRows.split)
+        .select_from(ReleaseShard)
+        .join(ReleasePart, ReleasePart.shard_id == ReleaseShard.shard_id)
+        .join(ReleaseShardRows, ReleaseShardRows.shard_id == ReleaseShard.shard_id)
         .join(listed, listed.in_(ids))
-        .where(Shard.subset == question["subset"], Shard.first_number <= question["number"])
-        .where(Shard.last_number >= question["number"])
-        .order_by(ReleaseShard.release_id, ShardRows.format, listed),
+        .where(ReleaseShard.subset == question["subset"], ReleaseShard.first_number <= question["number"])
+        .where(ReleaseShard.last_number >= question["number"])
+        .order_by(ReleasePart.release_id, ReleaseShardRows.format, listed),
     )
 
 

@@ -18,6 +18,7 @@ from tasks.store.database import (
     connect,
     migrate,
 )
+from tasks.store.moving import Moved, MoveFailed, MoveRefused, move
 from tasks.store.schema import storable
 from tasks.store.services import ServiceError, Services, ServiceStatus
 
@@ -29,6 +30,9 @@ __all__ = [
     "DatabaseUnavailable",
     "FileBlobs",
     "MigrationFailed",
+    "MoveFailed",
+    "MoveRefused",
+    "Moved",
     "PackReport",
     "S3Blobs",
     "SchemaTooNew",
@@ -41,6 +45,7 @@ __all__ = [
     "connect",
     "copy_rows",
     "migrate",
+    "move",
     "open_artifacts",
     "services",
     "storable",

@@ -17,12 +17,14 @@ from tasks.options import Models
 from tasks.run import Run
 from tasks.sandbox import Job, Policy, Sandbox
 from tasks.settings import load_settings
-from tasks.solve import open_trials, plan_trials, verify_shard
+from tasks.solve import STAGE, open_trials, plan_trials
 from tasks.store import ArtifactStore, copy_rows
 from tasks.store.schema import Question
 from tasks.subsets import solve_request
 from tasks.trials import SolveAnswer, parse_solve
+from tasks.work import Work
 from tests.benchmarks.measure import cpu_s
+from tests.handled import handled
 
 QUESTIONS, ATTEMPTS = 200, 3
 MODELS = Models(
@@ -75,7 +77,7 @@ def test_overhead_per_trial(
     database: Engine, artifacts: ArtifactStore, sandbox: Sandbox, tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip
-    """`verify_shard` with ledger, database and labels against a bare loop over the same answers and executions."""
+    """A shard of trials with ledger, database and labels against a bare loop over the same answers and executions."""
     monkeypatch.setenv("KODCODE_DATA_DIR", str(tmp_path))
     with database.begin() as connection:
         copy_rows(connection, Question, (
@@ -108,7 +110,7 @@ def test_overhead_per_trial(
         token = _current.set(run)
         try:
             plan_trials(database, ["Evol"], MODELS, ATTEMPTS)
-            counts = await verify_shard.fn(open_trials(database, ["Evol"], MODELS), MODELS)
+            counts = await handled(run, STAGE, Work(models=MODELS), open_trials(database, ["Evol"], MODELS))
         finally:
             _current.reset(token)
             await run._gateways[MODELS].close()

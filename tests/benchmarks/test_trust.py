@@ -15,7 +15,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine, text
 
-from tasks.assess import assess_shard, unassessed_questions
+from tasks.assess import STAGE as ASSESS
+from tasks.assess import unassessed_questions
 from tasks.backends import Backends
 from tasks.label import label
 from tasks.llm import Completion, Gateway, PriceTable, Request, Usage
@@ -24,13 +25,15 @@ from tasks.options import Models
 from tasks.run import Run, _current
 from tasks.sandbox import Policy, Sandbox
 from tasks.settings import load_settings
-from tasks.solve import open_trials, plan_round, plan_trials, verify_shard
+from tasks.solve import STAGE, open_trials, plan_round, plan_trials
 from tasks.store import ArtifactStore, connect, copy_rows
 from tasks.store.schema import Question
 from tasks.trials import AttemptPolicy, SolveAnswer, difficulty, parse_solve
 from tasks.trust import assess
+from tasks.work import Work
 from tests.benchmarks.measure import cpu_s
 from tests.conftest import TEMPLATE, PostgresServer
+from tests.handled import handled
 from tests.trust.problems import PROBLEMS
 from tests.trust.simulation import GOOD_TEACHER, answer, judged, question
 
@@ -164,10 +167,10 @@ async def staged(engine: Engine, artifacts: ArtifactStore, sandbox: Sandbox, pol
     with within(run):
         planned = plan_trials(engine, scope, MODELS, policy.first_round)
         while planned:
-            await verify_shard.fn(open_trials(engine, scope, MODELS), MODELS)
+            await handled(run, STAGE, Work(models=MODELS), open_trials(engine, scope, MODELS))
             planned = plan_round(engine, scope, MODELS, policy, {})
         solved = cpu_s()
-        await assess_shard.fn(unassessed_questions(engine, scope, MODELS))
+        await handled(run, ASSESS, Work(), unassessed_questions(engine, scope, MODELS))
         await label.fn(scope, MODELS)
     ended, wall_s = cpu_s(), time.perf_counter() - begun
     await run._gateways[MODELS].close()

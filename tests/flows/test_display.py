@@ -9,8 +9,8 @@ from decimal import Decimal
 from rich.console import Console
 
 from flows.cli.display import Display
-from flows.cli.meter import Meter
 from tasks.llm import Progress
+from tasks.meter import Meter, StageMeter
 
 BUSY = Progress(paid=3, in_flight=7, limit=32, output_tokens=900, cost_usd=Decimal("1.234"))
 
@@ -25,7 +25,7 @@ def test_the_meter_tells_what_is_in_flight_the_rate_and_the_money() -> None:
     for second in range(1, 31):
         now[0], asked = 100.0 + second, replace(BUSY, output_tokens=300 * second)
         said = str(meter)
-    assert said == "7 of 32 in flight, 300 tokens/s, $1.23"
+    assert said == "7 of 32 in flight, 3 answers, 300 tokens/s, $1.23"
     meter.expect(Decimal("1234.5"))
     assert str(meter).endswith("$1.23 of about $1,234.50")
     now[0] = 160.0
@@ -36,9 +36,29 @@ def test_the_meter_tells_what_waits_in_batches() -> None:
     meter = Meter()
     asked = Progress(in_batches=1200)
     meter.watch(lambda: asked)
-    assert str(meter) == "1,200 in batches, 0 tokens/s, $0.00"
+    assert str(meter) == "1,200 in batches, 0 answers, 0 tokens/s, $0.00"
     asked = replace(BUSY, in_batches=1200)
     assert str(meter).startswith("7 of 32 in flight, 1,200 in batches, ")
+
+
+def test_a_stage_tells_its_pace_and_how_long_it_will_take_at_that() -> None:
+    now = [0.0]
+    stage = StageMeter("solve", clock=lambda: now[0])
+    stage.total = 1_300
+    assert str(stage) == "0 of 1,300 trials solved and judged"
+    now[0], stage.done = 10.0, 20
+    assert str(stage) == "20 of 1,300 trials solved and judged, 2.0/s, 11 min left"
+    for second in range(20, 120, 10):  # it goes slower: the pace is of the last minute
+        now[0], stage.done = float(second), stage.done + 1
+        said = str(stage)
+    assert "0.1/s" in said and "h left" in said
+    stage.done = stage.total
+    assert str(stage) == "1,300 of 1,300 trials solved and judged"
+    assert stage.percent == 100
+
+
+def test_a_stage_that_has_nothing_to_do_is_through() -> None:
+    assert StageMeter("solve").percent == 100
 
 
 def shown(*, terminal: bool) -> str:

@@ -52,7 +52,7 @@ def manifest_of(run: Run, number: int) -> Manifest:
 
 def shards_of(run: Run, number: int) -> set[str]:
     with run.engine.connect() as connection:
-        statement = text("select shard_id from kodcode.release_shards where release_id = :number")
+        statement = text("select shard_id from kodcode.release_parts where release_id = :number")
         return set(connection.scalars(statement, {"number": number}))
 
 
@@ -103,7 +103,12 @@ def test_a_release_whose_proof_fails_leaves_nothing(run: Run) -> None:
     with pytest.raises(ProofFailed, match="Leetcode_00000002_I"):
         release(run, ["verl"])
     assert list(run.backends.artifacts.list("releases/")) == []
-    assert [count(run, table) for table in ("releases", "shards", "shard_rows", "release_shards")] == [0, 0, 0, 0]
+    assert [count(run, table) for table in ("releases", "release_shards", "release_shard_rows", "release_parts")] == [
+        0,
+        0,
+        0,
+        0,
+    ]
 
 
 def test_only_shards_with_changed_rows_are_made_again(run: Run) -> None:
@@ -148,10 +153,10 @@ def test_proofs_of_shared_shards_count_and_the_missing_ones_can_be_made_up_for(
     release(run, ["messages"])
     assert manifest_of(run, 3).proven == {"messages": 5}
     with run.engine.begin() as connection:
-        connection.execute(text("update kodcode.shards set proven = '{}' where first_number = 0"))
+        connection.execute(text("update kodcode.release_shards set proven = '{}' where first_number = 0"))
         (key,) = connection.scalars(
             text(
-                "select f ->> 'key' from kodcode.shards, jsonb_array_elements(files) f"
+                "select f ->> 'key' from kodcode.release_shards, jsonb_array_elements(files) f"
                 " where first_number = 0 and f ->> 'format' = 'messages'"
             )
         )
@@ -320,7 +325,7 @@ def test_a_bucket_without_rights_is_named_and_nothing_is_released(run: Run, s3: 
     denied = Run("run", Backends(Settings(data_dir=tmp_path), run.engine, s3.store(secret_key="wrong" * 8), None))
     with pytest.raises(ArtifactStoreUnavailable, match="access is denied"):
         release(denied)
-    assert count(run, "releases") == count(run, "shards") == 0
+    assert count(run, "releases") == count(run, "release_shards") == 0
 
 
 def test_a_release_in_s3_is_the_files_that_its_manifest_names(run: Run, s3: S3Server, tmp_path: Path) -> None:

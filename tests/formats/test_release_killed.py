@@ -78,7 +78,7 @@ def test_a_killed_release_is_none_and_the_next_is_whole(database: Engine, tmp_pa
     artifacts = run.backends.artifacts
     with database.connect() as connection:
         assert connection.scalar(text("select count(*) from kodcode.releases")) == 0
-        assert connection.scalar(text("select count(*) from kodcode.shards")) == 0
+        assert connection.scalar(text("select count(*) from kodcode.release_shards")) == 0
     manifests = [key for key in artifacts.list("releases/0") if key.endswith("/manifest.json")]
     assert bool(manifests) == (step == "manifest there")
     for key in manifests:  # the manifest is last, so all that it names is there

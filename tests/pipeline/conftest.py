@@ -42,9 +42,9 @@ TABLES = (
     "embeddings",
     "benchmark_items",
     "releases",
+    "release_parts",
     "release_shards",
-    "shards",
-    "shard_rows",
+    "release_shard_rows",
 )
 _numbers = itertools.count()
 

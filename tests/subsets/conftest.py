@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import Engine, select
 
 from tasks.backends import Backends
-from tasks.generate import open_questions, plan_questions, propose_shard, read_seeds, store_seeds
+from tasks.generate import STAGE, open_questions, plan_questions, read_seeds, store_seeds
 from tasks.options import Models
 from tasks.run import Run, _current
 from tasks.screen import screen
@@ -20,7 +20,9 @@ from tasks.settings import load_settings
 from tasks.store import ArtifactStore
 from tasks.store.schema import Question
 from tasks.subsets import get_subset
+from tasks.work import Work
 from tests.conftest import TEMPLATE, PostgresServer, _fresh
+from tests.handled import handled
 from tests.llm.fault_server import FaultServer, fault_server
 
 MODELS = Models(
@@ -56,7 +58,7 @@ class Bench:
             pool = store_seeds(self.engine, subset, report, named=seeds is not None)
             plan_questions(self.engine, subset, chosen, count, pool)
             places = open_questions(self.engine, subset, chosen, count)[:stop_after]
-            await propose_shard.fn(subset.name, places, chosen)
+            await handled(run, STAGE, Work(models=chosen, subset=subset.name), places)
             return await screen.fn(subset.name)
         finally:
             _current.reset(token)

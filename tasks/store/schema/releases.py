@@ -25,15 +25,15 @@ class Release(Base):
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
 
 
-class Shard(Base):
+class ReleaseShard(Base):
     """The rows of some consecutive questions of a subset in all formats of a release, as files in the store.
 
     Its id is the hash of all that the files are made from, so that the next release which would make the same files
     takes these.
     """
 
-    __tablename__ = "shards"
-    __table_args__ = (Index("ix_shards_place", "subset", "first_number"),)
+    __tablename__ = "release_shards"
+    __table_args__ = (Index("ix_release_shards_place", "subset", "first_number"),)
 
     shard_id: Mapped[str] = mapped_column(primary_key=True)
     subset: Mapped[str]
@@ -46,25 +46,25 @@ class Shard(Base):
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
 
 
-class ShardRows(Base):
+class ReleaseShardRows(Base):
     """Which triplets have rows in a file of a shard."""
 
-    __tablename__ = "shard_rows"
+    __tablename__ = "release_shard_rows"
 
-    shard_id: Mapped[str] = mapped_column(ForeignKey(f"{SCHEMA}.shards.shard_id"), primary_key=True)
+    shard_id: Mapped[str] = mapped_column(ForeignKey(f"{SCHEMA}.release_shards.shard_id"), primary_key=True)
     format: Mapped[str] = mapped_column(primary_key=True)
     split: Mapped[str] = mapped_column(primary_key=True)
     triplet_ids: Mapped[list[str]]
 
 
-class ReleaseShard(Base):
+class ReleasePart(Base):
     """Which shards a release is put together from."""
 
-    __tablename__ = "release_shards"
+    __tablename__ = "release_parts"
     __table_args__ = (
         ForeignKeyConstraint(["release_id"], [f"{SCHEMA}.releases.release_id"]),
-        Index("ix_release_shards_shard_id", "shard_id"),
+        Index("ix_release_parts_shard_id", "shard_id"),
     )
 
     release_id: Mapped[int] = mapped_column(primary_key=True)
-    shard_id: Mapped[str] = mapped_column(ForeignKey(f"{SCHEMA}.shards.shard_id"), primary_key=True)
+    shard_id: Mapped[str] = mapped_column(ForeignKey(f"{SCHEMA}.release_shards.shard_id"), primary_key=True)

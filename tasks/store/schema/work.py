@@ -28,6 +28,8 @@ class Run(Base):
     host: Mapped[str]
     pid: Mapped[int]
     started_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    alive_until: Mapped[datetime | None]  # renewed while its process lives; a running one past it was lost
+    stop: Mapped[Json | None]  # why its workers elsewhere are to stop: the error of one of them
     finished_at: Mapped[datetime | None]
     summary: Mapped[Json | None]
 
@@ -63,15 +65,9 @@ class Question(Base):
             "ix_questions_history",
             "subset",
             "status",
-            postgresql_include=[
-                "question_id",
-                "reason",
-                "provider",
-                "model",
-                "prompt_version",
-                "request_hash",
-                "caution",
-            ],
+            "reason",
+            "question_id",
+            postgresql_include=["provider", "model", "caution", "seed_ids"],
         ),
         Index("ix_questions_open", "subset", "number", postgresql_where="status in ('pending', 'failed')"),
         Index("ix_questions_duplicate_of", "duplicate_of", postgresql_where="duplicate_of is not null"),
@@ -115,23 +111,13 @@ class Trial(Base):
         reason_check(),
         CheckConstraint("trust between 0 and 1", name="trust"),
         Index("ix_trials_open", "question_id", "attempt", postgresql_where="status in ('pending', 'failed')"),
+        Index("ix_trials_history", "question_id", "model", "status", "attempt"),
         Index(
-            "ix_trials_history",
+            "ix_trials_reason",
+            "reason",
             "question_id",
-            "attempt",
-            postgresql_include=[
-                "status",
-                "reason",
-                "verdict",
-                "provider",
-                "model",
-                "prompt_version",
-                "request_hash",
-                "coverage",
-                "kill_rate",
-                "trust",
-                "updated_at",
-            ],
+            postgresql_include=["status", "provider", "model"],
+            postgresql_where="status in ('rejected', 'failed')",
         ),
         Index("ix_trials_slowest", "duration_s", postgresql_where="status = 'accepted'"),
     )
@@ -196,13 +182,14 @@ class Triplet(Base):
             "subset",
             "style",
             "status",
+            "reason",
+            "triplet_id",
             postgresql_include=[
-                "triplet_id",
                 "question_id",
-                "reason",
                 "difficulty",
                 "trial_count",
                 "pass_count",
+                "pass_sequence",
                 "pass_at_k",
                 "coverage",
                 "consensus",
@@ -212,7 +199,6 @@ class Triplet(Base):
                 "trust",
                 "provider",
                 "model",
-                "prompt_version",
                 "updated_at",
             ],
         ),
@@ -266,6 +252,7 @@ class Response(Base):
         Index(
             "ix_responses_open", "triplet_id", "model", "attempt", postgresql_where="status in ('pending', 'failed')"
         ),
+        Index("ix_responses_reason", "reason", "triplet_id", postgresql_where="status in ('rejected', 'failed')"),
     )
 
     triplet_id: Mapped[str] = mapped_column(ForeignKey(f"{SCHEMA}.triplets.triplet_id"), primary_key=True)

@@ -1,0 +1,176 @@
+"""How the open rows of a stage are worked through: planned as shards, drained, waited for where others have them."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from typing import Any
+
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+
+from tasks import assess, convert, generate, import_verdicts, respond, solve
+from tasks.crews import crew_of
+from tasks.llm import BudgetReached, ProviderMisconfigured
+from tasks.record import standing, stop_run
+from tasks.retries import INFRASTRUCTURE_RETRIES
+from tasks.run import Run, current_run, joined_run
+from tasks.shards import Lease, LeaseLost, claim, counts, finish, give_back, keep, plan, shard_size
+from tasks.work import ProviderDown, Work
+
+STAGES: dict[str, Callable[[Run, Lease, Work], Coroutine[Any, Any, dict[str, int]]]] = {
+    generate.STAGE: generate.propose_shard,
+    solve.STAGE: solve.verify_shard,
+    assess.STAGE: assess.assess_shard,
+    convert.STAGE: convert.convert_shard,
+    respond.STAGE: respond.respond_shard,
+    import_verdicts.JUDGE: import_verdicts.judge_shard,
+    import_verdicts.PROVE: import_verdicts.prove_shard,
+}
+ShardTask = Callable[[Lease], Awaitable[dict[str, int]]]
+# What ends a run, not only a shard.
+STOPS: tuple[type[Exception], ...] = (BudgetReached, ProviderMisconfigured, ProviderDown)
+# How often is looked at shards that others work on.
+_LOOK_AGAIN_S = (0.1, 2.0)
+
+log = logging.getLogger(__name__)
+
+
+async def work_through(stage: str, work: Work, open_rows: Callable[[], Sequence[str]]) -> int:
+    """Bring every row that is open now to its end, together with whoever else works on them; returns how many.
+
+    `open_rows` reads the keys of the open rows, in the order in which they are worked on. Rows of dead shards stay.
+    """
+    run = current_run()
+    rows = list(await asyncio.to_thread(open_rows))
+    total = len(rows)
+    run.progress.begin(stage, total)
+    content = work.model_dump(mode="json")
+    look_again_s, longest_s = _LOOK_AGAIN_S
+    while rows:
+        size = await asyncio.to_thread(_size, run, stage, work, len(rows))
+        planned = await asyncio.to_thread(plan, run.engine, run.run_id, stage, content, rows, size)
+        if planned.dead:
+            run.progress.say(
+                f"{len(planned.dead)} rows of {stage} are in shards that stopped their workers again and again, and "
+                "are left aside: kodcode status says why, kodcode retry tries them again."
+            )
+        vanished = await drain_shards(run, stage, planned.shard_ids)
+        if not planned.elsewhere and not vanished:
+            break
+        # What others have, they may leave to us.
+        before = set(rows) if vanished else planned.elsewhere
+        rows = [row for row in await asyncio.to_thread(open_rows) if row in before]
+        await asyncio.sleep(look_again_s if rows else 0)
+        look_again_s = min(1.5 * look_again_s, longest_s)
+    return total
+
+
+def _size(run: Run, stage: str, work: Work, rows: int) -> int:
+    workers = 1 if run.settings.execution == "local" else run.settings.drainers
+    size = run.settings.shard_size or shard_size(run.engine, stage, rows, workers)
+    return size if work.models is None else max(size, work.models.least_rows)
+
+
+async def drain_shards(run: Run, stage: str, shard_ids: Sequence[int]) -> int:
+    """Work on these shards until all are done or dead, whoever does it; returns how many another run took apart."""
+    crew = crew_of(run)
+    look_again_s, longest_s = _LOOK_AGAIN_S
+    left: int | None = None
+    while shard_ids:
+        if crew is None:
+            lease = await asyncio.to_thread(claim, run.engine, run.run_id, run.settings.lease_s, shard_ids)
+            if lease is not None:
+                await work_on(run, lease)
+                continue
+        state = await asyncio.to_thread(counts, run.engine, shard_ids)
+        if crew is not None and left is not None:
+            run.progress.advance(stage, left - state.rows_left)
+        left = state.rows_left
+        if not state.unfinished:
+            return state.vanished
+        if crew is not None:
+            stop = (await asyncio.to_thread(standing, run.engine, run.run_id)).stop
+            if stop is not None:
+                raise _reason(stop)
+            await crew.tend()
+        await asyncio.sleep(look_again_s)
+        look_again_s = min(1.5 * look_again_s, longest_s)
+    return 0
+
+
+async def drain_for(run_id: str, *, orchestrated: bool = True) -> int:
+    """Work on the shards that another process's run waits for until it has ended; returns on how many.
+
+    Not `orchestrated`, Prefect does not hear of the shards.
+    """
+    async with joined_run(run_id) as run:
+        serving = asyncio.create_task(_serve(run, orchestrated))
+        watching = asyncio.create_task(_until_over(run))
+        try:
+            await asyncio.wait({serving, watching}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for one in (serving, watching):
+                one.cancel()
+            await asyncio.wait({serving, watching})
+        return 0 if serving.cancelled() else serving.result()
+
+
+async def _serve(run: Run, orchestrated: bool) -> int:
+    served = 0
+    while True:
+        lease = await asyncio.to_thread(claim, run.engine, run.run_id, run.settings.lease_s)
+        if lease is None:
+            await asyncio.sleep(_LOOK_AGAIN_S[1])
+            continue
+        try:
+            await work_on(run, lease, shard_task if orchestrated else shard_task.fn)
+        except STOPS as error:
+            await asyncio.to_thread(stop_run, run.engine, run.run_id, _told(error))
+            return served
+        served += 1
+
+
+async def _until_over(run: Run) -> None:
+    while True:
+        found = await asyncio.to_thread(standing, run.engine, run.run_id)
+        if not found.living or found.stop is not None:
+            return
+        await asyncio.sleep(_LOOK_AGAIN_S[1])
+
+
+def _told(error: Exception) -> dict[str, str]:
+    cap = {"cap": error.cap} if isinstance(error, BudgetReached) else {}
+    return {"error": type(error).__name__, "message": str(error), **cap}
+
+
+def _reason(stop: Mapping[str, str]) -> Exception:
+    """The error that a worker elsewhere stopped the run with."""
+    if stop["error"] == BudgetReached.__name__:
+        return BudgetReached(stop["message"], stop["cap"])
+    kinds = {kind.__name__: kind for kind in STOPS}
+    return kinds[stop["error"]](stop["message"])
+
+
+async def work_on(run: Run, lease: Lease, handle: ShardTask | None = None) -> None:
+    """Work on a claimed shard; whatever goes wrong, it is left to the next that claims it."""
+    try:
+        await (handle or shard_task)(lease)
+    except LeaseLost as lost:
+        log.warning("%s", lost)
+    except (BudgetReached, ProviderMisconfigured, ProviderDown, asyncio.CancelledError):
+        await asyncio.to_thread(give_back, run.engine, lease)
+        raise
+    except Exception as error:  # whatever it is: it may be the shard's fault, and is raised
+        await asyncio.to_thread(give_back, run.engine, lease, f"{type(error).__name__}: {error}", counted=True)
+        raise
+
+
+@task(name="shard", task_run_name="{lease.stage} {lease.shard_id}", cache_policy=NO_CACHE, **INFRASTRUCTURE_RETRIES)
+async def shard_task(lease: Lease) -> dict[str, int]:
+    """Handle the rows of a shard that are still open. Raises LeaseLost where another took it over meanwhile."""
+    run = current_run()
+    handled = await keep(run.engine, lease, STAGES[lease.stage](run, lease, Work.model_validate(lease.work)))
+    await asyncio.to_thread(finish, run.engine, lease)
+    return handled

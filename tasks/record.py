@@ -1,0 +1,134 @@
+"""The row of a run in `runs`: when it began, that it lives, whether it is to stop, how it ended."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Engine, func, select, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from tasks.shards import expire
+from tasks.store.schema import Run, fold_rollup
+from tasks.version import code_version
+
+log = logging.getLogger(__name__)
+
+
+class Heart:
+    """A thread that says in `runs`, while this process lives, that the run does. A run past its `alive_until` is lost:
+    its leases go to others, and its row is `interrupted` as soon as somebody looks."""
+
+    def __init__(self, engine: Engine, run_id: str, lease_s: float) -> None:
+        self._engine = engine
+        self._run_id = run_id
+        self._lease_s = lease_s
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._beat, name="run-heart", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._stopped.set()
+        self._thread.join()
+
+    def _beat(self) -> None:
+        while not self._stopped.wait(self._lease_s / 3):
+            try:
+                with self._engine.begin() as connection:
+                    connection.execute(
+                        update(Run)
+                        .where(Run.run_id == self._run_id)
+                        .values(status="running", alive_until=_alive_until(self._lease_s))
+                    )
+            except (DBAPIError, PoolTimeout) as error:  # the next beat may get through
+                log.warning("The run could not say that it lives: %s", type(error).__name__)
+
+
+def _alive_until(lease_s: float) -> ColumnElement[datetime]:
+    """The end of a lease that begins now, on the database's clock."""
+    return func.clock_timestamp() + func.make_interval(0, 0, 0, 0, 0, 0, lease_s)
+
+
+def begin_run(
+    engine: Engine, run_id: str, flow: str, parameters: dict[str, Any], flow_run_id: str | None, lease_s: float
+) -> None:
+    """Write down that a run of this process begins, or goes on, and which others were lost."""
+    host = socket.gethostname()
+    with engine.begin() as connection:
+        # Lost are runs without a sign of life, and at once those of this machine whose process is gone.
+        gone = Run.alive_until < func.clock_timestamp()
+        running = connection.execute(
+            select(Run.run_id, Run.pid, gone.label("gone"), (Run.host == host).label("here")).where(
+                Run.status == "running"
+            )
+        ).all()
+        killed = [row for row in running if row.here and not _alive(row.pid)]
+        dead = {row.run_id for row in killed} | {row.run_id for row in running if row.gone}
+        connection.execute(
+            update(Run).where(Run.run_id.in_(dead)).values(status="interrupted", finished_at=func.now())
+        )
+        expire(connection, [f"{host}:{row.pid}" for row in killed])
+        values = {
+            "flow": flow,
+            "flow_run_id": flow_run_id,
+            "parameters": parameters,
+            "code_version": code_version(),
+            "host": host,
+            "pid": os.getpid(),
+            "status": "running",
+            "error": None,
+            "stop": None,
+            "alive_until": _alive_until(lease_s),
+        }
+        statement = insert(Run).values(run_id=run_id, **values)
+        connection.execute(statement.on_conflict_do_update(index_elements=["run_id"], set_=values))
+
+
+def end_run(engine: Engine, run_id: str, status: str, error: str | None = None) -> None:
+    """Write down how a run has ended: completed, failed or interrupted."""
+    with engine.begin() as connection:
+        connection.execute(
+            update(Run).where(Run.run_id == run_id).values(status=status, error=error, finished_at=func.now())
+        )
+    with engine.begin() as connection:
+        fold_rollup(connection)
+
+
+def stop_run(engine: Engine, run_id: str, stop: Mapping[str, str]) -> None:
+    """Tell a run and all who work for it to stop; the first reason counts."""
+    with engine.begin() as connection:
+        connection.execute(update(Run).where(Run.run_id == run_id, Run.stop.is_(None)).values(stop=dict(stop)))
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Whether a run lives, and why it is to stop, if it is."""
+
+    living: bool
+    stop: Mapping[str, str] | None
+
+
+def standing(engine: Engine, run_id: str) -> Standing:
+    """How a run stands; one that nobody knows does not live."""
+    with engine.connect() as connection:
+        living = (Run.status == "running") & (Run.alive_until > func.clock_timestamp())
+        row = connection.execute(select(living.label("living"), Run.stop).where(Run.run_id == run_id)).one_or_none()
+    return Standing(False, None) if row is None else Standing(bool(row.living), row.stop)
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
