@@ -32,14 +32,23 @@ class Lens:
     minded: frozenset[Model] = frozenset()  # models whose responses are left out
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Background:
+    """Where a row comes from, and what follows: shared by all rows that have the same, which are most."""
+
+    origin: Origin  # of one row
+    prompts: frozenset[tuple[str, str]]  # stage, version
+    licence: str
+    authors: tuple[AuthorRecord, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """A triplet to release with the reasoning answers that were judged, where it comes from, and by which prompts."""
+    """A triplet to release with the reasoning answers that were judged, and where it comes from."""
 
     record: TripletRecord
     responses: tuple[ResponseRecord, ...]
-    origin: Origin
-    prompts: frozenset[tuple[str, str]]  # stage, version
+    background: Background
 
 
 def load(connection: Connection, artifacts: ArtifactStore, ids: Sequence[str], lens: Lens) -> Iterator[Loaded]:
@@ -127,9 +136,20 @@ def _load(connection: Connection, artifacts: ArtifactStore, ids: Sequence[str], 
     for triplet_id in ids:
         row = by_id[triplet_id]
         tried, answered = trials.get(row.question_id, ()), responses.get(triplet_id, ())
-        origin = Origin(1, *_sources(row, tried, answered))
+        background = _background(
+            tuple(sorted(set(row.licences))),
+            (row.subset, row.proposed_by, row.proposer, row.proposed_with),
+            (row.style, row.provider, row.model, row.prompt_version),
+            frozenset(
+                (trial.provider, trial.model, trial.prompt_version)
+                for trial in tried
+                if trial.solution is not None or trial.test is not None
+            ),
+            frozenset((response.provider, response.model) for response in answered),
+            lens.terms,
+        )
         yield Loaded(
-            _record(row, tried, origin, lens.terms),
+            _record(row, tried, background),
             tuple(
                 ResponseRecord(
                     # The places of several reasoners' answers follow each other.
@@ -141,47 +161,47 @@ def _load(connection: Connection, artifacts: ArtifactStore, ids: Sequence[str], 
                 )
                 for place, answer in enumerate(answered)
             ),
-            origin,
-            _prompts(row, tried),
+            background,
         )
 
 
-def _sources(
-    row: Any, trials: Sequence[Any], responses: Sequence[Any]
-) -> tuple[tuple[str | None, ...], tuple[Author, ...]]:
-    """Licences of the seeds, and who wrote the parts of the row."""
-    authors = {Author("question", row.proposed_by, row.proposer)}
-    if row.style != "instruct":
-        authors.add(Author("conversion", row.provider or "", row.model or ""))
-    for trial in trials:
-        if trial.solution is not None or trial.test is not None:
-            authors.add(Author("solution", trial.provider or "", trial.model or ""))
-    authors.update(Author("response", response.provider, response.model) for response in responses)
-    return tuple(licence or None for licence in sorted(set(row.licences))), tuple(sorted(authors))
-
-
-def _prompts(row: Any, trials: Sequence[Any]) -> frozenset[tuple[str, str]]:
-    used = [(f"propose {row.subset}", row.proposed_with), (row.style, row.prompt_version)]
-    used += [("solve", trial.prompt_version) for trial in trials]
-    return frozenset((stage, version) for stage, version in used if version is not None)
-
-
 @lru_cache(maxsize=4096)
-def _rights(origin: Origin, terms: TermsTable) -> tuple[str, tuple[AuthorRecord, ...]]:
-    """The licence of a row and its authors with their terms; few rows differ in these."""
+def _background(
+    licences: tuple[str, ...],
+    proposed: tuple[str, str, str, str | None],
+    made: tuple[str, str | None, str | None, str | None],
+    solved: frozenset[tuple[str | None, str | None, str | None]],
+    answered: frozenset[tuple[str, str]],
+    terms: TermsTable,
+) -> Background:
+    """From the licences of the seeds, "" for none; subset, provider, model and prompt of the question; style and the
+    same of the conversion; of the trials that have a text; and of the responses."""
+    subset, provider, model, version = proposed
+    authors = {Author("question", provider, model)}
+    prompts = {(f"propose {subset}", version), (made[0], made[3])}
+    if made[0] != "instruct":
+        authors.add(Author("conversion", made[1] or "", made[2] or ""))
+    for solver, name, prompt in solved:
+        authors.add(Author("solution", solver or "", name or ""))
+        prompts.add(("solve", prompt))
+    authors.update(Author("response", *responder) for responder in answered)
+    origin = Origin(1, tuple(licence or None for licence in licences), tuple(sorted(authors)))
     found = [(author, terms.of(author.provider, author.model)) for author in origin.authors]
-    authors = [
-        AuthorRecord(author.part, author.provider, author.model, their.licence, their.training)
-        for author, their in found
-    ]
-    return resulting_licence([origin], terms).licence, tuple(authors)
+    return Background(
+        origin,
+        frozenset((stage, used) for stage, used in prompts if used is not None),
+        resulting_licence([origin], terms).licence,
+        tuple(
+            AuthorRecord(author.part, author.provider, author.model, their.licence, their.training)
+            for author, their in found
+        ),
+    )
 
 
-def _record(row: Any, trials: Sequence[Any], origin: Origin, terms: TermsTable) -> TripletRecord:
+def _record(row: Any, trials: Sequence[Any], background: Background) -> TripletRecord:
     nearest = None
     if row.benchmark_item is not None:
         nearest = NearestProblem(row.benchmark, row.benchmark_item, row.benchmark_text, row.similarity)
-    licence, authors = _rights(origin, terms)
     return TripletRecord(
         triplet_id=row.triplet_id,
         subset=row.subset,
@@ -209,9 +229,9 @@ def _record(row: Any, trials: Sequence[Any], origin: Origin, terms: TermsTable) 
         seed_ids=tuple(row.seed_ids),
         nearest=nearest,
         filter_reason=row.filter_reason or row.caution,
-        seed_licences=tuple(readable(licence) for licence in origin.seed_licences),
-        authors=authors,
-        licence=licence,
+        seed_licences=tuple(readable(licence) for licence in background.origin.seed_licences),
+        authors=background.authors,
+        licence=background.licence,
     )
 
 

@@ -18,7 +18,7 @@ from sqlalchemy import Connection, Engine, func, select, text
 
 from tasks.formats import FileEntry, Format
 from tasks.licences import Author, Origin
-from tasks.loading import Lens, load
+from tasks.loading import Background, Lens, load
 from tasks.selection import Piece, ids_of
 from tasks.store import ArtifactStore
 from tasks.store.schema import ReleaseShard
@@ -141,14 +141,12 @@ def render(
     lens: Lens,
 ) -> RenderedShard:
     """Write the rows of these triplets, which are a piece, into `folder`. A split without rows has no file."""
-    origins: Counter[Origin] = Counter()
-    prompts: set[tuple[str, str]] = set()
+    backgrounds: Counter[Background] = Counter()
     members: dict[tuple[str, str], list[str]] = {}
     with ExitStack() as stack:
         writers = [stack.enter_context(format.writer(folder, piece.name, splits=())) for format in formats]
         for loaded in load(connection, artifacts, ids, lens):
-            origins[loaded.origin] += 1
-            prompts |= loaded.prompts
+            backgrounds[loaded.background] += 1
             for format, writer in zip(formats, writers, strict=True):
                 split = None
                 for row in format.rows(loaded.record, loaded.responses):
@@ -156,6 +154,10 @@ def render(
                     split = row.split
                 if split is not None:
                     members.setdefault((format.name, split), []).append(loaded.record.triplet_id)
+    origins: Counter[Origin] = Counter()
+    for background, rows in backgrounds.items():
+        origins[background.origin] += rows
+    prompts = frozenset[tuple[str, str]]().union(*(background.prompts for background in backgrounds))
     return RenderedShard(
         identity,
         piece,

