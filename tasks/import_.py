@@ -181,9 +181,7 @@ def _store_questions(
             }
         places.note(row, found)
     copy_rows(connection, Question, questions)
-    copy_rows(
-        connection, ImportRow, entries
-    )
+    copy_rows(connection, ImportRow, entries)
 
 
 class _Places:
@@ -271,14 +269,18 @@ def _plan_trials(connection: Connection, run_id: str, source: Source, rows: list
 
 
 def _place_of(pair: Pair, there: Mapping[int, tuple[str | None, str | None]]) -> int | None:
-    """The attempt that a pair becomes: its own number where that is free, else the next; None: it is there already."""
-    if pair.solution is None:
-        return None if pair.attempt in there else pair.attempt
-    if (pair.solution, pair.test) in there.values():
-        return None
-    if pair.attempt is not None and pair.attempt not in there:
-        return pair.attempt
-    return max(there, default=-1) + 1
+    """The attempt that a pair becomes: its own number where that is free, else the next; None: it is there already.
+
+    A source that numbers its attempts may have made the same pair twice, which counts; without numbers the same pair
+    is the same attempt.
+    """
+    content = (pair.solution, pair.test)
+    if pair.attempt is not None:
+        if pair.attempt not in there:
+            return pair.attempt
+        if pair.solution is None or there[pair.attempt] == content:
+            return None
+    return None if content in there.values() else max(there, default=-1) + 1
 
 
 def _plan_conversions(connection: Connection, run_id: str, source: Source, rows: list[ImportedRow]) -> None:

@@ -17,6 +17,7 @@ STAGES = {path.stem for path in TASKS.glob("*.py")} - {"__init__", "syntax"}
 ALLOWED = {
     "formats": {"licences", "sandbox", "trials", "trust"},
     "history": {"store", "subsets"},
+    "hub": {"formats", "store"},
     "licences": set(),
     "imports": {"store", "subsets"},
     "llm": {"store"},

@@ -122,6 +122,36 @@ def test_the_same_rows_in_another_file_are_the_same_questions_and_trials(run: Ru
     ]
 
 
+def test_attempts_with_numbers_are_kept_even_where_they_repeat_each_other(run: Run, tmp_path: Path) -> None:
+    def trial(solution: str | None) -> dict[str, Any]:
+        return {"solution_code": solution, "test_code": solution and "t", "file_source": "m"}
+
+    trials = {f"trial_gpt4o_{number}": trial(code) for number, code in enumerate(("s", "other", "s", None))}
+    first = file(tmp_path, kodcode_row("Docs_1_I", "One.", trials=trials))
+    plain = file(
+        tmp_path, {"question": "One.", "solution": "other"}, {"question": "One.", "test": "t2"}, name="b.jsonl"
+    )
+    clash = file(
+        tmp_path,
+        kodcode_row("Docs_1_I", "One.", trials={"trial_gpt4o_0": trial("other"), "trial_gpt4o_1": trial("new")}),
+        name="c.jsonl",
+    )
+    for source in (first, plain, clash):
+        _import_questions(run, source)
+    with run.engine.begin() as connection:
+        connection.execute(update(Question).values(status="accepted"))
+    for source in (first, plain, clash, first, clash):
+        _again(run, source, _plan_trials)
+    assert found(run, "select attempt, solution, test, status from kodcode.trials order by 1") == [
+        (0, "s", "t", "pending"),
+        (1, "other", "t", "pending"),
+        (2, "s", "t", "pending"),
+        (3, None, None, "rejected"),
+        (4, "s", "t2", "pending"),
+        (5, "new", "t", "pending"),
+    ]
+
+
 def test_only_accepted_questions_get_trials_and_of_these_not_too_many(run: Run, tmp_path: Path) -> None:
     rows = [{"question": "Many.", "solution": f"s{number}"} for number in range(MOST_TRIALS + 2)]
     source = file(tmp_path, {"question": "Rejected."}, *rows)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tasks.formats import FormatError, UnknownFormat
 from tasks.history import GrantFailed, MirrorFailed, QueryError, UnknownId
+from tasks.hub import HubError
 from tasks.imports import ImportFileError
 from tasks.licences import TermsError
 from tasks.llm import BudgetError, BudgetReached, PriceTableError
@@ -49,6 +50,7 @@ STATUSES: tuple[tuple[type[Exception], int], ...] = (
     (SubsetError, 2),
     (BenchmarkError, 2),
     (ImportFileError, 2),
+    (HubError, 1),
     (EmbedderError, 1),
     (ScreeningError, 1),
     (PriceTableError, 2),

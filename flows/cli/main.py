@@ -7,7 +7,7 @@ import warnings
 
 import typer
 
-from flows.cli import ask, bootstrap, decontaminate, import_, judge, look, pipeline, release, report, servers
+from flows.cli import ask, bootstrap, decontaminate, import_, judge, look, pipeline, push, release, report, servers
 from flows.cli.errors import exit_status, paragraph
 
 app = typer.Typer(
@@ -22,7 +22,11 @@ app.command()(pipeline.demo)
 app.command()(pipeline.run)
 app.command("import")(import_.import_)
 app.command()(decontaminate.decontaminate)
-app.command()(release.release)
+# `kodcode release` makes one; what is done with releases are commands below it.
+releases = typer.Typer()
+releases.callback(invoke_without_command=True)(release.release)
+releases.command()(push.push)
+app.add_typer(releases, name="release")
 app.command()(report.report)
 app.command()(servers.up)
 app.command()(servers.down)

@@ -16,6 +16,7 @@ from tasks.options import AnyStyle, PresetName, chosen_subsets, quotas, release_
 
 
 def release(
+    context: typer.Context,
     subset: Annotated[list[str], typer.Option(help="Which subset; may be repeated. All 12 where none is named.")] = [],
     canned: Annotated[bool, typer.Option("--canned", help="Release the demo's canned answers.")] = False,
     classes: Annotated[
@@ -87,6 +88,8 @@ def release(
 
     The bounds are on a question's chosen pair, for whatever was made from it; what was not found out meets none.
     """
+    if context.invoked_subcommand is not None:
+        return
     settings = settings_for(data_dir, demo=canned)
     given: dict[str, Any] = {
         "min_trust": min_trust,

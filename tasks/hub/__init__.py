@@ -1,0 +1,5 @@
+"""Publishing on the Hugging Face Hub."""
+
+from tasks.hub.push import HubError, Pushed, push
+
+__all__ = ["HubError", "Pushed", "push"]
