@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from sqlalchemy import Connection, Row, text
 
-from tasks.formats.card import Facts, SubsetFacts
+from tasks.formats import Manifest
+from tasks.formats.card import CARD_FILE, Facts, Licence, SubsetFacts, card
 
 PASS_AT = (1, 3, 10)
 MOST_SOURCES = 40  # told one by one; the rest is a line
@@ -70,15 +72,9 @@ order by place, provider, model
 """
 _SOURCES = """
 with asked as (select distinct question_id from chosen_triplets)
-select source, licence, count(distinct question_id) as questions from (
-    select a.question_id, s.source, s.licence
-    from asked a join kodcode.questions q using (question_id), unnest(q.seed_ids) as seed_id
-    join kodcode.seeds s using (seed_id)
-    union all
-    select a.question_id, 'import of ' || i.name, i.licence
-    from asked a join kodcode.import_rows r using (question_id) join kodcode.imports i using (import_id)
-    where r.status = 'stored'
-) made group by 1, 2 order by 3 desc, 1, 2
+select s.source, s.licence, count(distinct a.question_id) as questions
+from asked a join kodcode.questions q using (question_id), unnest(q.seed_ids) as used(seed_id)
+join kodcode.seeds s using (seed_id) group by 1, 2 order by 3 desc, 1, 2
 """
 _BENCHMARKS = """
 with asked as (select distinct question_id from chosen_triplets), near as (
@@ -96,6 +92,13 @@ _VERDICTS = """
 select t.verdict, count(*) as found from kodcode.trials t
 where t.question_id in (select question_id from chosen_triplets) and t.verdict is not null group by 1
 """
+
+
+def dataset_card(connection: Connection, manifest: Manifest) -> Callable[[int], Mapping[str, bytes]]:
+    """Count now what the card says; the number of the release comes later."""
+    facts = measure(connection)
+    licence = Licence(**manifest.licence, left_out=manifest.left_out)
+    return lambda number: {CARD_FILE: card(number, manifest, facts, licence)}
 
 
 def measure(connection: Connection) -> Facts:

@@ -22,7 +22,7 @@ from tasks.label import STYLE_LETTERS
 from tasks.run import Run, current_run
 from tasks.screening import text_hash
 from tasks.store import copy_rows
-from tasks.store.schema import IMPORTED, Import, ImportRow, Question, Trial, Triplet
+from tasks.store.schema import IMPORTED, Import, ImportRow, Question, Seed, Trial, Triplet
 
 STAGE = "import"
 MOST_TRIALS = 10  # of a question: what the layout of KodCode-V1 holds
@@ -105,6 +105,7 @@ def _import_questions(run: Run, source: Source) -> None:
             )
             .on_conflict_do_nothing()
         )  # fmt: skip
+        connection.execute(insert(Seed).values(**_seed(source)).on_conflict_do_nothing())
         status, after = connection.execute(
             select(Import.status, func.coalesce(func.max(ImportRow.row), 0))
             .outerjoin(ImportRow, ImportRow.import_id == Import.import_id)
@@ -122,6 +123,14 @@ def _import_questions(run: Run, source: Source) -> None:
         connection.execute(
             update(Import).where(Import.import_id == source.source_id).values(status="read", updated_at=func.now())
         )
+
+
+def _seed(source: Source) -> dict[str, Any]:
+    """What the questions of a file were made from: the file. It belongs to no subset, so that no prompt draws it."""
+    return {
+        "seed_id": f"{IMPORTED}-{source.source_id[:16]}", "subset": IMPORTED, "content_hash": source.source_id,
+        "text": source.name, "source": f"import of {source.name}", "revision": None, "licence": source.licence,
+    }  # fmt: skip
 
 
 def _again(run: Run, source: Source, store: Callable[[Connection, str, Source, list[ImportedRow]], None]) -> None:
@@ -169,7 +178,8 @@ def _store_questions(
             found = f"{row.subset}_{number:08d}", IMPORTED
             questions.append({
                 "question_id": found[0], "subset": row.subset, "number": number, "provider": IMPORTED,
-                "model": source.name, "prompt_index": number, "seed_ids": [], "text": row.question,
+                "model": source.name, "prompt_index": number, "seed_ids": [_seed(source)["seed_id"]],
+                "text": row.question,
                 "text_hash": text_hash(row.question), "status": "pending", "run_id": run_id,
             })  # fmt: skip
         entry |= {"status": "stored", "question_id": found[0], "style": row.style, "claim": dict(row.claim) or None}

@@ -24,6 +24,7 @@ from prefect.cache_policies import NO_CACHE
 from sqlalchemy import Connection, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 
+from tasks.card import dataset_card
 from tasks.formats import MANIFEST_FILE, FileEntry, Format, Manifest, chosen_formats, kodcode_v1
 from tasks.formats.proof import SAMPLE, prove
 from tasks.licences import TermsTable, resulting_licence
@@ -40,7 +41,7 @@ from tasks.version import code_version
 # rows are in the temporary table `selection.CHOSEN`), written when its number is known: path in the release ->
 # content. The same rows have to give the same files.
 Beside = Callable[[Connection, Manifest], Callable[[int], Mapping[str, bytes]]]
-BESIDE: tuple[Beside, ...] = ()
+BESIDE: tuple[Beside, ...] = (dataset_card,)
 
 _UPLOADS = 8  # at once
 _LOCK = "hashtext('kodcode release')"

@@ -168,7 +168,10 @@ def test_only_accepted_questions_get_trials_and_of_these_not_too_many(run: Run, 
 
 
 def test_a_source_is_what_it_holds_not_how_it_is_called(run: Run, tmp_path: Path) -> None:
-    source = file(tmp_path, {"question": "One."})
+    source = dataclasses.replace(file(tmp_path, {"question": "One."}), licence="MIT")
     _import_questions(run, source)
-    _import_questions(run, dataclasses.replace(source, name="another name", path=source.path))
+    _import_questions(run, dataclasses.replace(source, name="another name"))
     assert found(run, "select name from kodcode.imports") == [("rows.jsonl",)]
+    # Its licence is that of a seed, which no prompt of a subset is built from.
+    assert found(run, "select s.source, s.licence, s.subset from kodcode.questions, unnest(seed_ids) as u(seed_id)"
+                 " join kodcode.seeds s using (seed_id)") == [("import of rows.jsonl", "MIT", "imported")]  # fmt: skip
