@@ -10,6 +10,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -107,7 +108,7 @@ def _header(manifest: Manifest, licence: Licence) -> Iterator[str]:
     yield "tags:\n- code\n- python\n- synthetic\n- execution-verified"
     yield "pretty_name: Verified coding data"
     yield "configs:"
-    for format in _ordered(manifest):
+    for format in filter(partial(_is_config, manifest), _ordered(manifest)):
         yield f"- config_name: {json.dumps(format)}"
         if format == "kodcode-v1":
             yield "  default: true"
@@ -188,8 +189,12 @@ def _loading(manifest: Manifest) -> Iterator[str]:
     yield ""
     yield "# ORG/NAME of this repository, or the folder that it was downloaded to"
     for format in _ordered(manifest):
-        split = next(iter(_patterns(manifest, format)))
-        yield f"rows = load_dataset({json.dumps('ORG/NAME')}, {json.dumps(format)}, split={json.dumps(split)})"
+        split, pattern = next(iter(_patterns(manifest, format).items()))
+        if _is_config(manifest, format):
+            yield f'rows = load_dataset("ORG/NAME", {json.dumps(format)}, split={json.dumps(split)})'
+        else:
+            files = json.dumps({split: f"hf://datasets/ORG/NAME/{pattern}"})
+            yield f'rows = load_dataset("json", data_files={files}, split={json.dumps(split)})'
     yield "```"
 
 
@@ -314,6 +319,11 @@ def _patterns(manifest: Manifest, format: str) -> dict[str, str]:
         if entry.format == format and counts.get(entry.split)
     }
     return dict(sorted(found.items(), key=lambda pair: (pair[0] != "train", pair[0])))
+
+
+def _is_config(manifest: Manifest, format: str) -> bool:
+    """Whether the header can name a format: `datasets` reads all that it names with one loader, here Parquet's."""
+    return all(pattern.endswith(".parquet") for pattern in _patterns(manifest, format).values())
 
 
 def _size(rows: int) -> str:

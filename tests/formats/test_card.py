@@ -82,6 +82,15 @@ def test_numbers_are_those_that_were_counted() -> None:
     assert "13 questions in 18 rows" in text
 
 
+def test_json_lines_are_no_config_and_are_loaded_as_files() -> None:
+    entry = FileEntry("messages-jsonl/train/part-00000.jsonl", "messages-jsonl", "train", 3, 10, "0" * 64)
+    formats = {**MANIFEST.formats, "messages-jsonl": "1"}
+    text = card(3, replace(MANIFEST, files=(*MANIFEST.files, entry), formats=formats), FACTS, LICENCE).decode()
+    assert [config["config_name"] for config in DatasetCard(text).data.to_dict()["configs"]] == ["kodcode-v1", "verl"]
+    pattern = '{"train": "hf://datasets/ORG/NAME/messages-jsonl/train/*.jsonl"}'
+    assert f'rows = load_dataset("json", data_files={pattern}, split="train")' in text.split("\n")
+
+
 def test_without_benchmarks_nothing_is_promised() -> None:
     text = card(3, MANIFEST, replace(FACTS, benchmarks=[]), LICENCE).decode()
     assert "compared with no benchmark" in text

@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from tasks.formats import FORMATS, FileEntry, Format, ResponseRecord, TripletRecord
+from tasks.formats import FORMATS, FileEntry, Format, Manifest, ResponseRecord, TripletRecord
+from tasks.formats.card import CARD_FILE, Facts, Licence, card
 from tasks.formats.reader import read_rows
 from tasks.settings import REPOSITORY
 from tests.formats.written import write
@@ -89,3 +90,19 @@ def test_verifiers_loads_the_environment_and_rewards_by_it(
         PYTHONPATH=os.pathsep.join((str(REPOSITORY), str(tmp_path / format.name))),
     )
     assert found == {triplet().triplet_id: [1.0, 0.0]}
+
+
+@pytest.mark.slow
+def test_datasets_loads_a_release_by_its_card(tmp_path: Path, triplet: Callable[..., TripletRecord]) -> None:
+    formats = [FORMATS[name] for name in ("kodcode-v1", "messages-jsonl", "verl")]
+    release = tmp_path / "release"
+    responses = {"Leetcode_00000012_I": [ResponseRecord(0, True, "right", None, "a")]}
+    files = write(release, formats, [triplet(), triplet(13, filter_reason="why")], responses)
+    manifest = Manifest({format.name: format.version for format in formats}, tuple(files))
+    (release / CARD_FILE).write_bytes(card(1, manifest, Facts([], [], [], [], {}), Licence("MIT", "mit")))
+    python = environment(tmp_path / "python", LIBRARIES)
+    told = consume(python, "consume_card.py", release, tmp_path / "cache", HF_HUB_OFFLINE="1")
+    both = {"train": 1, "use_with_caution": 1}
+    # One loader reads all that a header names, so JSON lines are told apart from it.
+    assert told["configs"] == {"kodcode-v1": both, "verl": both}
+    assert told["default"] == FORMATS["kodcode-v1"].schema.names
