@@ -39,7 +39,9 @@ def named(deployment: dict[str, Any]) -> str:
 
 
 def test_every_subset_stage_and_the_whole_have_a_deployment() -> None:
-    stages = {"import", "verify", "convert", "respond", "decontaminate", "release", "report", "nightly", "drain"}
+    stages = {
+        "import", "verify", "convert", "respond", "decontaminate", "release", "push", "report", "nightly", "drain",
+    }  # fmt: skip
     assert {named(entry) for entry in DEPLOYMENTS} == {subset.slug for subset in SUBSETS.values()} | stages
 
 
@@ -76,6 +78,9 @@ def test_flow_runs_with_its_defaults_and_explains_every_parameter(flow: Flow[...
         ("verify", {"attempts": 11}),
         ("respond", {"teacher": {"provider": "nobody"}}),
         ("convert", {"styles": ["haiku"]}),
+        ("import", {"subset": "Leetkode"}),
+        ("import", {"columns": {"answer": "a"}}),
+        ("push", {"release": 0}),
         ("report", {"release": 0}),
         ("decontaminate", {"thresholds": {"benchmark_cosine": 2}}),
     ],

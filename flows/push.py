@@ -1,0 +1,37 @@
+"""A release on the Hugging Face Hub."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Annotated
+
+from prefect import flow, runtime
+from pydantic import Field
+
+from flows.names import named
+from tasks import hub
+from tasks.run import recorded_run
+
+Number = Annotated[int, Field(ge=1)]
+
+
+@flow(name="push", flow_run_name=named("push to {repo}"))
+async def push(repo: str = "", release: Number | None = None, private: bool = False) -> hub.Pushed:
+    """Publish a release as a dataset, in one commit. The token is HF_TOKEN of the worker, or its login.
+
+    Args:
+        repo: ORG/NAME of the dataset; made where there is none.
+        release: Number of the release; the newest if empty.
+        private: Make the dataset private; refused where it is public already.
+    """
+    parameters = {"repo": repo, "release": release, "private": private}
+    async with recorded_run("push", parameters, runtime.flow_run.id) as run:
+        return await asyncio.to_thread(
+            hub.push,
+            run.engine,
+            run.backends.artifacts,
+            repo,
+            release=release,
+            private=private,
+            note=run.progress.say,
+        )
