@@ -101,8 +101,8 @@ def test_the_programs_that_health_checks_and_commands_name_are_in_the_image() ->
     scripts = {path.name for path in (Path(prefect_collections.__file__).parents[6] / "bin").iterdir()}
     found = instructions((INFRA / "Dockerfile").read_text())
     default = json.loads(next(rest for name, rest in found if name == "CMD"))
-    commands = [one.get("command", default) for one in COMPOSE["services"].values() if one["image"] == "kodcode:latest"]
-    assert {command[0] for command in commands} == {"prefect", "rclone", "kodcode", "sh"}
+    ours = [one for one in COMPOSE["services"].values() if one["image"] == "kodcode:latest"]
+    assert {one.get("command", default)[0] for one in ours} == {"prefect", "rclone", "kodcode", "sh"}
     assert {"prefect", "rclone", "kodcode"} <= scripts
 
 

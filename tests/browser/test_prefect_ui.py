@@ -24,6 +24,7 @@ from tasks.subsets import SUBSETS
 from tests.browser.conftest import Seen
 
 pytestmark = pytest.mark.slow
+expect.set_options(timeout=60_000)  # the server, the run and the browser share the machine
 Shot = Callable[[str], None]
 
 
@@ -92,6 +93,7 @@ def office(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Office]:
 @pytest.fixture
 def form(office: Office, page: Page) -> Page:
     """The page that starts a run."""
+    page.set_default_timeout(60_000)
     page.goto(f"{office.url}/deployments/deployment/{office.deployment_id}/run")
     expect(page.get_by_role("heading", name="Parameters")).to_be_visible()
     return page
