@@ -54,7 +54,7 @@ async def work_through(stage: str, work: Work, open_rows: Callable[[], Sequence[
                 f"{len(planned.dead)} rows of {stage} are in shards that stopped their workers again and again, and "
                 "are left aside: kodcode status says why, kodcode retry tries them again."
             )
-        vanished = await drain_shards(run, planned.shard_ids)
+        vanished = await drain_shards(run, stage, planned.shard_ids)
         if not planned.elsewhere and not vanished:
             break
         # What others have, they may leave to us.
@@ -71,10 +71,11 @@ def _size(run: Run, stage: str, work: Work, rows: int) -> int:
     return size if work.models is None else max(size, work.models.least_rows)
 
 
-async def drain_shards(run: Run, shard_ids: Sequence[int]) -> int:
+async def drain_shards(run: Run, stage: str, shard_ids: Sequence[int]) -> int:
     """Work on these shards until all are done or dead, whoever does it; returns how many another run took apart."""
     crew = crew_of(run)
     look_again_s, longest_s = _LOOK_AGAIN_S
+    left: int | None = None
     while shard_ids:
         if crew is None:
             lease = await asyncio.to_thread(claim, run.engine, run.run_id, run.settings.lease_s, shard_ids)
@@ -82,6 +83,9 @@ async def drain_shards(run: Run, shard_ids: Sequence[int]) -> int:
                 await work_on(run, lease)
                 continue
         state = await asyncio.to_thread(counts, run.engine, shard_ids)
+        if crew is not None and left is not None:
+            run.progress.advance(stage, left - state.rows_left)
+        left = state.rows_left
         if not state.unfinished:
             return state.vanished
         if crew is not None:

@@ -32,7 +32,7 @@ from tasks.llm import (
 )
 from tasks.llm import Progress as Asked
 from tasks.options import Models
-from tasks.record import Heart, begin_run, end_run
+from tasks.record import Heart, begin_run, end_run, stop_run
 from tasks.sandbox import Job, Policy, Sandbox, Verdict
 from tasks.settings import Settings
 from tasks.shards import Lease, begin, fence
@@ -261,9 +261,12 @@ async def recorded_run(flow: str, parameters: Mapping[str, Any], flow_run_id: st
         finally:
             _current.reset(token)
             heart.stop()  # what is left takes seconds, and gives no row
-            # Then nothing is waited for that can be done without. Task.cancelling() would not tell: a failed TaskGroup
-            # leaves it set.
+            # Who is stopped does not wait for what can be done without. Task.cancelling() would not tell: a failed
+            # TaskGroup leaves it set.
             stopped = status == "interrupted" and error is None
+            if run.crew is not None and stopped:
+                why = {"error": "Interrupted", "message": "The run was stopped."}
+                await asyncio.to_thread(stop_run, run.engine, run.run_id, why)
             await run.close(_TERMINATED_GRACE_S if terminated.is_set() else GRACE_S, abandon=stopped)
             if live is not None:
                 await live.stop(quietly=stopped)
@@ -280,12 +283,11 @@ async def joined_run(run_id: str) -> AsyncIterator[Run]:
     backends = await asyncio.to_thread(Backends.open)
     run = Run(run_id, backends)
     token = _current.set(run)
-    with cancelled_by_sigterm():
+    with cancelled_by_sigterm() as terminated:
         try:
             yield run
         finally:
             _current.reset(token)
-            task = asyncio.current_task()
-            stopped = bool(task and task.cancelling())
-            await run.close(_TERMINATED_GRACE_S if stopped else GRACE_S, abandon=stopped)
+            # Where something is in flight still, the run was stopped. Only a process that ends may leave its sandbox.
+            await run.close(_TERMINATED_GRACE_S, abandon=terminated.is_set())
             await asyncio.to_thread(backends.close)

@@ -317,7 +317,10 @@ def carry_out(settings: Settings, names: Sequence[str], flow: str, **parameters:
                 progress_display.reset(token)
         with backends.engine.connect() as connection:
             left = connection.scalar(
-                text("select coalesce(sum(rows), 0) from kodcode.v_stages where status = 'failed'")
+                text(
+                    "select (select coalesce(sum(rows), 0) from kodcode.v_stages where status = 'failed')"
+                    " + (select coalesce(sum(rows), 0) from kodcode.v_shards where status = 'dead')"
+                )
             )
         outcome = Outcome(
             funnel(backends.engine, names), {"path": released.path, "rows": released.rows}, prefect_ui(backends)

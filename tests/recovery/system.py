@@ -14,6 +14,9 @@ import psutil
 
 from tests.pipeline.conftest import Workplace
 
+# None outlives the tests, however these end.
+TIED = ("setpriv", "--pdeathsig", "KILL", "--")
+
 
 def end_tree(process: subprocess.Popen[Any]) -> None:
     """kill -9 of a process and all that it started, as when its machine is lost."""
@@ -31,7 +34,7 @@ def worker(workplace: Workplace, pool: str, environment: Mapping[str, str]) -> I
     name = f"worker-{pool}-{len(list(workplace.folder.glob('worker-*')))}"
     with (workplace.folder / name).open("wb") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "prefect", "worker", "start", "--pool", pool, "--limit", "1", "--name", name],
+            [*TIED, sys.executable, "-m", "prefect", "worker", "start", "--pool", pool, "--limit", "1", "--name", name],
             env=workplace.environment | environment, cwd=workplace.folder, stdout=log, stderr=log,
             start_new_session=True,
         )  # fmt: skip

@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 from tests.pipeline.conftest import Workplace, wait_until
-from tests.recovery.system import end_tree
+from tests.recovery.system import TIED, end_tree
 from tests.recovery.teacher import Teacher
 from tests.recovery.test_together import IN_FLIGHT, command
 
@@ -23,7 +23,7 @@ def dask(stack: ExitStack, environment: Mapping[str, str], log: Path, *arguments
     """A process of the cluster; ended with the stack."""
     with log.open("wb") as written:
         process = subprocess.Popen(
-            [sys.executable, "-m", "distributed.cli.dask_" + arguments[0], *arguments[1:]],
+            [*TIED, sys.executable, "-m", "distributed.cli.dask_" + arguments[0], *arguments[1:]],
             env=dict(environment), stdout=written, stderr=written, start_new_session=True,
         )  # fmt: skip
     stack.callback(end_tree, process)

@@ -44,7 +44,7 @@ def test_a_nightly_drained_by_three_workers_of_which_two_are_lost(workplace: Wor
     with ExitStack() as stack:
         stack.enter_context(worker(workplace, "kodcode", environment))
         drainers = [stack.enter_context(worker(workplace, "kodcode-drain", environment)) for _ in range(3)]
-        flow_run = api.start("nightly/nightly", parameters(faulty, 24))
+        flow_run = api.start("nightly/nightly", parameters(faulty, 15))
 
         def busy() -> set[str]:
             query = "select distinct owner from kodcode.shards where owner is not null"
@@ -94,4 +94,23 @@ def test_a_cancelled_run_stops_what_it_does_and_can_be_resumed(workplace: Workpl
         assert api.state(again) == "COMPLETED"
     workplace.kodcode("audit")
     assert answers(workplace) > before
+    assert steady.total() - answers(workplace) <= IN_FLIGHT
+
+
+@pytest.mark.slow
+def test_a_run_whose_process_was_killed_is_started_again_and_goes_on(workplace: Workplace, steady: Teacher) -> None:
+    environment = {"OPENAI_API_KEY": "any", "KODCODE_TRIAL_TIMEOUT_S": "10"}
+    workplace.kodcode("bootstrap", **environment)
+    api = Api(workplace)
+    with worker(workplace, "kodcode", environment) as started:
+        flow_run = api.start("nightly/nightly", parameters(steady, 6))
+        wait_until(lambda: steady.total() >= 8, "trials", 300)
+        (process,) = psutil.Process(started.pid).children()
+        its_own = process.children(recursive=True)
+        process.kill()
+        _, left = psutil.wait_procs(its_own, timeout=60)
+        assert not left
+        wait_until(lambda: api.state(flow_run) == "COMPLETED", "the end of the run that was started again", 600)
+    assert workplace.rows("select run_id, status from kodcode.runs") == [(flow_run, "completed")]
+    workplace.kodcode("audit")
     assert steady.total() - answers(workplace) <= IN_FLIGHT
