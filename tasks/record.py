@@ -17,7 +17,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from tasks.shards import expire
-from tasks.store.schema import Run
+from tasks.store.schema import Run, fold_rollup
 from tasks.version import code_version
 
 log = logging.getLogger(__name__)
@@ -98,6 +98,8 @@ def end_run(engine: Engine, run_id: str, status: str, error: str | None = None) 
         connection.execute(
             update(Run).where(Run.run_id == run_id).values(status=status, error=error, finished_at=func.now())
         )
+    with engine.begin() as connection:
+        fold_rollup(connection)
 
 
 def stop_run(engine: Engine, run_id: str, stop: Mapping[str, str]) -> None:
