@@ -102,8 +102,7 @@ def test_the_programs_that_health_checks_and_commands_name_are_in_the_image() ->
     found = instructions((INFRA / "Dockerfile").read_text())
     default = json.loads(next(rest for name, rest in found if name == "CMD"))
     ours = [one for one in COMPOSE["services"].values() if one["image"] == "kodcode:latest"]
-    commands = [one.get("command", default) for one in ours]
-    assert {command[0] for command in commands} == {"prefect", "rclone", "kodcode", "sh"}
+    assert {one.get("command", default)[0] for one in ours} == {"prefect", "rclone", "kodcode", "sh"}
     assert {"prefect", "rclone", "kodcode"} <= scripts
 
 

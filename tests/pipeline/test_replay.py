@@ -138,27 +138,6 @@ def test_recorded_leetcode_run_is_reproduced_and_repeats_for_nothing(
     assert workplace.rows("select max(updated_at) from kodcode.trials") == stamps
 
 
-@pytest.mark.slow
-def test_the_release_comes_back_by_import_with_the_same_ids_and_verdicts(
-    finished: tuple[Workplace, Replay, dict[str, Any]], new_workplace: Callable[[], Workplace]
-) -> None:
-    first, second = finished[0], new_workplace()
-    second.kodcode("import", finished[2]["release"]["path"], KODCODE_TRIAL_TIMEOUT_S="10")
-    triplets = (
-        "select triplet_id, status, question, solution, test, difficulty, pass_sequence, chosen_attempt"
-        " from kodcode.triplets where status = 'accepted' order by triplet_id"
-    )
-    assert second.rows(triplets) == first.rows(triplets)
-    # The layout does not tell a truncated answer from one without code; neither was executed.
-    trials = (
-        "select question_id, attempt, t.status, verdict, outcomes, apart, trust from kodcode.trials t"
-        " join kodcode.triplets i using (question_id) where i.style = 'instruct' and i.status = 'accepted'"
-        " order by question_id, attempt"
-    )
-    assert second.rows(trials) == first.rows(trials)
-    second.kodcode("audit")
-
-
 def views_say_what_was_recorded(
     workplace: Workplace, results: dict[str, list[dict[str, Any] | None]], rejected: set[str]
 ) -> None:
