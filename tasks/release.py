@@ -19,6 +19,7 @@ from sqlalchemy.dialects.postgresql import insert
 from tasks.formats import MANIFEST_FILE, FileEntry, Format, Manifest, chosen_formats, kodcode_v1
 from tasks.formats.proof import SAMPLE, prove
 from tasks.options import ReleaseFilters
+from tasks.retries import INFRASTRUCTURE_RETRIES
 from tasks.run import Run, current_run
 from tasks.selection import releasable, select_triplets
 from tasks.store import copy_rows
@@ -40,7 +41,7 @@ class Released:
     new: bool
 
 
-@task(name="release", cache_policy=NO_CACHE)
+@task(name="release", cache_policy=NO_CACHE, **INFRASTRUCTURE_RETRIES)
 async def make_release(
     subsets: Sequence[str], canned: bool, filters: ReleaseFilters, formats: Sequence[str] = (), prove_all: bool = False
 ) -> Released:

@@ -34,7 +34,8 @@ def worker(workplace: Workplace, pool: str, environment: Mapping[str, str]) -> I
     name = f"worker-{pool}-{len(list(workplace.folder.glob('worker-*')))}"
     with (workplace.folder / name).open("wb") as log:
         process = subprocess.Popen(
-            [*TIED, sys.executable, "-m", "prefect", "worker", "start", "--pool", pool, "--limit", "1", "--name", name],
+            [*TIED, sys.executable, "-m", "prefect", "worker", "start", "--pool", pool, "--limit", "1",
+             "--name", name],
             env=workplace.environment | environment, cwd=workplace.folder, stdout=log, stderr=log,
             start_new_session=True,
         )  # fmt: skip
