@@ -26,7 +26,7 @@ def source(database: Engine, artifacts: ArtifactStore) -> Engine:
         connection.execute(
             text(
                 "insert into kodcode.runs (run_id, flow, parameters, code_version, status, host, pid, started_at)"
-                " values ('r', 'release', '{\"x\": [1.5, null]}', 'v', 'completed', 'h', 1, '2026-01-02 03:04:05.6+02')"
+                " values ('r', 'release', '{\"x\": [1.5, null]}', 'v', 'completed', 'h', 1, '2026-01-02 03:04:05+02')"
             )
         )
         artifacts.put_bytes(b"rows", "releases/000001/kodcode-v1/train.parquet")
