@@ -135,7 +135,7 @@ async def _serve(run: Run, orchestrated: bool) -> int:
 
 
 async def _until_over(run: Run) -> None:
-    while not await _over(run):
+    while not await _over(run):  # noqa: ASYNC110 (it is the database that changes)
         await asyncio.sleep(_LOOK_AGAIN_S[1])
 
 
