@@ -11,11 +11,12 @@ from flows.generate import SUBSET_FLOWS, Count
 from flows.names import named
 from flows.quota import reach
 from flows.release import release
-from flows.respond import AnyStyle, Responses, respond
+from flows.respond import Responses, respond
 from flows.verify import Attempts, verify
 from tasks.forecast import Plan, announce
 from tasks.llm import BudgetReached, ProviderMisconfigured
 from tasks.options import (
+    AnyStyle,
     BenchmarkFile,
     ModelName,
     ReleaseFilters,

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Annotated, Literal
+from typing import Annotated
 
 from prefect import flow, runtime
 from pydantic import Field
 
 from flows.names import named
 from tasks.drain import work_through
-from tasks.options import SubsetName, Teacher, chosen_subsets
+from tasks.options import AnyStyle, SubsetName, Teacher, chosen_subsets
 from tasks.respond import STAGE, open_responses, plan_responses
 from tasks.run import recorded_run
 from tasks.summary import publish_funnel
 from tasks.work import Work
 
-AnyStyle = Literal["instruct", "complete", "online_judge"]
 Responses = Annotated[int, Field(ge=1, le=100)]
 
 

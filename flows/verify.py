@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import Annotated
 
 from prefect import flow, runtime
@@ -68,12 +69,17 @@ async def verify(
                 await _solve(run, names, resolved, models)
         except (BudgetReached, ProviderMisconfigured, ProviderDown) as error:
             stopped = error  # what is complete is paid for and usable
-        await work_through(ASSESS, Work(), lambda: unassessed_questions(run.engine, names, resolved))
-        labelled = await label(names, resolved, select)
+        labelled = await assess_and_label(run, names, resolved, select)
         if stopped is not None:
             raise stopped
         await publish_funnel("verify", names)
     return labelled
+
+
+async def assess_and_label(run: Run, names: Sequence[SubsetName], models: Models, select: Select) -> int:
+    """Trust and difficulty of what was judged; returns how many questions were labelled."""
+    await work_through(ASSESS, Work(), lambda: unassessed_questions(run.engine, names, models))
+    return await label(names, models, select)
 
 
 async def _solve(run: Run, names: list[SubsetName], models: Models, solvers: list[str]) -> None:

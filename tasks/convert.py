@@ -16,9 +16,10 @@ from tasks.options import Models
 from tasks.run import Run
 from tasks.shards import Lease
 from tasks.solve import in_scope, rows_at_once
-from tasks.store.schema import Question, Triplet
+from tasks.store.schema import IMPORTED, Question, Triplet
 from tasks.styles import (
     Converted,
+    OnlineJudge,
     Rejection,
     check_complete,
     check_online_judge,
@@ -52,13 +53,18 @@ def plan_conversions(engine: Engine, subsets: Sequence[str], styles: Sequence[st
 
 
 def open_conversions(engine: Engine, subsets: Sequence[str], styles: Sequence[str], models: Models) -> list[str]:
-    """Conversions without a result."""
+    """Conversions that a model is still to make."""
     with engine.connect() as connection:
         return list(
             connection.scalars(
                 select(Triplet.triplet_id)
                 .join(Question, Question.question_id == Triplet.question_id)
-                .where(in_scope(subsets, models), Triplet.style.in_(styles), Triplet.status.in_(("pending", "failed")))
+                .where(
+                    in_scope(subsets, models),
+                    Triplet.style.in_(styles),
+                    Triplet.status.in_(("pending", "failed")),
+                    Triplet.provider.is_distinct_from(IMPORTED),  # there is nothing to ask about these
+                )
                 .order_by(Question.subset, Question.number, case({"complete": 0}, value=Triplet.style, else_=1))
             )
         )
@@ -93,23 +99,10 @@ async def convert_shard(run: Run, lease: Lease, work: Work) -> dict[str, int]:
             result = await _checked(run, row, answer)
             entry = {"attempt": attempt, "request_hash": answer.request_hash}
             values: dict[str, Any] = {"provider": models.provider, "model": models.teacher, "prompt_version": version}
-            if isinstance(result, Converted):
-                history.append(entry | {"reason": None})
-                ending = Ending("accepted")
-                info = test_info(result.solution, result.test) if row.style == "complete" else []
-                values |= {
-                    "question": result.question,
-                    "solution": result.solution,
-                    "test": result.test,
-                    "test_info": info,
-                    "coverage": result.coverage,
-                    "kill_rate": result.kill_rate,
-                }
-            else:
-                history.append(entry | {"reason": result.reason.value, "message": result.message})
-                ending = Ending("rejected", result.reason.value)
+            ending, columns = conversion_columns(row.style, result)
+            history.append(entry | tried(result))
             if ending.status == "accepted" or attempt == tries - 1:
-                await asyncio.to_thread(_store, run, lease, row, ending, values | {"tries": history})
+                await asyncio.to_thread(_store, run, lease, row, ending, values | columns | {"tries": history})
                 return ending
         raise ValueError(f"tries must be at least 1, not {tries}")
 
@@ -121,15 +114,40 @@ async def convert_shard(run: Run, lease: Lease, work: Work) -> dict[str, int]:
 
 
 async def _checked(run: Run, row: Conversion, answer: Answer) -> Converted | Rejection:
-    if row.style == "complete":
-        code = parse_complete(answer.text, answer.finish_reason)
-        return code if isinstance(code, Rejection) else await check_complete(code, row.solution, row.test, run.judge)
-    parsed = parse_online_judge(answer.text, answer.finish_reason)
-    return (
-        parsed
-        if isinstance(parsed, Rejection)
-        else await check_online_judge(parsed, row.solution, row.test, run.judge)
-    )
+    parse = parse_complete if row.style == "complete" else parse_online_judge
+    return await proven(run, parse(answer.text, answer.finish_reason), row.solution, row.test)
+
+
+async def proven(
+    run: Run, parsed: str | OnlineJudge | Rejection, solution: str, test: str
+) -> Converted | Rejection:
+    """A completion prompt or an Online Judge conversion of this verified pair, proven by execution."""
+    if isinstance(parsed, Rejection):
+        return parsed
+    if isinstance(parsed, str):
+        return await check_complete(parsed, solution, test, run.judge)
+    return await check_online_judge(parsed, solution, test, run.judge)
+
+
+def conversion_columns(style: str, result: Converted | Rejection) -> tuple[Ending, dict[str, Any]]:
+    """How a conversion ends, and the columns that keep what was proven."""
+    if isinstance(result, Rejection):
+        return Ending("rejected", result.reason.value), {}
+    return Ending("accepted"), {
+        "question": result.question,
+        "solution": result.solution,
+        "test": result.test,
+        "test_info": test_info(result.solution, result.test) if style == "complete" else [],
+        "coverage": result.coverage,
+        "kill_rate": result.kill_rate,
+    }
+
+
+def tried(result: Converted | Rejection) -> dict[str, Any]:
+    """What the history of a conversion's tries says of a result."""
+    if isinstance(result, Rejection):
+        return {"reason": result.reason.value, "message": result.message}
+    return {"reason": None}
 
 
 def _load(engine: Engine, triplet_ids: Sequence[str]) -> list[Conversion]:

@@ -10,7 +10,7 @@ from typing import Any
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
-from tasks import assess, convert, generate, respond, solve
+from tasks import assess, convert, generate, import_verdicts, respond, solve
 from tasks.crews import crew_of
 from tasks.llm import BudgetReached, ProviderMisconfigured
 from tasks.record import standing, stop_run
@@ -25,6 +25,8 @@ STAGES: dict[str, Callable[[Run, Lease, Work], Coroutine[Any, Any, dict[str, int
     assess.STAGE: assess.assess_shard,
     convert.STAGE: convert.convert_shard,
     respond.STAGE: respond.respond_shard,
+    import_verdicts.JUDGE: import_verdicts.judge_shard,
+    import_verdicts.PROVE: import_verdicts.prove_shard,
 }
 ShardTask = Callable[[Lease], Awaitable[dict[str, int]]]
 # What ends a run, not only a shard.

@@ -129,10 +129,11 @@ left join responses using (subset)
 """
 
 _MEASURED = """
-select stage, model, count(*) as calls, count(*) filter (where subset = any(:subsets)) as calls_of_subsets,
-       sum(input_tokens) as input_tokens, sum(cached_input_tokens) as cached_tokens,
-       sum(output_tokens) as output_tokens, sum(reasoning_tokens) as reasoning_tokens
-from kodcode.llm_calls where provider = :provider group by stage, model
+select stage, model, sum(calls)::bigint as calls,
+       coalesce(sum(calls) filter (where subset = any(:subsets)), 0)::bigint as calls_of_subsets,
+       sum(input_tokens)::bigint as input_tokens, sum(cached_input_tokens)::bigint as cached_tokens,
+       sum(output_tokens)::bigint as output_tokens, sum(reasoning_tokens)::bigint as reasoning_tokens
+from kodcode.rollup_calls where provider = :provider group by stage, model
 """
 
 _FILLED = """

@@ -15,9 +15,12 @@ _PACE_S = 60.0
 
 STAGES = {
     "propose": "questions asked",
+    "import": "rows read",
+    "judge": "imported trials judged",
     "solve": "trials solved and judged",
     "assess": "questions assessed",
     "convert": "conversions proven",
+    "prove": "imported conversions proven",
     "respond": "responses judged",
 }
 

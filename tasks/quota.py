@@ -135,8 +135,8 @@ _COUNTS = text(f"""
 """)  # noqa: S608 (a constant)
 
 _COSTS = text("""
-    select stage, count(*) as calls, coalesce(sum(cost_usd), 0) as cost_usd
-    from kodcode.llm_calls
+    select stage, sum(calls)::bigint as calls, sum(cost_usd) as cost_usd
+    from kodcode.rollup_calls
     where subset = :subset and (provider = 'offline') = (:provider = 'offline')
     group by stage
 """)

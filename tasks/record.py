@@ -18,7 +18,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from tasks.settings import ConfigurationError
 from tasks.shards import expire
-from tasks.store.schema import Run
+from tasks.store.schema import Run, fold_rollup
 from tasks.version import code_version
 
 log = logging.getLogger(__name__)
@@ -99,6 +99,8 @@ def end_run(engine: Engine, run_id: str, status: str, error: str | None = None) 
         connection.execute(
             update(Run).where(Run.run_id == run_id).values(status=status, error=error, finished_at=func.now())
         )
+    with engine.begin() as connection:
+        fold_rollup(connection)
 
 
 def stop_run(engine: Engine, run_id: str, stop: Mapping[str, str]) -> None:

@@ -1,39 +1,60 @@
-"""Stage 5: an immutable, numbered dataset. Files first, manifest second, the row that makes it a release last."""
+"""Stage 5: an immutable, numbered dataset, put together from shards that the next release shares.
+
+It is drawn up in one snapshot of the database without any lock, proven, and its new shards put into the store under
+the hashes of their content. Only then the lock of releases is taken, for as long as it takes to give it a number:
+files that carry the number, the manifest, and last the row that makes it a release. Whoever is killed before leaves
+objects that no release names, which the next attempt takes as they are.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
+import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
-from sqlalchemy import ColumnElement, Connection, Engine, func, literal, select, text
+from sqlalchemy import Connection, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 
 from tasks.formats import MANIFEST_FILE, FileEntry, Format, Manifest, chosen_formats, kodcode_v1
 from tasks.formats.proof import SAMPLE, prove
+from tasks.licences import TermsTable, resulting_licence
+from tasks.loading import Lens
 from tasks.options import ReleaseFilters
+from tasks.rendering import RenderedShard, key_of, render, shard_id, stored_shards
 from tasks.retries import INFRASTRUCTURE_RETRIES
 from tasks.run import Run, current_run
-from tasks.selection import releasable, select_triplets
-from tasks.store import copy_rows
-from tasks.store.schema import Question, Release, ReleaseItem, Trial, Triplet
+from tasks.selection import Selection, choose
+from tasks.store import ArtifactStore, copy_rows
+from tasks.store.schema import Release, ReleasePart, ReleaseShard, ReleaseShardRows
 from tasks.version import code_version
-from tasks.work import shards
 
-Item = tuple[str, str, str]  # format, triplet, split: all that grows with the rows, so it is small
-_ITEMS = 20_000  # stored at a time
+# Files beside the formats' folders, such as a README.md: measured in the snapshot that a release is drawn up in (its
+# rows are in the temporary table `selection.CHOSEN`), written when its number is known: path in the release ->
+# content. The same rows have to give the same files.
+Beside = Callable[[Connection, Manifest], Callable[[int], Mapping[str, bytes]]]
+BESIDE: tuple[Beside, ...] = ()
+
+_UPLOADS = 8  # at once
+_LOCK = "hashtext('kodcode release')"
+
+
+class ReleaseExists(Exception):
+    """The number that was asked for is taken, or not the next."""
 
 
 @dataclass(frozen=True, slots=True)
 class Released:
-    """A release; `path` is the folder of its KodCode-V1 files, `rows` what they hold, all splits together."""
+    """A release; `path` is the folder of its KodCode-V1 files, or, where the store is no folder of this machine, the
+    address of its manifest; `rows` what KodCode-V1 holds, all splits together."""
 
     number: int
     path: str
@@ -41,17 +62,34 @@ class Released:
     new: bool
 
 
+@dataclass(frozen=True, slots=True)
+class _Draft:
+    """A release without a number: its shards in their order, and `manifest` without the files that carry a number."""
+
+    manifest: Manifest
+    shards: tuple[RenderedShard, ...]
+    beside: tuple[Callable[[int], Mapping[str, bytes]], ...]
+
+
 @task(name="release", cache_policy=NO_CACHE, **INFRASTRUCTURE_RETRIES)
 async def make_release(
-    subsets: Sequence[str], canned: bool, filters: ReleaseFilters, formats: Sequence[str] = (), prove_all: bool = False
+    subsets: Sequence[str],
+    canned: bool,
+    filters: ReleaseFilters,
+    formats: Sequence[str] = (),
+    prove_all: bool = False,
+    number: int | None = None,
 ) -> Released:
     """Release what is verified now and passes `filters`; the newest release itself where its content is the same.
 
-    `formats` are in it beside KodCode-V1. A sample of each format's rows, or all, is proven before anything is
-    published; raises ProofFailed where rows do not do what their format promises, and UnknownFormat.
+    `formats` are in it beside KodCode-V1. A sample of each format's new rows, or all rows that were not proven yet, is
+    proven before anything is published. `number` is what it has to be called, if given. Raises ProofFailed where rows
+    do not do what their format promises, EmptySelection, UnknownFormat and ReleaseExists.
     """
     chosen = chosen_formats(formats)
-    return await asyncio.to_thread(_make_release, current_run(), subsets, canned, filters, chosen, prove_all)
+    return await asyncio.to_thread(
+        _make_release, current_run(), subsets, canned, filters, chosen, prove_all, number
+    )
 
 
 def _make_release(
@@ -61,35 +99,151 @@ def _make_release(
     filters: ReleaseFilters,
     formats: Sequence[Format],
     prove_all: bool,
+    number: int | None = None,
 ) -> Released:
-    with (
-        tempfile.TemporaryDirectory(prefix="kodcode-release-") as name,
-        _one_at_a_time(run.engine),
-        run.engine.begin() as connection,
-    ):
-        connection.execute(text("set transaction isolation level repeatable read"))  # a release is one snapshot
+    terms = TermsTable.load(run.settings.model_terms)
+    with tempfile.TemporaryDirectory(prefix="kodcode-release-") as name:
         folder = Path(name)
-        manifest, items = _write(run, connection, folder, subsets, canned, filters, formats)
+        draft = _draw_up(run, folder, subsets, canned, filters, formats, terms)
+        draft = _proven(run.backends.artifacts, folder, draft, formats, prove_all)
+        _upload(run.backends.artifacts, folder, draft)
+        return _publish(run, draft, formats, number)
+
+
+def _draw_up(
+    run: Run,
+    folder: Path,
+    subsets: Sequence[str],
+    canned: bool,
+    filters: ReleaseFilters,
+    formats: Sequence[Format],
+    terms: TermsTable,
+) -> _Draft:
+    """Select, take the shards that are there, write the others to `folder`; a release is one snapshot."""
+    with run.engine.begin() as connection:
+        connection.execute(text("set transaction isolation level repeatable read"))
+        selection = choose(connection, subsets, canned, filters, terms)
+        lens = Lens(terms, filters.max_response_tokens, selection.minded)
+        wanted = {shard_id(piece, formats, lens): piece for piece in selection.pieces}
+        stored = stored_shards(connection, wanted)
+        shards = []
+        for identity, piece in wanted.items():
+            shards.append(
+                stored.get(identity)
+                or render(connection, run.backends.artifacts, folder, formats, identity, piece, lens)
+            )
+        asked = {"subsets": list(subsets), "canned": canned, **filters.asked()}
+        manifest = _manifest(folder, shards, formats, asked, selection, terms)
+        return _Draft(manifest, tuple(shards), tuple(measure(connection, manifest) for measure in BESIDE))
+
+
+def _manifest(
+    folder: Path,
+    shards: Sequence[RenderedShard],
+    formats: Sequence[Format],
+    asked: Mapping[str, Any],
+    selection: Selection,
+    terms: TermsTable,
+) -> Manifest:
+    files = [entry for shard in shards for entry in shard.files]
+    for format in formats:
+        filled = {entry.split for entry in files if entry.format == format.name}
+        with format.writer(folder, "none", splits=[split for split in format.splits if split not in filled]) as empty:
+            pass
+        files += [replace(entry, key=key_of(entry)) for entry in empty.files]
+    prompts: dict[str, set[str]] = {}
+    for shard in shards:
+        for stage, versions in shard.prompts.items():
+            prompts.setdefault(stage, set()).update(versions)
+    return Manifest(
+        formats={format.name: format.version for format in formats},
+        files=tuple(files),
+        filters=asked,
+        code_version=code_version(),
+        prompt_versions={stage: ", ".join(sorted(versions)) for stage, versions in sorted(prompts.items())},
+        left_out=selection.left_out,
+        licence=asdict(resulting_licence((origin for shard in shards for origin in shard.origins), terms)),
+    )
+
+
+def _proven(
+    store: ArtifactStore, folder: Path, draft: _Draft, formats: Sequence[Format], prove_all: bool
+) -> _Draft:
+    """The draft after the proof of a sample of its new shards' rows, or of all shards that are not wholly proven."""
+    provable = {format.name for format in formats if format.proof is not None}
+
+    def open_ended(shard: RenderedShard) -> bool:
+        rows = Counter[str]()
+        for entry in shard.files:
+            rows[entry.format] += entry.rows
+        return any(shard.proven.get(name, 0) < rows[name] for name in provable & rows.keys())
+
+    tried = [shard for shard in draft.shards if (open_ended(shard) if prove_all else shard.new)]
+    for shard in tried:
+        for entry in shard.files:
+            if not shard.new and entry.format in {*provable, kodcode_v1.NAME}:
+                (folder / entry.path).parent.mkdir(parents=True, exist_ok=True)
+                with store.open(entry.key) as source, (folder / entry.path).open("wb") as copy:
+                    shutil.copyfileobj(source, copy)
+    # As the proof takes them: a split after the other, so that rows and their references keep pace.
+    order = {(format.name, split): place for format in formats for place, split in enumerate(format.splits)}
+    files = sorted(
+        (entry for shard in tried for entry in shard.files), key=lambda entry: order[entry.format, entry.split]
+    )
+    held = prove(folder, formats, files, None if prove_all else SAMPLE)
+    by_id = {shard.shard_id: _counted(shard, held) for shard in tried}
+    shards = tuple(by_id.get(shard.shard_id, shard) for shard in draft.shards)
+    total: Counter[str] = Counter()
+    for shard in shards:
+        total.update(shard.proven)
+    proven = {name: total[name] for name in sorted(provable)}
+    return replace(draft, shards=shards, manifest=replace(draft.manifest, proven=proven))
+
+
+def _counted(shard: RenderedShard, held: Mapping[str, int]) -> RenderedShard:
+    counts: Counter[str] = Counter()
+    for entry in shard.files:
+        counts[entry.format] += held.get(entry.path, 0)
+    return replace(shard, proven={name: rows for name, rows in sorted(counts.items()) if rows})
+
+
+def _upload(store: ArtifactStore, folder: Path, draft: _Draft) -> None:
+    """Put the new files under the hashes of their content; what is there already, an earlier attempt may have put."""
+
+    def put(entry: FileEntry) -> None:
+        if not store.exists(entry.key):
+            store.put_file(folder / entry.path, entry.key)
+
+    taken = {entry.path for shard in draft.shards if not shard.new for entry in shard.files}
+    with ThreadPoolExecutor(_UPLOADS) as threads:
+        for _ in threads.map(put, [entry for entry in draft.manifest.files if entry.path not in taken]):
+            pass
+
+
+def _publish(run: Run, draft: _Draft, formats: Sequence[Format], wanted: int | None) -> Released:
+    """Give the draft its number, or find that the newest release is the same."""
+    store = run.backends.artifacts
+    with run.engine.begin() as connection:
+        if not connection.scalar(text(f"select pg_try_advisory_xact_lock({_LOCK})")):
+            run.progress.say("Another release is being published; this one waits for it.")
+            connection.execute(text(f"select pg_advisory_xact_lock({_LOCK})"))
         newest = connection.execute(
             select(Release.__table__).order_by(Release.release_id.desc()).limit(1)
         ).one_or_none()
-        if newest is not None:
-            # Some files name their release, so the same dataset is the one that has the newest's files if named so.
-            named = _with_companions(folder, manifest, newest.release_id, formats)
-            if _same_dataset(newest.manifest, named):
-                return Released(newest.release_id, newest.path, newest.rows, new=False)
-        prove(folder, formats, manifest.files, None if prove_all else SAMPLE)
-        number = 1 if newest is None else newest.release_id + 1
-        manifest = _with_companions(folder, manifest, number, formats)
-        prefix = f"releases/{number:06d}"
-        store = run.backends.artifacts
-        stored = [
-            asdict(entry) | {"key": store.put_file(folder / entry.path, f"{prefix}/{entry.path}").key}
-            for entry in manifest.files
-        ]
+        if newest is not None and _same_dataset(newest.manifest, _named(draft, newest.release_id, formats)[0]):
+            _store_shards(connection, draft)
+            return Released(newest.release_id, newest.path, newest.rows, new=False)
+        last = 0 if newest is None else newest.release_id
+        draft = replace(draft, manifest=replace(draft.manifest, parent=last or None))
+        number, manifest, files = _free_number(store, draft, formats, last, wanted)
+        prefix = _prefix(number)
+        for path, content in files.items():
+            store.put_bytes(content, f"{prefix}/{path}")
+        for entry in manifest.files:
+            store.link(entry.key, f"{prefix}/{entry.path}")
         store.put_bytes(manifest.document(), f"{prefix}/{MANIFEST_FILE}")
         local = store.local_path(f"{prefix}/{kodcode_v1.NAME}")
-        path = str(local) if local is not None else store.url(f"{prefix}/{kodcode_v1.NAME}")
+        path = str(local) if local is not None else store.url(f"{prefix}/{MANIFEST_FILE}")
         rows = manifest.rows(kodcode_v1.NAME)
         connection.execute(
             insert(Release).values(
@@ -98,97 +252,90 @@ def _make_release(
                 path=path,
                 rows=rows,
                 run_id=run.run_id,
-                parent_id=None if newest is None else newest.release_id,
-                manifest=manifest.as_dict() | {"files": stored},
+                parent_id=manifest.parent,
+                manifest=manifest.as_dict(),
             )
         )
-        for batch in shards(items, _ITEMS):
-            copy_rows(connection, ReleaseItem, [_item(number, *item) for item in batch])
+        _store_shards(connection, draft)
+        members = [{"release_id": number, "shard_id": shard.shard_id} for shard in draft.shards]
+        copy_rows(connection, ReleasePart, members)
         return Released(number, path, rows, new=True)
 
 
-def _with_companions(folder: Path, manifest: Manifest, number: int, formats: Sequence[Format]) -> Manifest:
-    """The manifest of release `number`, with the files beside the rows, which are written to `folder`."""
-    added = []
+def _prefix(number: int) -> str:
+    return f"releases/{number:06d}"
+
+
+def _named(draft: _Draft, number: int, formats: Sequence[Format]) -> tuple[Manifest, dict[str, bytes]]:
+    """The manifest of release `number`, and the files that are not rows."""
+    contents: dict[str, tuple[str, bytes]] = {}
     for format in formats:
-        if format.companions is None:
-            continue
-        files = [entry for entry in manifest.files if entry.format == format.name]
-        for name, content in format.companions(number, files).items():
-            path = f"{format.name}/{name}"
-            (folder / path).parent.mkdir(parents=True, exist_ok=True)
-            (folder / path).write_bytes(content)
-            added.append(FileEntry(path, format.name, "", 0, len(content), hashlib.sha256(content).hexdigest()))
-    return replace(manifest, files=(*manifest.files, *added))
-
-
-def _same_dataset(released: dict[str, Any], manifest: Manifest) -> bool:
-    """Whether both hold the same rows chosen in the same way, whichever version of the code wrote them."""
-    mine = manifest.as_dict()
-    files = [
-        {name: value for name, value in entry.items() if name != "key"}
-        for entry in sorted(released["files"], key=lambda entry: str(entry["path"]))
+        if format.companions is not None:
+            entries = [entry for entry in draft.manifest.files if entry.format == format.name]
+            for name, content in format.companions(number, entries).items():
+                contents[f"{format.name}/{name}"] = (format.name, content)
+    for write in draft.beside:
+        contents |= {path: ("", content) for path, content in write(number).items()}
+    added = [
+        FileEntry(
+            path, owner, "", 0, len(content), hashlib.sha256(content).hexdigest(), f"{_prefix(number)}/{path}"
+        )
+        for path, (owner, content) in contents.items()
     ]
-    theirs = released | {"files": files, "code_version": manifest.code_version}
-    return theirs == mine
+    manifest = replace(draft.manifest, files=(*draft.manifest.files, *added))
+    return manifest, {path: content for path, (_, content) in contents.items()}
 
 
-@contextmanager
-def _one_at_a_time(engine: Engine) -> Iterator[None]:
-    """Holds the lock of releases on a connection of its own: a snapshot has to be younger than the lock."""
-    with engine.begin() as connection:
-        connection.execute(text("select pg_advisory_xact_lock(hashtext('kodcode release'))"))
-        yield
+def _free_number(
+    store: ArtifactStore, draft: _Draft, formats: Sequence[Format], last: int, wanted: int | None
+) -> tuple[int, Manifest, dict[str, bytes]]:
+    """The next number under which the store holds nothing but, perhaps, what an attempt at this same release left.
+
+    Numbers of releases that another database made, or that were begun and not ended, are left out.
+    """
+    if wanted is not None and wanted <= last:
+        raise ReleaseExists(f"The number {wanted} is taken: the newest release is {last}. Name a higher one, or none.")
+    number = wanted or last + 1
+    while True:
+        manifest, files = _named(draft, number, formats)
+        key = f"{_prefix(number)}/{MANIFEST_FILE}"
+        if not store.exists(key) or store.get(key) == manifest.document():
+            return number, manifest, files
+        if wanted is not None:
+            raise ReleaseExists(
+                f"{store.url(key)} is there already, and no release of this database. Name another number, or another "
+                "place in KODCODE_ARTIFACTS_URL."
+            )
+        number += 1
 
 
-def _write(
-    run: Run,
-    connection: Connection,
-    folder: Path,
-    subsets: Sequence[str],
-    canned: bool,
-    filters: ReleaseFilters,
-    formats: Sequence[Format],
-) -> tuple[Manifest, list[Item]]:
-    items: list[Item] = []
-    with ExitStack() as stack:
-        writers = [stack.enter_context(format.writer(folder)) for format in formats]
-        for selected in select_triplets(connection, run.backends.artifacts, subsets, canned, filters):
-            for format, writer in zip(formats, writers, strict=True):
-                split = None
-                for row in format.rows(selected.record, selected.responses):
-                    writer.add(row.split, row.columns)
-                    split = row.split
-                if split is not None:
-                    items.append((format.name, selected.record.triplet_id, split))
-    return Manifest(
-        formats={format.name: format.version for format in formats},
-        files=tuple(entry for writer in writers for entry in writer.files),
-        filters={"subsets": subsets, "canned": canned, **filters.asked()},
-        code_version=code_version(),
-        prompt_versions=_prompt_versions(connection, releasable(subsets, canned, filters)),
-    ), items
+def _same_dataset(released: Mapping[str, Any], manifest: Manifest) -> bool:
+    """Whether both hold the same files chosen in the same way, whichever version of the code wrote them."""
+
+    def essence(data: Mapping[str, Any]) -> list[Any]:
+        files = sorted((entry["path"], entry["sha256"]) for entry in data["files"])
+        return [files, *(data[name] for name in ("formats", "filters", "prompt_versions"))]
+
+    return essence(released) == essence(manifest.as_dict())
 
 
-def _item(number: int, layout: str, triplet_id: str, split: str) -> dict[str, Any]:
-    return {"release_id": number, "format": layout, "triplet_id": triplet_id, "split": split}
-
-
-def _prompt_versions(connection: Connection, chosen: ColumnElement[bool]) -> dict[str, str]:
-    """Which versions of which stage's prompts the released rows were made with."""
-    released = (
-        select(Question.question_id)
-        .join(Triplet, Triplet.question_id == Question.question_id)
-        .where(chosen)
-        .scalar_subquery()
+def _store_shards(connection: Connection, draft: _Draft) -> None:
+    """New shards, and what was proven of others."""
+    new = [shard for shard in draft.shards if shard.new]
+    copy_rows(connection, ReleaseShard, [shard.row() for shard in new])
+    copy_rows(
+        connection,
+        ReleaseShardRows,
+        [
+            {"shard_id": shard.shard_id, "format": format, "split": split, "triplet_ids": list(ids)}
+            for shard in new
+            for (format, split), ids in shard.members.items()
+        ],
     )
-    versions: dict[str, set[str]] = {}
-    for stage, version, question_id in (
-        (func.concat("propose ", Question.subset), Question.prompt_version, Question.question_id),
-        (literal("solve"), Trial.prompt_version, Trial.question_id),
-        (Triplet.style, Triplet.prompt_version, Triplet.question_id),
-    ):
-        used = select(stage, version).where(question_id.in_(released), version.is_not(None)).distinct()
-        for name, found in connection.execute(used):
-            versions.setdefault(name, set()).add(str(found))
-    return {stage: ", ".join(sorted(found)) for stage, found in sorted(versions.items())}
+    for shard in draft.shards:
+        if not shard.new:
+            connection.execute(
+                update(ReleaseShard)
+                .where(ReleaseShard.shard_id == shard.shard_id, ReleaseShard.proven != shard.proven)
+                .values(proven=shard.proven)
+            )

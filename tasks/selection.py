@@ -1,43 +1,171 @@
-"""Reads verified triplets with their history out of the database, as the records that the formats are made from."""
+"""Which triplets a release holds, cut into shards that keep their place, with a fingerprint of each.
+
+A shard is a range of questions of one subset, so that a new question changes one shard and no other. Its fingerprint
+is taken by the database from ids and times of change, without reading a text.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime, time, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Integer, Select, cast, func, select, true
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    Connection,
+    Integer,
+    MetaData,
+    Select,
+    Table,
+    Text,
+    cast,
+    func,
+    insert,
+    select,
+    text,
+    tuple_,
+)
 from sqlalchemy.dialects.postgresql import JSONPATH
 from sqlalchemy.orm import aliased
 
-from tasks.formats import FunctionRecord, NearestProblem, ResponseRecord, TrialRecord, TripletRecord
-from tasks.llm import stored_answers
+from tasks.licences import TermsTable, model_problem, seed_problem
 from tasks.options import TRUST_BOUNDS, ReleaseFilters
-from tasks.store import ArtifactStore
-from tasks.store.schema import BenchmarkItem, LlmCall, Question, Response, Trial, Triplet
-from tasks.work import shards
+from tasks.store.schema import LlmCall, Question, Response, Trial, Triplet
 
-BATCH = 500
+QUESTIONS_A_SHARD = 1_000
+Model = tuple[str, str]  # provider, name
 
-Grouped = Mapping[str, Sequence[Any]]
+# What is selected, for the length of the transaction; whoever measures a release may read it there.
+CHOSEN = Table(
+    "chosen_triplets",
+    MetaData(),
+    Column("triplet_id", Text),
+    Column("question_id", Text),
+    Column("subset", Text),
+    Column("number", Integer),
+    Column("place", Integer),
+    prefixes=["TEMPORARY"],
+    postgresql_on_commit="DROP",
+)
+
+
+class EmptySelection(Exception):
+    """Nothing meets what was asked for; the message says what that was. No release is made."""
 
 
 @dataclass(frozen=True, slots=True)
-class Selected:
-    """A triplet to release, with the reasoning answers that were judged."""
+class Piece:
+    """What belongs into one shard: `rows` triplets of the questions of one range."""
 
-    record: TripletRecord
-    responses: tuple[ResponseRecord, ...]
+    subset: str
+    place: int
+    rows: int
+    fingerprint: str
+
+    @property
+    def name(self) -> str:
+        """Sorts as the rows do within a subset."""
+        return f"{self.subset}-{self.place:05d}"
+
+    @property
+    def first_number(self) -> int:
+        return self.place * QUESTIONS_A_SHARD
+
+    @property
+    def last_number(self) -> int:
+        return self.first_number + QUESTIONS_A_SHARD - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """What a release holds, in order. `minded` are models whose responses the licence policy leaves out."""
+
+    pieces: tuple[Piece, ...]
+    left_out: Mapping[str, int]  # reason -> triplets; one may have several
+    minded: frozenset[Model]
+
+
+def choose(
+    connection: Connection, subsets: Sequence[str], canned: bool, filters: ReleaseFilters, terms: TermsTable
+) -> Selection:
+    """Select what passes `filters` into the temporary table CHOSEN. Raises EmptySelection."""
+    minded = _minded_models(connection, terms) if filters.licence_policy == "permissive" else {}
+    CHOSEN.create(connection)
+    candidates = (
+        select(
+            Triplet.triplet_id,
+            Triplet.question_id,
+            Question.subset,
+            Question.number,
+            (Question.number // QUESTIONS_A_SHARD).label("place"),
+        )
+        .join(Question, Question.question_id == Triplet.question_id)
+        .where(releasable(subsets, canned, filters))
+    )
+    if filters.answered:
+        candidates = candidates.where(
+            readable_responses(filters.max_response_tokens, minded)
+            .where(Response.triplet_id == Triplet.triplet_id, Response.status == "accepted")
+            .correlate(Triplet)
+            .exists()
+        )
+    connection.execute(insert(CHOSEN).from_select([column.name for column in CHOSEN.columns], candidates))
+    connection.execute(text(f"analyze {CHOSEN.name}"))
+    left_out = _leave_out(connection, minded, terms) if filters.licence_policy == "permissive" else {}
+    _thin_out(connection, filters)
+    pieces = _pieces(connection)
+    if not pieces:
+        asked = {"subsets": list(subsets), "canned": canned, **filters.asked()} if canned else filters.asked()
+        said = ", ".join(f"{name} = {value}" for name, value in asked.items())
+        why = f" The licence policy left out {max(left_out.values())} or more rows." if left_out else ""
+        raise EmptySelection(
+            f"There is nothing to release: no verified row of {', '.join(subsets)} "
+            f"{f'meets {said}' if said else 'is there yet'}.{why} No release was made."
+        )
+    connection.execute(text(f"create index on {CHOSEN.name} (subset, place)"))
+    return Selection(pieces, left_out, frozenset(minded))
+
+
+def ids_of(connection: Connection, piece: Piece) -> Sequence[str]:
+    """The triplets of a piece, by number and style, in the transaction of `choose`."""
+    return connection.scalars(
+        select(CHOSEN.c.triplet_id)
+        .where(CHOSEN.c.subset == piece.subset, CHOSEN.c.place == piece.place)
+        .order_by(CHOSEN.c.number, CHOSEN.c.triplet_id)
+    ).all()
 
 
 def releasable(subsets: Sequence[str], canned: bool, filters: ReleaseFilters) -> ColumnElement[bool]:
-    """Accepted triplets of these subsets that pass `filters`; the canned teacher's are never mixed with real ones."""
+    """Accepted triplets of these subsets that pass what `filters` say of single rows, licences and answers apart; the
+    canned teacher's are never mixed with real ones."""
     by_canned = Question.provider == "offline"
     found = (Triplet.status == "accepted") & Triplet.subset.in_(subsets) & (by_canned if canned else ~by_canned)
     if not filters.classes:
         found &= ~_tests_a_class()
+    if filters.styles:
+        found &= Triplet.style.in_(filters.styles)
+    if filters.difficulties:
+        instruct = aliased(Triplet)
+        rated = instruct.difficulty.in_(filters.difficulties)
+        found &= Triplet.question_id.in_(select(instruct.question_id).where(instruct.style == "instruct", rated))
+    if filters.since is not None:
+        found &= Triplet.created_at >= datetime.combine(filters.since, time(), UTC)
+    if filters.until is not None:
+        found &= Triplet.created_at < datetime.combine(filters.until, time(), UTC) + timedelta(days=1)
     bounds = {name: least for name, least in filters.asked().items() if name in TRUST_BOUNDS}
     return found & Triplet.question_id.in_(_trusted(bounds)) if bounds else found
+
+
+def readable_responses(max_tokens: int | None, minded: Mapping[Model, str] | frozenset[Model]) -> Select[Any]:
+    """The judged responses that a release may hold."""
+    found = select(Response.__table__).where(Response.status.in_(("accepted", "rejected")))
+    if max_tokens is not None:
+        found = found.join(LlmCall, LlmCall.request_hash == Response.request_hash).where(
+            LlmCall.output_tokens <= max_tokens
+        )
+    return found.where(tuple_(Response.provider, Response.model).not_in(sorted(minded))) if minded else found
 
 
 def _tests_a_class() -> ColumnElement[bool]:
@@ -81,122 +209,121 @@ def _meets(value: ColumnElement[Any], least: float | bool) -> ColumnElement[bool
     return value if least is True else value >= least
 
 
-def select_triplets(
-    connection: Connection, artifacts: ArtifactStore, subsets: Sequence[str], canned: bool, filters: ReleaseFilters
-) -> Iterator[Selected]:
-    """The accepted triplets, ordered by subset, number and style; BATCH of them are in memory at once."""
-    ids = connection.scalars(
-        select(Triplet.triplet_id)
-        .join(Question, Question.question_id == Triplet.question_id)
-        .where(releasable(subsets, canned, filters))
-        .order_by(Question.subset, Question.number, Triplet.triplet_id)
-    ).all()
-    for batch in shards(ids, BATCH):
-        yield from _load(connection, artifacts, batch, filters.max_response_tokens)
-
-
-def _load(
-    connection: Connection, artifacts: ArtifactStore, ids: Sequence[str], max_response_tokens: int | None
-) -> Iterator[Selected]:
-    instruct = Triplet.__table__.alias("instruct")
-    rows = connection.execute(
-        select(
-            Triplet.__table__,
-            Question.number,
-            Question.seed_ids,
-            Question.text.label("original"),
-            Question.benchmark,
-            Question.benchmark_item,
-            Question.caution,
-            Question.benchmark_similarity.label("similarity"),
-            BenchmarkItem.text.label("benchmark_text"),
-            instruct.c.difficulty.label("label"),
-            instruct.c.pass_sequence.label("passes"),
-            instruct.c.chosen_attempt.label("chosen"),
+def _minded_models(connection: Connection, terms: TermsTable) -> dict[Model, str]:
+    """Models whose output the permissive policy leaves out, and why."""
+    wrote = connection.execute(
+        text(
+            "select provider, model from kodcode.questions union select provider, model from kodcode.trials"
+            " union select provider, model from kodcode.triplets union select provider, model from kodcode.responses"
         )
-        .join(Question, Question.question_id == Triplet.question_id)
-        .join(instruct, (instruct.c.question_id == Triplet.question_id) & (instruct.c.style == "instruct"))
-        .outerjoin(
-            BenchmarkItem,
-            (BenchmarkItem.benchmark == Question.benchmark) & (BenchmarkItem.item_id == Question.benchmark_item),
-        )
-        .where(Triplet.triplet_id.in_(ids))
-    ).all()
-    by_id = {row.triplet_id: row for row in rows}
-    trials = _grouped(
-        connection.execute(
-            select(Trial.__table__)
-            .where(Trial.question_id.in_({row.question_id for row in rows}))
-            .order_by(Trial.attempt)
-        ).all(),
-        "question_id",
     )
-    responses = _grouped(
-        connection.execute(
-            select(Response.__table__)
-            .where(Response.triplet_id.in_(ids), Response.status.in_(("accepted", "rejected")))
-            .join(LlmCall, LlmCall.request_hash == Response.request_hash)
-            .where(true() if max_response_tokens is None else LlmCall.output_tokens <= max_response_tokens)
-            .order_by(Response.provider, Response.model, Response.attempt)
-        ).all(),
-        "triplet_id",
+    found = {(row.provider or "", row.model or "") for row in wrote if row.model is not None}
+    problems = {key: model_problem(key[1], terms.of(*key)) for key in sorted(found)}
+    return {key: problem for key, problem in problems.items() if problem is not None}
+
+
+_MINDED = """
+create temporary table minded_triplets on commit drop as
+with bad_model as (
+    select * from unnest(cast(:providers as text[]), cast(:models as text[]), cast(:problems as text[]))
+        as b(provider, model, reason)
+), bad_licence as (
+    select * from unnest(cast(:licences as text[]), cast(:seed_problems as text[])) as b(licence, reason)
+), bad_question as (
+    select q.question_id, b.reason
+    from kodcode.questions q join bad_model b on (q.provider, q.model) = (b.provider, b.model)
+    union
+    select q.question_id, b.reason
+    from kodcode.questions q, unnest(q.seed_ids) as used(seed_id)
+    join kodcode.seeds s using (seed_id) join bad_licence b on s.licence is not distinct from b.licence
+    union
+    select t.question_id, b.reason
+    from kodcode.trials t join bad_model b on (t.provider, t.model) = (b.provider, b.model)
+    where t.solution is not null or t.test is not null
+)
+select c.triplet_id, b.reason from chosen_triplets c join bad_question b using (question_id)
+union
+select c.triplet_id, b.reason from chosen_triplets c join kodcode.triplets t using (triplet_id)
+join bad_model b on (t.provider, t.model) = (b.provider, b.model)
+"""
+
+
+def _leave_out(connection: Connection, minded: Mapping[Model, str], terms: TermsTable) -> dict[str, int]:
+    """Take what the permissive policy minds out of CHOSEN: by its seeds, or by a model that wrote any of its texts,
+    the trials that KodCode-V1 shows included. Returns the triplets a reason."""
+    licences = connection.scalars(text("select distinct licence from kodcode.seeds")).all()
+    problems = {licence: problem for licence in licences if (problem := seed_problem(licence)) is not None}
+    connection.execute(
+        text(_MINDED),
+        {
+            "providers": [provider for provider, _ in minded],
+            "models": [model for _, model in minded],
+            "problems": list(minded.values()),
+            "licences": list(problems),
+            "seed_problems": list(problems.values()),
+        },
     )
-    hashes = [row.request_hash for rows in responses.values() for row in rows]
-    answers = stored_answers(connection, artifacts, hashes)
-    for triplet_id in ids:
-        row = by_id[triplet_id]
-        yield Selected(
-            _record(row, trials.get(row.question_id, ())),
-            tuple(
-                ResponseRecord(
-                    # The places of several reasoners' answers follow each other.
-                    place,
-                    answer.status == "accepted",
-                    answers[answer.request_hash].text,
-                    answers[answer.request_hash].reasoning,
-                    answer.code,
-                )
-                for place, answer in enumerate(responses.get(triplet_id, ()))
-            ),
-        )
-
-
-def _record(row: Any, trials: Sequence[Any]) -> TripletRecord:
-    nearest = None
-    if row.benchmark_item is not None:
-        nearest = NearestProblem(row.benchmark, row.benchmark_item, row.benchmark_text, row.similarity)
-    return TripletRecord(
-        triplet_id=row.triplet_id,
-        subset=row.subset,
-        style=row.style,
-        question=row.question,
-        solution=row.solution,
-        test=row.test,
-        number=row.number,
-        difficulty=row.label,
-        pass_sequence=tuple(row.passes),
-        chosen_attempt=row.chosen,
-        trials=tuple(
-            TrialRecord(
-                trial.attempt,
-                trial.verdict,
-                trial.solution,
-                trial.test,
-                trial.coverage,
-                f"{trial.model} {trial.request_hash}",
-            )
-            for trial in trials
-        ),
-        functions=tuple(FunctionRecord(**entry) for entry in row.test_info or ()),
-        original_question=None if row.style == "instruct" else row.original,
-        seed_ids=tuple(row.seed_ids),
-        nearest=nearest,
-        filter_reason=row.filter_reason or row.caution,
+    counted = connection.execute(text("select reason, count(*) as rows from minded_triplets group by 1 order by 1"))
+    left_out = {row.reason: row.rows for row in counted}
+    connection.execute(
+        text("delete from chosen_triplets where triplet_id in (select triplet_id from minded_triplets)")
     )
+    return left_out
 
 
-def _grouped(rows: Sequence[Any], key: str) -> Grouped:
-    groups: dict[str, list[Any]] = {}
-    for row in rows:
-        groups.setdefault(getattr(row, key), []).append(row)
-    return groups
+_RANKED = """
+delete from chosen_triplets c using (
+    select triplet_id, row_number() over (
+        partition by subset order by md5(:seed || ':' || triplet_id), triplet_id
+    ) as rank from chosen_triplets
+) r, unnest(cast(:subsets as text[]), cast(:most as int[])) as quota(subset, most)
+where r.triplet_id = c.triplet_id and quota.subset = c.subset and r.rank > quota.most
+"""
+_SAMPLED = """
+delete from chosen_triplets where triplet_id in (
+    select triplet_id from chosen_triplets order by md5(:seed || ':' || triplet_id), triplet_id offset :sample
+)
+"""
+
+
+def _thin_out(connection: Connection, filters: ReleaseFilters) -> None:
+    """Quotas, then the sample: what stays are the rows whose hashes with the seed are smallest."""
+    seed = str(filters.seed)
+    if filters.quota:
+        quota = {"subsets": list(filters.quota), "most": list(filters.quota.values())}
+        connection.execute(text(_RANKED), {"seed": seed, **quota})
+    if filters.sample is not None:
+        connection.execute(text(_SAMPLED), {"seed": seed, "sample": filters.sample})
+
+
+# A line for everything that a row is made from; hashes of lines are combined without order. Answers in the ledger and
+# texts by hash never change, so that the rows which name them are enough.
+_PIECES = """
+select subset, place, sum(rows) as rows, count(*) as lines, bit_xor(hash_record_extended(line, 0)) as one,
+       bit_xor(hash_record_extended(line, 1)) as two
+from (
+select c.subset, c.place, 1 as rows, row('triplet'::text, t.triplet_id, t.updated_at, q.updated_at, i.updated_at,
+       b.text_hash)::record as line
+from chosen_triplets c join kodcode.triplets t using (triplet_id)
+join kodcode.questions q on q.question_id = c.question_id
+join kodcode.triplets i on i.question_id = c.question_id and i.style = 'instruct'
+left join kodcode.benchmark_items b on b.benchmark = q.benchmark and b.item_id = q.benchmark_item
+union all
+select c.subset, c.place, 0, row('trial'::text, t.question_id, t.attempt, t.updated_at)::record
+from (select distinct question_id, subset, place from chosen_triplets) c join kodcode.trials t using (question_id)
+union all
+select c.subset, c.place, 0, row('response'::text, r.triplet_id, r.provider, r.model, r.attempt, r.updated_at)::record
+from chosen_triplets c join kodcode.responses r using (triplet_id) where r.status in ('accepted', 'rejected')
+union all
+select c.subset, c.place, 0, row('seed'::text, c.question_id, s.seed_id, s.licence)::record
+from (select distinct question_id, subset, place from chosen_triplets) c
+join kodcode.questions q using (question_id), unnest(q.seed_ids) as used(seed_id) join kodcode.seeds s using (seed_id)
+) l group by 1, 2 order by 1, 2
+"""
+
+
+def _pieces(connection: Connection) -> tuple[Piece, ...]:
+    return tuple(
+        Piece(row.subset, row.place, int(row.rows), f"{row.rows} {row.lines} {row.one} {row.two}")
+        for row in connection.execute(text(_PIECES))
+    )

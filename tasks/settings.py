@@ -58,6 +58,7 @@ class Settings(BaseSettings):
     batch_gather_s: float = Field(10, gt=0, le=3600, description="A batch is closed when none came for so long.")
     batch_poll_s: float = Field(300, gt=0, le=3600, description="Longest time between two looks at a batch.")
     prices: Path | None = Field(None, description="Price table on top of the shipped one.")
+    model_terms: Path | None = Field(None, description="Terms of models, before those of tasks/licences/models.toml.")
 
     sandbox_python: Path | None = None
     sandbox_jobs: int = Field(0, ge=0, description="Executions at once; 0: one a core.")

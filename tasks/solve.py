@@ -19,7 +19,7 @@ from tasks.run import Run
 from tasks.sandbox import Job, Verdict
 from tasks.shards import Lease
 from tasks.store import copy_rows
-from tasks.store.schema import LlmCall, Question, Trial
+from tasks.store.schema import IMPORTED, Question, Trial, rollup_calls
 from tasks.subsets import solve_request
 from tasks.trials import AttemptPolicy, Progress, Unparsed, parse_solve
 from tasks.work import Ending, Work
@@ -137,13 +137,14 @@ def _left(connection: Any, subset: str, budget: SolveBudget | None) -> int | Non
     left = None if budget.attempts is None else max(0, budget.attempts - made)
     if budget.usd is not None:
         calls, spent = connection.execute(
-            select(func.count(LlmCall.cost_usd), func.coalesce(func.sum(LlmCall.cost_usd), 0)).where(
-                LlmCall.stage == "solve", LlmCall.subset == subset
-            )
+            select(
+                func.coalesce(func.sum(rollup_calls.c.calls - rollup_calls.c.unpriced), 0),
+                func.coalesce(func.sum(rollup_calls.c.cost_usd), 0),
+            ).where(rollup_calls.c.stage == "solve", rollup_calls.c.subset == subset)
         ).one()
         affordable: int | None = None  # what costs nothing is not bound
         if spent:  # what the calls so far cost on average says how many more the rest pays for
-            affordable = int((float(budget.usd) - float(spent)) / (float(spent) / calls))
+            affordable = int((float(budget.usd) - float(spent)) / (float(spent) / float(calls)))
         elif not calls:
             affordable = _UNPRICED_ATTEMPTS if budget.usd > 0 else 0
         if affordable is not None:
@@ -153,12 +154,16 @@ def _left(connection: Any, subset: str, budget: SolveBudget | None) -> int | Non
 
 
 def open_trials(engine: Engine, subsets: Sequence[str], models: Models) -> list[str]:
-    """Attempts without a verdict, as QUESTION:ATTEMPT, question by question."""
+    """Attempts that a model is still to make, as QUESTION:ATTEMPT, question by question."""
     with engine.connect() as connection:
         rows = connection.execute(
             select(Trial.question_id, Trial.attempt)
             .join(Question, Question.question_id == Trial.question_id)
-            .where(in_scope(subsets, models), Trial.status.in_(("pending", "failed")))
+            .where(
+                in_scope(subsets, models),
+                Trial.status.in_(("pending", "failed")),
+                Trial.provider.is_distinct_from(IMPORTED),  # they have their pair
+            )
             .order_by(Question.subset, Question.number, Trial.attempt)
         )
         return [f"{row.question_id}:{row.attempt}" for row in rows]
@@ -196,11 +201,8 @@ async def verify_shard(run: Run, lease: Lease, work: Work) -> dict[str, int]:
         if isinstance(parsed, Unparsed):
             ending = Ending("rejected", parsed.reason, parsed.detail)
         else:
-            name = f"{row.question_id}:{row.attempt}"
-            job = Job(name, parsed.solution, test=parsed.test, confirm=run.settings.confirm)
-            verdict = await run.judge(job)
-            ending = ending_of(verdict)
-            values |= {"solution": parsed.solution, "test": parsed.test} | verdict_columns(job, verdict)
+            ending, columns = await judge_trial(run, row.question_id, row.attempt, parsed.solution, parsed.test)
+            values |= {"solution": parsed.solution, "test": parsed.test} | columns
         await asyncio.to_thread(_store, run, lease, row, ending, values)
         return ending
 
@@ -214,6 +216,15 @@ def rows_at_once(run: Run, models: Models) -> int:
     """How many rows a stage has under way: as many as there may be requests, which the gateway bounds by itself, and
     enough besides that executions never wait for a request to be let go."""
     return models.rows_at_once + _WAITING_PER_PLACE * run.executions_at_once
+
+
+async def judge_trial(
+    run: Run, question_id: str, attempt: int, solution: str, test: str
+) -> tuple[Ending, dict[str, Any]]:
+    """Execute a pair: how its trial ends, and the columns that keep the verdict. Raises InfrastructureFailed."""
+    job = Job(f"{question_id}:{attempt}", solution, test=test, confirm=run.settings.confirm)
+    verdict = await run.judge(job)
+    return ending_of(verdict), verdict_columns(job, verdict)
 
 
 def ending_of(verdict: Verdict) -> Ending:

@@ -15,9 +15,12 @@ ENGINES = {folder.name for folder in TASKS.iterdir() if (folder / "__init__.py")
 STAGES = {path.stem for path in TASKS.glob("*.py")} - {"__init__", "syntax"}
 # What an engine may know of another: its vocabulary or its public face.
 ALLOWED = {
-    "formats": {"sandbox", "trials", "trust"},
+    "formats": {"licences", "sandbox", "trials", "trust"},
     "history": {"store", "subsets"},
+    "licences": set(),
+    "imports": {"store", "subsets"},
     "llm": {"store"},
+    "report": {"store", "subsets"},
     "sandbox": set(),
     "screening": {"store"},
     "shards": {"store"},

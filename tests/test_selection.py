@@ -7,10 +7,14 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, Engine, insert
 
+from tasks.licences import TermsTable
+from tasks.loading import Lens, load
 from tasks.options import ReleaseFilters
-from tasks.selection import select_triplets
+from tasks.selection import choose, ids_of
 from tasks.store import ArtifactStore
 from tasks.store.schema import LlmCall, Question, Response, Triplet
+
+TERMS = TermsTable.load()
 
 
 def declared(first_line: str) -> list[dict[str, Any]]:
@@ -67,6 +71,8 @@ def test_classes_and_long_answers_are_left_out_on_demand(
     with database.begin() as connection:
         store(connection, artifacts, 0, declared("def f():"))
         store(connection, artifacts, 1, declared("def g():") + declared("class f:"))
-        found = list(select_triplets(connection, artifacts, ["Leetcode"], False, filters))
+        (piece,) = choose(connection, ["Leetcode"], False, filters, TERMS).pieces
+        lens = Lens(TERMS, filters.max_response_tokens)
+        found = list(load(connection, artifacts, ids_of(connection, piece), lens))
     assert [selected.record.triplet_id[-3:] for selected in found] == triplets
     assert [response.text for selected in found for response in selected.responses] == answers

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from tasks.formats import FormatError, UnknownFormat
 from tasks.history import GrantFailed, MirrorFailed, QueryError, UnknownId
+from tasks.imports import ImportFileError
+from tasks.licences import TermsError
 from tasks.llm import BudgetError, BudgetReached, PriceTableError
 from tasks.llm.offline import BankError
 from tasks.llm.types import ProviderError
 from tasks.plaintext import printable
+from tasks.release import ReleaseExists
+from tasks.report import NothingToReport, ReportError, UnknownSelection
 from tasks.sandbox import SandboxError
 from tasks.screening import BenchmarkError, EmbedderError, ScreeningError
+from tasks.selection import EmptySelection
 from tasks.settings import ConfigurationError
 from tasks.store import ServiceError, StoreError
 from tasks.subsets import SubsetError
@@ -36,16 +41,23 @@ STATUSES: tuple[tuple[type[Exception], int], ...] = (
     (ConfigurationError, 2),
     (UnknownId, 2),
     (QueryError, 2),
+    (UnknownSelection, 2),
+    (NothingToReport, 2),
+    (ReportError, 1),
     (GrantFailed, 1),
     (MirrorFailed, 1),
     (SubsetError, 2),
     (BenchmarkError, 2),
+    (ImportFileError, 2),
     (EmbedderError, 1),
     (ScreeningError, 1),
     (PriceTableError, 2),
     (BudgetError, 2),
     (BudgetReached, 4),
     (BankError, 1),
+    (TermsError, 2),
+    (EmptySelection, 1),
+    (ReleaseExists, 2),
     (UnknownFormat, 2),
     (FormatError, 1),
     (StoreError, 1),

@@ -75,6 +75,9 @@ def _tree(story: dict[str, Any]) -> Tree:
         licence = seed["licence"] or "unknown licence"
         line = f"seed {seed['seed_id']}  {seed['source']} {seed['revision'] or ''}  {licence}"
         tree.add(_text(line)).add(_text(seed["text"]))
+    for source in story["imported_from"]:
+        claim = f"  the file says: {source['claim']}" if source["claim"] else ""
+        tree.add(_text(f"row {source['row']} of {source['path']}  {source['licence'] or 'unknown licence'}{claim}"))
     asked = tree.add(
         _text(
             f"asked {question['provider']}/{question['model']}, prompt {question['prompt_index']}, "

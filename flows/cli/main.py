@@ -7,7 +7,19 @@ import warnings
 
 import typer
 
-from flows.cli import ask, bootstrap, decontaminate, judge, look, migrate, pipeline, release, servers
+from flows.cli import (
+    ask,
+    bootstrap,
+    decontaminate,
+    import_,
+    judge,
+    look,
+    migrate,
+    pipeline,
+    release,
+    report,
+    servers,
+)
 from flows.cli.errors import exit_status, paragraph
 
 app = typer.Typer(
@@ -20,8 +32,10 @@ app = typer.Typer(
 )
 app.command()(pipeline.demo)
 app.command()(pipeline.run)
+app.command("import")(import_.import_)
 app.command()(decontaminate.decontaminate)
 app.command()(release.release)
+app.command()(report.report)
 app.command()(servers.up)
 app.command()(servers.down)
 app.command()(servers.status)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -112,7 +113,7 @@ def demo(
             "  ANTHROPIC_API_KEY=... ./kodcode run --provider anthropic --model MODEL --subset leetcode\n",
             soft_wrap=True,
         )
-    _complain(left)
+    complain(left)
 
 
 def run(
@@ -277,7 +278,7 @@ def run(
         print(outcome.as_json())
     else:
         _show(outcome, settings, time.monotonic() - started)
-    _complain(left)
+    complain(left)
 
 
 def _forecast(settings: Settings, teacher: Teacher, as_json: bool, *plan: Any) -> None:
@@ -301,33 +302,48 @@ def _forecast(settings: Settings, teacher: Teacher, as_json: bool, *plan: Any) -
 
 
 def carry_out(settings: Settings, names: Sequence[str], flow: str, **parameters: Any) -> tuple[Outcome, int]:
-    """Start what is needed, run the flow with live progress, gather what it left; and how many rows failed."""
+    """Run a flow that ends in a release, and gather what it left; and how many rows failed."""
+    teacher = parameters.get("teacher", Teacher()).resolved(settings)
+    canned = parameters.get("canned", teacher.provider == "offline")
+    with conducted(settings, flow, canned, names, **parameters) as (backends, released):
+        outcome = Outcome(
+            funnel(backends.engine, names), {"path": released.path, "rows": released.rows}, prefect_ui(backends)
+        )
+        return outcome, rows_left(backends)
+
+
+@contextmanager
+def conducted(
+    settings: Settings, flow: str, canned: bool, /, *arguments: Any, **parameters: Any
+) -> Iterator[tuple[Backends, Any]]:
+    """Start what is needed and run the flow with live progress: open connections, and what the flow returned."""
     # Prefect reports a failed flow with its traceback; here the error is told by main().
     os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
     backends = Backends.open(settings, note=note)
     try:
-        teacher = parameters.get("teacher", Teacher()).resolved(settings)
-        _keep_apart(backends, canned=parameters.get("canned", teacher.provider == "offline"))
+        _keep_apart(backends, canned)
         flows = _flows(backends)
         with Display(console) as display:
             token = progress_display.set(display)
             try:
-                released = _run(flows[flow](names, **parameters))
+                returned = _run(flows[flow](*arguments, **parameters))
             finally:
                 progress_display.reset(token)
-        with backends.engine.connect() as connection:
-            left = connection.scalar(
-                text(
-                    "select (select coalesce(sum(rows), 0) from kodcode.v_stages where status = 'failed')"
-                    " + (select coalesce(sum(rows), 0) from kodcode.v_shards where status = 'dead')"
-                )
-            )
-        outcome = Outcome(
-            funnel(backends.engine, names), {"path": released.path, "rows": released.rows}, prefect_ui(backends)
-        )
-        return outcome, int(left or 0)
+        yield backends, returned
     finally:
         backends.close()
+
+
+def rows_left(backends: Backends) -> int:
+    """How many rows of the whole database wait for the next run."""
+    with backends.engine.connect() as connection:
+        left = connection.scalar(
+            text(
+                "select (select coalesce(sum(rows), 0) from kodcode.v_stages where status = 'failed')"
+                " + (select coalesce(sum(rows), 0) from kodcode.v_shards where status = 'dead')"
+            )
+        )
+    return int(left or 0)
 
 
 def _keep_apart(backends: Backends, canned: bool) -> None:
@@ -354,10 +370,11 @@ def _flows(backends: Backends) -> dict[str, Callable[..., Coroutine[Any, Any, An
     if backends.services is not None:
         backends.services.wait()
     check_prefect(os.environ["PREFECT_API_URL"])
+    from flows.import_ import import_files  # noqa: PLC0415
     from flows.nightly import nightly  # noqa: PLC0415
     from flows.release import release as release_flow  # noqa: PLC0415
 
-    return {"nightly": nightly, "release": release_flow}
+    return {"import": import_files, "nightly": nightly, "release": release_flow}
 
 
 def _run(flow: Coroutine[Any, Any, Result]) -> Result:
@@ -390,7 +407,8 @@ def _show(outcome: Outcome, settings: Settings, seconds: float) -> None:
     )
 
 
-def _complain(left: int) -> None:
+def complain(left: int) -> None:
+    """Raises RowsLeft where rows wait for the next run."""
     if left:
         raise RowsLeft(
             f"{left} rows failed for reasons of infrastructure, not of their content. Nothing is lost: run the same "

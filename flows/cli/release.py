@@ -3,22 +3,29 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated
+from datetime import datetime
+from typing import Annotated, Any, get_args
 
 import typer
 
 from flows.cli.context import AsJson, DataDir, console, settings_for
 from flows.cli.pipeline import carry_out
 from tasks.formats import FORMATS, chosen_formats
-from tasks.options import ReleaseFilters, chosen_subsets
+from tasks.licences import LicencePolicy
+from tasks.options import AnyStyle, PresetName, chosen_subsets, quotas, release_filters
 
 
 def release(
     subset: Annotated[list[str], typer.Option(help="Which subset; may be repeated. All 12 where none is named.")] = [],
     canned: Annotated[bool, typer.Option("--canned", help="Release the demo's canned answers.")] = False,
     classes: Annotated[
-        bool, typer.Option("--classes/--no-classes", help="With or without triplets whose test builds a class.")
-    ] = True,
+        bool | None,
+        typer.Option(
+            "--classes/--no-classes",
+            help="With or without triplets whose test builds a class.",
+            show_default="classes",
+        ),
+    ] = None,
     max_response_tokens: Annotated[
         int | None, typer.Option(min=1, help="Leave out reasoning answers that took more tokens, reasoning included.")
     ] = None,
@@ -32,6 +39,38 @@ def release(
     apart: Annotated[
         bool, typer.Option("--apart", help="Only where solution and test passed in two processes.")
     ] = False,
+    style: Annotated[
+        list[str], typer.Option(help=f"Only this style; may be repeated: {', '.join(get_args(AnyStyle))}.")
+    ] = [],
+    difficulty: Annotated[
+        list[str],
+        typer.Option(help="Only questions of this difficulty, and their conversions: easy, medium, hard; repeatable."),
+    ] = [],
+    since: Annotated[
+        datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Only what was made on this day (UTC) or after.")
+    ] = None,
+    until: Annotated[
+        datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Only what was made on this day (UTC) or before.")
+    ] = None,
+    answered: Annotated[bool, typer.Option("--answered", help="Only where a response was kept.")] = False,
+    licence_policy: Annotated[
+        LicencePolicy,
+        typer.Option(
+            help="permissive leaves out what derives from seeds that ask for more than notices, or from models whose "
+            "output may not train others, or of which that is not known."
+        ),
+    ] = "any",
+    quota: Annotated[
+        list[str], typer.Option(metavar="SUBSET=ROWS", help="Rows of a subset at most; may be repeated.")
+    ] = [],
+    sample: Annotated[int | None, typer.Option(min=1, help="Rows at most, chosen by hash.")] = None,
+    seed: Annotated[int, typer.Option(help="Of quotas and sample.")] = 0,
+    preset: Annotated[
+        PresetName | None, typer.Option(help="Filters of a set of the paper; options given here count before them.")
+    ] = None,
+    number: Annotated[
+        int | None, typer.Option(min=1, help="Fail where the release does not get this number.")
+    ] = None,
     format: Annotated[
         list[str],
         typer.Option(
@@ -49,18 +88,28 @@ def release(
     The bounds are on a question's chosen pair, for whatever was made from it; what was not found out meets none.
     """
     settings = settings_for(data_dir, demo=canned)
-    filters = ReleaseFilters(
-        min_trust=min_trust,
-        min_consensus=min_consensus,
-        min_kill_rate=min_kill_rate,
-        min_coverage=min_coverage,
-        min_assertions=min_assertions,
-        stub_rejected=stub_rejected,
-        stable=stable,
-        apart=apart,
-        classes=classes,
-        max_response_tokens=max_response_tokens,
-    )
+    given: dict[str, Any] = {
+        "min_trust": min_trust,
+        "min_consensus": min_consensus,
+        "min_kill_rate": min_kill_rate,
+        "min_coverage": min_coverage,
+        "min_assertions": min_assertions,
+        "stub_rejected": stub_rejected,
+        "stable": stable,
+        "apart": apart,
+        "max_response_tokens": max_response_tokens,
+        "styles": style,
+        "difficulties": difficulty,
+        "since": since and since.date(),
+        "until": until and until.date(),
+        "answered": answered,
+        "licence_policy": licence_policy,
+        "quota": quotas(quota),
+        "sample": sample,
+        "seed": seed,
+    }
+    set_here = {name: value for name, value in given.items() if value not in (None, False, [], {})}
+    filters = release_filters(set_here | ({} if classes is None else {"classes": classes}))
     formats = [chosen.name for chosen in chosen_formats(format)] if format else []
     outcome, _ = carry_out(
         settings,
@@ -70,6 +119,8 @@ def release(
         filters=filters,
         formats=formats,
         prove_all=prove_all,
+        preset=preset,
+        number=number,
     )
     if as_json:
         print(json.dumps(outcome.release))

@@ -2,17 +2,17 @@
 -- A call whose price is unknown makes the sum unknown: it is never counted as nothing.
 create or replace view kodcode.v_cost as
 with verified as (
-    select subset, count(*) as count from kodcode.triplets
-    where style = 'instruct' and status = 'accepted' group by subset
+    select subset, sum(rows) as count from kodcode.rollup_rows
+    where stage = 'triplet' and style = 'instruct' and status = 'accepted' group by subset
 ), paid as (
-    select subset, stage, provider, model, count(*) as calls, sum(input_tokens)::bigint as input_tokens,
+    select subset, stage, provider, model, sum(calls)::bigint as calls, sum(input_tokens)::bigint as input_tokens,
            sum(cached_input_tokens)::bigint as cached_input_tokens, sum(output_tokens)::bigint as output_tokens,
-           sum(reasoning_tokens)::bigint as reasoning_tokens, avg(latency_s) as mean_latency_s,
-           case when bool_and(cost_usd is not null) then sum(cost_usd) end as cost_usd
-    from kodcode.llm_calls group by subset, stage, provider, model
+           sum(reasoning_tokens)::bigint as reasoning_tokens, (sum(latency_s) / sum(calls))::float as mean_latency_s,
+           case when sum(unpriced) = 0 then sum(cost_usd) end as cost_usd
+    from kodcode.rollup_calls group by subset, stage, provider, model having sum(calls) > 0
 )
 select p.subset, p.stage, p.provider, p.model, p.calls, p.input_tokens, p.cached_input_tokens, p.output_tokens,
-       p.reasoning_tokens, p.mean_latency_s, p.cost_usd, coalesce(v.count, 0) as verified,
+       p.reasoning_tokens, p.mean_latency_s, p.cost_usd, coalesce(v.count, 0)::bigint as verified,
        (p.cost_usd / nullif(v.count, 0))::float as usd_per_verified
 from paid p left join verified v using (subset);
 

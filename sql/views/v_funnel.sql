@@ -1,48 +1,59 @@
 -- One row a subset: how many questions entered, what became of them, what it cost.
 -- proposed = unusable + duplicates + contaminated + accepted + unscreened; accepted = verified + failed + unlabelled.
 create or replace view kodcode.v_funnel as
-with asked as (
+with ended as (
     select subset,
-           count(*) filter (where request_hash is not null or status = 'rejected') as proposed,
-           count(*) filter (where status = 'rejected' and reason not like 'duplicate%' and reason <> 'contaminated') as unusable,
-           count(*) filter (where reason like 'duplicate%') as duplicates,
-           count(*) filter (where reason = 'contaminated') as contaminated,
-           count(*) filter (where status = 'accepted') as accepted,
-           count(*) filter (where status = 'accepted' and caution is not null) as cautioned,
+           sum(rows) filter (where status = 'rejected' and reason not like 'duplicate%' and reason <> 'contaminated') as unusable,
+           sum(rows) filter (where status = 'rejected' and reason like 'duplicate%') as duplicates,
+           sum(rows) filter (where status = 'rejected' and reason = 'contaminated') as contaminated,
+           sum(rows) filter (where status = 'accepted') as accepted
+    from kodcode.rollup_rows where stage = 'question' group by subset having sum(rows) > 0
+), cautioned as (
+    select subset, count(*) as cautioned
+    from kodcode.questions where status = 'accepted' and caution is not null group by subset
+), waiting as (
+    select subset, count(*) filter (where request_hash is not null or provider = 'imported') as asked,
            count(*) filter (where status = 'pending' and text is not null) as unscreened,
-           count(*) filter (where status in ('pending', 'failed') and text is null) as unanswered
-    from kodcode.questions group by subset
+           count(*) filter (where text is null) as unanswered
+    from kodcode.questions where status in ('pending', 'failed') group by subset
 ), labelled as (
-    select subset,
-           count(*) filter (where style = 'instruct' and status = 'accepted') as verified,
-           count(*) filter (where style = 'instruct' and difficulty = 'easy') as easy,
-           count(*) filter (where style = 'instruct' and difficulty = 'medium') as medium,
-           count(*) filter (where style = 'instruct' and difficulty = 'hard') as hard,
-           count(*) filter (where style = 'instruct' and difficulty = 'fail') as failed,
-           count(*) filter (where style = 'complete' and status = 'accepted') as complete,
-           count(*) filter (where style = 'online_judge' and status = 'accepted') as online_judge
-    from kodcode.triplets group by subset
+    select subset, count(*) filter (where difficulty = 'easy') as easy, count(*) filter (where difficulty = 'medium') as medium,
+           count(*) filter (where difficulty = 'hard') as hard, count(*) filter (where difficulty = 'fail') as failed
+    from kodcode.triplets where style = 'instruct' group by subset
+), verified as (
+    select subset, sum(rows) filter (where style = 'instruct') as verified,
+           sum(rows) filter (where style = 'complete') as complete,
+           sum(rows) filter (where style = 'online_judge') as online_judge
+    from kodcode.rollup_rows where stage = 'triplet' and status = 'accepted' group by subset
 ), answered as (
-    select t.subset, count(*) filter (where r.status = 'accepted') as responses_kept
-    from kodcode.responses r join kodcode.triplets t using (triplet_id) group by t.subset
+    select subset, sum(rows)::bigint as responses_kept
+    from kodcode.rollup_rows where stage = 'response' and status = 'accepted' group by subset
 ), paid as (
     -- A call whose price is unknown makes the sum unknown: it is never counted as nothing.
-    select subset, case when bool_or(cost_usd is null) then null else sum(cost_usd) end as cost_usd
-    from kodcode.llm_calls group by subset
+    select subset, case when sum(unpriced) = 0 then sum(cost_usd) end as cost_usd
+    from kodcode.rollup_calls group by subset
 )
-select a.subset, a.proposed, a.unusable, a.duplicates, a.contaminated, a.accepted, a.cautioned, a.unscreened, a.unanswered,
-       coalesce(l.verified, 0) as verified, coalesce(l.easy, 0) as easy, coalesce(l.medium, 0) as medium,
-       coalesce(l.hard, 0) as hard, coalesce(l.failed, 0) as failed,
-       coalesce(l.complete, 0) as complete, coalesce(l.online_judge, 0) as online_judge,
-       coalesce(r.responses_kept, 0) as responses_kept,
+select e.subset,
+       coalesce(e.unusable, 0)::bigint + coalesce(e.duplicates, 0)::bigint + coalesce(e.contaminated, 0)::bigint
+           + coalesce(e.accepted, 0)::bigint + coalesce(w.asked, 0) as proposed,
+       coalesce(e.unusable, 0)::bigint as unusable, coalesce(e.duplicates, 0)::bigint as duplicates,
+       coalesce(e.contaminated, 0)::bigint as contaminated, coalesce(e.accepted, 0)::bigint as accepted,
+       coalesce(c.cautioned, 0) as cautioned, coalesce(w.unscreened, 0) as unscreened,
+       coalesce(w.unanswered, 0) as unanswered, coalesce(v.verified, 0)::bigint as verified,
+       coalesce(l.easy, 0) as easy, coalesce(l.medium, 0) as medium, coalesce(l.hard, 0) as hard,
+       coalesce(l.failed, 0) as failed, coalesce(v.complete, 0)::bigint as complete,
+       coalesce(v.online_judge, 0)::bigint as online_judge, coalesce(r.responses_kept, 0) as responses_kept,
        case when p.subset is null then 0 else p.cost_usd end as cost_usd
-from asked a
+from ended e
+left join cautioned c using (subset)
+left join waiting w using (subset)
 left join labelled l using (subset)
+left join verified v using (subset)
 left join answered r using (subset)
 left join paid p using (subset);
 
 comment on view kodcode.v_funnel is 'One row a subset: how many questions entered, what became of them, what it cost.';
-comment on column kodcode.v_funnel.proposed is 'Places that a teacher answered.';
+comment on column kodcode.v_funnel.proposed is 'Places that a teacher answered, and questions that were imported.';
 comment on column kodcode.v_funnel.unusable is 'Answers without a usable question: unparsed, truncated, abstained, refused, judged bad by the annotator.';
 comment on column kodcode.v_funnel.duplicates is 'Rejected as exact, MinHash or semantic duplicates.';
 comment on column kodcode.v_funnel.contaminated is 'Rejected for their likeness to a benchmark problem.';

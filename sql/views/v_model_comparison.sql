@@ -1,17 +1,19 @@
 -- One row a (subset, model) that made trials: how often it passes, how good its tests are, what a pass costs.
 create or replace view kodcode.v_model_comparison as
 with made as (
-    select q.subset, t.provider, t.model, count(*) as trials,
-           count(*) filter (where t.status = 'accepted') as passes,
-           avg(t.coverage) filter (where t.status = 'accepted') as mean_coverage,
-           avg(t.kill_rate) as mean_kill_rate, avg(t.trust) as mean_trust
-    from kodcode.trials t join kodcode.questions q using (question_id)
-    where t.status in ('accepted', 'rejected') and t.model is not null
-    group by q.subset, t.provider, t.model
+    select subset, provider, model, sum(rows)::bigint as trials,
+           coalesce(sum(rows) filter (where status = 'accepted'), 0)::bigint as passes,
+           (sum(coverage) filter (where status = 'accepted')
+            / nullif(sum(coverages) filter (where status = 'accepted'), 0))::float as mean_coverage,
+           (sum(kill_rate) / nullif(sum(kill_rates), 0))::float as mean_kill_rate,
+           (sum(trust) / nullif(sum(trusts), 0))::float as mean_trust
+    from kodcode.rollup_rows
+    where stage = 'trial' and status in ('accepted', 'rejected') and model is not null
+    group by subset, provider, model having sum(rows) > 0
 ), paid as (
-    select subset, provider, model, count(*) as calls, sum(output_tokens)::bigint as output_tokens,
-           case when bool_and(cost_usd is not null) then sum(cost_usd) end as cost_usd
-    from kodcode.llm_calls where stage = 'solve' group by subset, provider, model
+    select subset, provider, model, sum(calls) as calls, sum(output_tokens) as output_tokens,
+           case when sum(unpriced) = 0 then sum(cost_usd) end as cost_usd
+    from kodcode.rollup_calls where stage = 'solve' group by subset, provider, model having sum(calls) > 0
 )
 select m.subset, m.provider, m.model, m.trials, m.passes, m.passes::float / m.trials as pass_rate,
        -- Wilson's 95 % interval, z^2 = 3.8415
@@ -19,7 +21,7 @@ select m.subset, m.provider, m.model, m.trials, m.passes, m.passes::float / m.tr
                    / (m.trials + 3.84146)) as pass_low,
        least(1, (m.passes + 1.92073 + 1.959964 * sqrt(m.passes * (m.trials - m.passes)::float / m.trials + 0.960365))
                 / (m.trials + 3.84146)) as pass_high,
-       m.mean_coverage, m.mean_kill_rate, m.mean_trust, p.output_tokens::float / p.calls as mean_output_tokens,
+       m.mean_coverage, m.mean_kill_rate, m.mean_trust, (p.output_tokens / p.calls)::float as mean_output_tokens,
        p.cost_usd, (p.cost_usd / nullif(m.passes, 0))::float as usd_per_pass
 from made m left join paid p using (subset, provider, model);
 

@@ -1,9 +1,14 @@
 -- One row a (subset, k): the share of questions of which one of k attempts passes.
 create or replace view kodcode.v_pass_at_k as
-select subset, k::int as k, count(*) as questions, avg(estimate) as pass_at_k,
+with alike as (
+    -- Few lists of estimates are different: so many there are of trials and passes.
+    select subset, pass_at_k, trial_count, count(*) as questions
+    from kodcode.triplets where style = 'instruct' and status in ('accepted', 'rejected')
+    group by subset, pass_at_k, trial_count
+)
+select subset, k::int as k, sum(questions)::bigint as questions, sum(questions * estimate) / sum(questions)::float as pass_at_k,
        min(trial_count) as fewest_trials, max(trial_count) as most_trials
-from kodcode.triplets, unnest(pass_at_k) with ordinality as estimates (estimate, k)
-where style = 'instruct' and status in ('accepted', 'rejected')
+from alike, unnest(pass_at_k) with ordinality as estimates (estimate, k)
 group by subset, k;
 
 comment on view kodcode.v_pass_at_k is 'pass@k by subset: the mean of the unbiased estimates of all labelled questions with at least k trials.';

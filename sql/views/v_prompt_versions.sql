@@ -1,29 +1,14 @@
 -- One row a (stage, subset, model, prompt version): what the answers to this wording became, and cost.
 create or replace view kodcode.v_prompt_versions as
-with work as (
-    select 'propose' as stage, q.subset, q.provider, q.model, q.prompt_version, q.status, q.request_hash
-    from kodcode.questions q
-    union all
-    select 'solve', q.subset, t.provider, t.model, t.prompt_version, t.status, t.request_hash
-    from kodcode.trials t join kodcode.questions q using (question_id)
-), priced as (
-    select w.stage, w.subset, w.provider, w.model, w.prompt_version, count(*) as rows,
-           count(*) filter (where w.status = 'accepted') as accepted,
-           case when bool_and(c.request_hash is null or c.cost_usd is not null) then sum(c.cost_usd) end as cost_usd
-    from work w left join kodcode.llm_calls c using (request_hash)
-    where w.status in ('accepted', 'rejected') and w.prompt_version is not null
-    group by w.stage, w.subset, w.provider, w.model, w.prompt_version
-    union all
-    select 'convert', t.subset, t.provider, t.model, t.prompt_version, count(*),
-           count(*) filter (where t.status = 'accepted'),
-           case when bool_and(tried.known) then sum(tried.cost_usd) end
-    from kodcode.triplets t cross join lateral (
-        select bool_and(c.cost_usd is not null) is not false as known,
-               sum(c.cost_usd) as cost_usd
-        from jsonb_array_elements(t.tries) e join kodcode.llm_calls c on c.request_hash = e ->> 'request_hash'
-    ) tried
-    where t.style in ('complete', 'online_judge') and t.status in ('accepted', 'rejected') and t.prompt_version is not null
-    group by t.subset, t.provider, t.model, t.prompt_version
+with priced as (
+    select case stage when 'question' then 'propose' when 'trial' then 'solve' else 'convert' end as stage, subset,
+           provider, model, prompt_version, sum(rows)::bigint as rows,
+           coalesce(sum(rows) filter (where status = 'accepted'), 0)::bigint as accepted,
+           case when sum(unpriced) = 0 and sum(priced) > 0 then sum(cost_usd) end as cost_usd
+    from kodcode.rollup_rows
+    where status in ('accepted', 'rejected') and prompt_version is not null
+      and (stage in ('question', 'trial') or stage = 'triplet' and style <> 'instruct')
+    group by 1, 2, 3, 4, 5 having sum(rows) > 0
 )
 select stage, subset, provider, model, prompt_version, rows, accepted, accepted::float / rows as acceptance,
        cost_usd, (accepted / nullif(cost_usd, 0))::float as accepted_per_usd

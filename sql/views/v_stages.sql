@@ -1,14 +1,8 @@
 -- One row a (stage, subset, status, reason): every row of every work table is in exactly one of them.
 create or replace view kodcode.v_stages as
-select 'question' as stage, subset, status, reason, count(*) as rows from kodcode.questions group by 2, 3, 4
-union all
-select 'trial', q.subset, t.status, t.reason, count(*)
-from kodcode.trials t join kodcode.questions q using (question_id) group by 2, 3, 4
-union all
-select 'triplet ' || style, subset, status, reason, count(*) from kodcode.triplets group by 1, 2, 3, 4
-union all
-select 'response', t.subset, r.status, r.reason, count(*)
-from kodcode.responses r join kodcode.triplets t using (triplet_id) group by 2, 3, 4;
+select case when stage = 'triplet' then 'triplet ' || style else stage end as stage, subset, status, reason,
+       sum(rows)::bigint as rows
+from kodcode.rollup_rows group by 1, 2, 3, 4 having sum(rows) > 0;
 
 comment on view kodcode.v_stages is 'Rows by stage, subset, status and reason: where everything is and why.';
 comment on column kodcode.v_stages.stage is 'question, trial, triplet STYLE or response.';

@@ -6,6 +6,7 @@ from tasks.formats.format import Format
 from tasks.formats.kodcode_v1 import v1_row
 from tasks.formats.manifest import MANIFEST_FILE, Manifest, read_manifest
 from tasks.formats.records import (
+    AuthorRecord,
     FormattedRow,
     FunctionRecord,
     NearestProblem,
@@ -20,6 +21,7 @@ from tasks.formats.writer import DatasetWriter, FileEntry
 __all__ = [
     "FORMATS",
     "MANIFEST_FILE",
+    "AuthorRecord",
     "DatasetWriter",
     "FileEntry",
     "Format",

@@ -57,8 +57,9 @@ class Format:
         """What each column holds."""
         return {name: text for name, _, text in self.columns}
 
-    def writer(self, release: Path) -> DatasetWriter:
-        """Writes rows into this format's folder of a release."""
+    def writer(self, release: Path, shard: str = "00000", splits: Sequence[str] | None = None) -> DatasetWriter:
+        """Writes a shard of rows into this format's folder of a release; `splits` are to have a file, be it one of no
+        rows: all where None."""
         return DatasetWriter(
             release / self.name,
             format=self.name,
@@ -66,5 +67,7 @@ class Format:
             schema=self.schema,
             splits=self.splits,
             prefix=self.name,
+            shard=shard,
+            always=self.splits if splits is None else splits,
             file_type=self.file_type,
         )

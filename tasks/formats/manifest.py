@@ -11,19 +11,23 @@ from typing import Any
 from tasks.formats.errors import FormatError
 from tasks.formats.writer import FileEntry
 
-MANIFEST_VERSION = 1
+MANIFEST_VERSION = 2
 MANIFEST_FILE = "manifest.json"
 
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """Everything that tells one release from another, and nothing else: no times, no places, no numbers of runs."""
+    """Everything that tells one release from another, and nothing else: no times, no numbers of runs."""
 
     formats: Mapping[str, str]  # layout -> its edition
     files: tuple[FileEntry, ...]
     filters: Mapping[str, Any] = field(default_factory=dict)  # the selection, as asked for
     code_version: str = "unknown"
     prompt_versions: Mapping[str, str] = field(default_factory=dict)  # prompt -> content hash
+    parent: int | None = None  # the release before it
+    left_out: Mapping[str, int] = field(default_factory=dict)  # by the licence policy: reason -> rows, also of several
+    licence: Mapping[str, Any] = field(default_factory=dict)  # licence (SPDX), hub (the Hub's word), reasons
+    proven: Mapping[str, int] = field(default_factory=dict)  # layout -> rows that were executed
     manifest_version: int = MANIFEST_VERSION
 
     @property
@@ -48,6 +52,10 @@ class Manifest:
             "code_version": self.code_version,
             "formats": dict(self.formats),
             "prompt_versions": dict(self.prompt_versions),
+            "parent": self.parent,
+            "licence": dict(self.licence),
+            "left_out": dict(self.left_out),
+            "proven": dict(self.proven),
             "filters": dict(self.filters),
             "counts": self.counts,
             "files": [asdict(entry) for entry in sorted(self.files, key=lambda entry: entry.path)],
@@ -80,6 +88,8 @@ def read_manifest(document: bytes) -> Manifest:
         data = json.loads(document)
         stated = data.pop("content_hash")
         data.pop("counts")
+        if data["manifest_version"] != MANIFEST_VERSION:
+            raise FormatError(f"Manifests of version {MANIFEST_VERSION} are read, not {data['manifest_version']!r}.")
         files = tuple(FileEntry(**entry) for entry in data.pop("files"))
         known = {entry.name for entry in fields(Manifest)}
         manifest = Manifest(files=files, **{name: data[name] for name in known - {"files"}})

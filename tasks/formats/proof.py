@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import heapq
 import os
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -43,13 +44,15 @@ class Reference:
     functions: tuple[EntryPoint, ...]
 
 
-def prove(folder: Path, formats: Sequence[Format], files: Sequence[FileEntry], sample: int | None = SAMPLE) -> int:
-    """Prove `sample` rows of each format, or all where it is None, and return how many executed proofs held.
+def prove(
+    folder: Path, formats: Sequence[Format], files: Sequence[FileEntry], sample: int | None = SAMPLE
+) -> Counter[str]:
+    """Prove `sample` rows of each format, or all where it is None, and return how many proofs held, by file.
 
     `folder` holds the files by their paths, KodCode-V1's among them, whose rows have the same order. Raises
     ProofFailed, which names the first rows that fail, and SandboxError where nothing can be judged.
     """
-    proven = 0
+    proven: Counter[str] = Counter()
     with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as threads:
         for format in formats:
             if format.proof is None:
@@ -58,9 +61,9 @@ def prove(folder: Path, formats: Sequence[Format], files: Sequence[FileEntry], s
             rows = _sampled(_rows(folder, format, files), format, sample)
             pairs = _with_references(rows, format, lambda: _references(folder, files))
             while chunk := list(islice(pairs, _CHUNK)):
-                problems = list(threads.map(lambda pair, format=format: _problem(format, *pair), chunk))
+                problems = list(threads.map(lambda pair, format=format: _problem(format, *pair[1:]), chunk))
                 failures += [problem for problem in problems if problem is not None]
-                proven += len(chunk)
+                proven.update(path for path, _, _ in chunk)
                 if len(failures) >= _NAMED:
                     break
             if failures:
@@ -72,20 +75,24 @@ def prove(folder: Path, formats: Sequence[Format], files: Sequence[FileEntry], s
     return proven
 
 
-def _rows(folder: Path, format: Format, files: Sequence[FileEntry]) -> Iterator[Row]:
-    """All rows of a format, ordered by split, part and place."""
+def _rows(folder: Path, format: Format, files: Sequence[FileEntry]) -> Iterator[tuple[str, Row]]:
+    """All rows of a format with their files, in the order of these."""
     for entry in files:
         if entry.format == format.name and entry.rows:
-            yield from read_rows(folder / entry.path)
+            for row in read_rows(folder / entry.path):
+                yield entry.path, row
 
 
-def _sampled(rows: Iterable[Row], format: Format, sample: int | None) -> Iterable[Row]:
+def _sampled(rows: Iterable[tuple[str, Row]], format: Format, sample: int | None) -> Iterable[tuple[str, Row]]:
     """Those rows whose ids hash smallest, in the order that they came in."""
     if sample is None:
         return rows
-    keyed = ((hashlib.sha256(format.row_id(row).encode()).digest(), place, row) for place, row in enumerate(rows))
+    keyed = (
+        (hashlib.sha256(format.row_id(row).encode()).digest(), place, path, row)
+        for place, (path, row) in enumerate(rows)
+    )
     chosen = heapq.nsmallest(sample, keyed, key=lambda item: item[:2])
-    return (row for _, _, row in sorted(chosen, key=lambda item: item[1]))
+    return ((path, row) for _, _, path, row in sorted(chosen, key=lambda item: item[1]))
 
 
 def _references(folder: Path, files: Sequence[FileEntry]) -> Iterator[Reference]:
@@ -97,12 +104,12 @@ def _references(folder: Path, files: Sequence[FileEntry]) -> Iterator[Reference]
 
 
 def _with_references(
-    rows: Iterable[Row], format: Format, references: Callable[[], Iterator[Reference]]
-) -> Iterator[tuple[Row, Reference]]:
+    rows: Iterable[tuple[str, Row]], format: Format, references: Callable[[], Iterator[Reference]]
+) -> Iterator[tuple[str, Row, Reference]]:
     """Each row with its reference. Both have the same order within a split, so a pass a pair of splits is enough."""
     left = references()
     reference: Reference | None = None
-    for row in rows:
+    for path, row in rows:
         wanted = format.row_id(row)
         begun_again = False
         while reference is None or reference.question_id != wanted:
@@ -111,7 +118,7 @@ def _with_references(
                 if begun_again:
                     raise ProofFailed(f"The format {format.name} has a row {wanted} that KodCode-V1 does not have.")
                 begun_again, left = True, references()
-        yield row, reference
+        yield path, row, reference
 
 
 def _problem(format: Format, row: Row, reference: Reference) -> str | None:

@@ -40,6 +40,17 @@ class NearestProblem:
 
 
 @dataclass(frozen=True, slots=True)
+class AuthorRecord:
+    """A model that wrote a part of the row (question, solution, conversion, response), and its terms."""
+
+    part: str
+    provider: str
+    model: str
+    licence: str  # of its output: SPDX identifier or LicenseRef-*
+    training: str  # whether that may train other models: yes, conditions, no, unknown
+
+
+@dataclass(frozen=True, slots=True)
 class TripletRecord:
     """A verified question, solution and test in one style, with the history that the layouts publish."""
 
@@ -59,6 +70,9 @@ class TripletRecord:
     seed_ids: tuple[str, ...] = ()
     nearest: NearestProblem | None = None
     filter_reason: str | None = None  # why the row is to be used with caution
+    seed_licences: tuple[str, ...] = ()  # as they were declared; NOASSERTION where a seed has none
+    authors: tuple[AuthorRecord, ...] = ()  # of its responses too
+    licence: str | None = None  # SPDX expression that follows from seeds and authors
 
 
 @dataclass(frozen=True, slots=True)

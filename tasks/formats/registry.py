@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from tasks.formats import chat, dpo, kodcode_v1, layout, nemo_gym, open_instruct, sft, verifiers_env, verl
+from tasks.formats import chat, dpo, kodcode_v1, layout, nemo_gym, open_instruct, provenance, sft, verifiers_env, verl
 from tasks.formats.errors import UnknownFormat
 from tasks.formats.format import Answered, Format
 from tasks.formats.records import FormattedRow, ResponseRecord, TripletRecord
@@ -41,17 +41,18 @@ FORMATS: dict[str, Format] = {
         open_instruct.FORMAT,
         nemo_gym.FORMAT,
         verifiers_env.FORMAT,
+        provenance.FORMAT,
     )
 }
 
 
 def chosen_formats(names: Sequence[str]) -> tuple[Format, ...]:
-    """KodCode-V1, which every release has and is proven against, and these; KodCode-V1-SFT where none is named.
+    """KodCode-V1 and provenance, which every release has, and these; KodCode-V1-SFT where none is named.
 
     In the registry's order, whatever order they are named in. Raises UnknownFormat for a name that is not known.
     """
     unknown = [name for name in names if name not in FORMATS]
     if unknown:
         raise UnknownFormat(f"There is no format {unknown[0]!r}; there are {', '.join(FORMATS)}.")
-    wanted = {V1.name, *(names or (SFT.name,))}
+    wanted = {V1.name, provenance.NAME, *(names or (SFT.name,))}
     return tuple(format for name, format in FORMATS.items() if name in wanted)

@@ -18,7 +18,6 @@ import pyarrow.parquet as pq
 from tasks.formats.errors import FormatError
 
 ROW_GROUP = 2_000
-ROWS_PER_SHARD = 50_000
 FileType = Literal["parquet", "jsonl"]
 _ZSTD_LEVEL = 3
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
@@ -26,7 +25,7 @@ _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 
 @dataclass(frozen=True, slots=True)
 class FileEntry:
-    """A finished file; `path` is relative to the release, with forward slashes."""
+    """A finished file; `path` is relative to the release, with forward slashes, `key` where the store holds it."""
 
     path: str
     format: str
@@ -34,15 +33,16 @@ class FileEntry:
     rows: int
     bytes: int
     sha256: str
+    key: str = ""
 
 
 class DatasetWriter(AbstractContextManager["DatasetWriter"]):
-    """Writes one layout into `folder`: `train/part-00000.parquet` and so on, a new part every `rows_per_shard` rows.
+    """Writes one shard of a layout into `folder`: `train/part-SHARD.parquet` and so on, a file a split.
 
-    Use it as a context manager; `files` is complete after it. Each split has at least one file, be it one of no rows.
-    A part has its name only when it is whole; on an error the unfinished ones are removed. No more than a row group a
-    split is held in memory. Raises FormatError for rows that do not fit, for a folder that has parts already, and for
-    files that cannot be written.
+    Use it as a context manager; `files` is complete after it. The splits `always` have a file, be it one of no rows;
+    others where they have rows. A file has its name only when it is whole; on an error the unfinished ones are
+    removed. No more than a row group a split is held in memory. Raises FormatError for rows that do not fit, for a
+    shard that is there already, and for files that cannot be written.
     """
 
     def __init__(
@@ -54,24 +54,27 @@ class DatasetWriter(AbstractContextManager["DatasetWriter"]):
         schema: pa.Schema,
         splits: Sequence[str],
         prefix: str = "",
-        rows_per_shard: int = ROWS_PER_SHARD,
+        shard: str = "00000",
+        always: Sequence[str] = (),
         row_group: int = ROW_GROUP,
         file_type: FileType = "parquet",
     ) -> None:
-        if rows_per_shard < 1 or row_group < 1:
-            raise ValueError("rows_per_shard and row_group are at least 1")
+        if row_group < 1:
+            raise ValueError("row_group is at least 1")
         metadata = {"kodcode.format": format, "kodcode.format_version": version}
         self._schema = schema.with_metadata(metadata)
         self._splits = {
-            split: _Split(folder, format, split, prefix, self._schema, rows_per_shard, row_group, file_type)
+            split: _Split(
+                folder, format, split, prefix, self._schema, f"part-{shard}", split in always, row_group, file_type
+            )
             for split in splits
         }
         self._names = set(schema.names)
 
     @property
     def files(self) -> tuple[FileEntry, ...]:
-        """The finished files, split by split in the order of their numbers."""
-        return tuple(entry for split in self._splits.values() for entry in split.finished)
+        """The finished files, in the order of the splits."""
+        return tuple(split.finished for split in self._splits.values() if split.finished is not None)
 
     def add(self, split: str, columns: Mapping[str, Any]) -> None:
         """Append a row. All columns of the layout must be there, and no other."""
@@ -125,7 +128,7 @@ def _part(path: Path, schema: pa.Schema, file_type: FileType) -> _Part:
 
 
 class _Split:
-    """The parts of one split; at most one of them is open."""
+    """The file of one split, which is opened for its first rows."""
 
     def __init__(
         self,
@@ -134,35 +137,36 @@ class _Split:
         split: str,
         prefix: str,
         schema: pa.Schema,
-        per_shard: int,
+        name: str,
+        always: bool,
         row_group: int,
         file_type: FileType,
     ) -> None:
-        self._folder = folder / split
+        self._path = folder / split / f"{name}.{file_type}"
+        self._partial = self._path.with_suffix(".partial")
         self._format, self._split, self._prefix = format, split, prefix
         self._schema = schema
-        self._per_shard, self._row_group = per_shard, row_group
+        self._always = always
+        self._row_group = row_group
         self._file_type: FileType = file_type
         self._buffer: list[Mapping[str, Any]] = []
         self._writer: _Part | None = None
-        self._rows = 0  # in the open part
-        self.finished: list[FileEntry] = []
+        self._rows = 0
+        self.finished: FileEntry | None = None
         try:
-            self._folder.mkdir(parents=True, exist_ok=True)
+            self._path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise FormatError(f"{self._folder} cannot be made: {error.strerror or error}.") from error
-        if any(self._folder.glob(f"part-*.{file_type}")):
-            raise FormatError(f"{self._folder} has parts already; write into an empty folder.")
+            raise FormatError(f"{self._path.parent} cannot be made: {error.strerror or error}.") from error
+        if self._path.exists():
+            raise FormatError(f"{self._path} is there already; write into an empty folder.")
 
     def add(self, columns: Mapping[str, Any]) -> None:
         self._buffer.append(columns)
-        if len(self._buffer) >= min(self._row_group, self._per_shard - self._rows):
+        if len(self._buffer) >= self._row_group:
             self._flush()
-            if self._rows >= self._per_shard:
-                self._close()
 
     def finish(self) -> None:
-        if self._buffer or not (self.finished or self._writer):
+        if self._buffer or (self._always and self._writer is None):
             self._flush()
         if self._writer is not None:
             self._close()
@@ -178,14 +182,6 @@ class _Split:
                 pass  # the disk may be full: that is why we are here, and the part goes anyway
             finally:
                 self._partial.unlink(missing_ok=True)
-
-    @property
-    def _path(self) -> Path:
-        return self._folder / f"part-{len(self.finished):05d}.{self._file_type}"
-
-    @property
-    def _partial(self) -> Path:
-        return self._path.with_suffix(".partial")
 
     def _flush(self) -> None:
         table = _table(self._buffer, self._schema)
@@ -213,8 +209,7 @@ class _Split:
             raise FormatError(f"{path} cannot be written: {error}.") from error
         self._writer = None
         relative = "/".join(part for part in (self._prefix.strip("/"), self._split, path.name) if part)
-        self.finished.append(FileEntry(relative, self._format, self._split, self._rows, size, digest))
-        self._rows = 0
+        self.finished = FileEntry(relative, self._format, self._split, self._rows, size, digest)
 
 
 def _table(rows: Sequence[Mapping[str, Any]], schema: pa.Schema) -> pa.Table:

@@ -31,12 +31,16 @@ from tasks.store.schema import (
     Base,
     BenchmarkItem,
     Contamination,
+    Import,
+    ImportRow,
     LlmBatch,
     LlmBatchRequest,
     LlmCall,
     Question,
     Release,
-    ReleaseItem,
+    ReleasePart,
+    ReleaseShard,
+    ReleaseShardRows,
     Response,
     Run,
     Seed,
@@ -47,7 +51,7 @@ from tasks.store.schema import (
 # What happened; not what workers coordinate by, indexes of screening, and the bytes of artifacts.
 MIRRORED: tuple[type[Base], ...] = (
     Run, Seed, Question, Trial, Triplet, Response, LlmCall, LlmBatch, LlmBatchRequest, BenchmarkItem, Contamination,
-    Release, ReleaseItem,
+    Release, ReleasePart, ReleaseShard, ReleaseShardRows, Import, ImportRow,
 )  # fmt: skip
 ROW_GROUP = 10_000  # rows, or fewer where they are larger than
 _GROUP_BYTES = 32_000_000

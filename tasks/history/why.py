@@ -1,4 +1,4 @@
-"""The whole history of one row, from its seeds over trials and responses to the releases that hold it."""
+"""The whole history of one row, from its seeds, or the files it is from, over trials and responses to releases."""
 
 from __future__ import annotations
 
@@ -6,9 +6,21 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Engine, RowMapping, select
+from sqlalchemy import Connection, Engine, RowMapping, func, select
 
-from tasks.store.schema import LlmCall, Question, ReleaseItem, Response, Seed, Trial, Triplet
+from tasks.store.schema import (
+    Import,
+    ImportRow,
+    LlmCall,
+    Question,
+    ReleasePart,
+    ReleaseShard,
+    ReleaseShardRows,
+    Response,
+    Seed,
+    Trial,
+    Triplet,
+)
 
 Json = dict[str, Any]
 
@@ -40,6 +52,13 @@ def why(engine: Engine, row_id: str) -> Json:
             "question": dict(question),
             "seeds": _in_order(connection, question["seed_ids"]),
             "asked": _calls(connection, [question["request_hash"], question["annotation_hash"]]),
+            "imported_from": _all(
+                connection,
+                select(Import.path, Import.licence, ImportRow.__table__)
+                .join(Import, Import.import_id == ImportRow.import_id)
+                .where(ImportRow.question_id == question_id)
+                .order_by(Import.created_at, ImportRow.row),
+            ),
             "collided_with": _collision(connection, question),
             "trials": _with_calls(
                 connection, select(Trial.__table__).where(Trial.question_id == question_id).order_by(Trial.attempt)
@@ -51,13 +70,24 @@ def why(engine: Engine, row_id: str) -> Json:
                 .where(Response.triplet_id.in_(ids))
                 .order_by(Response.triplet_id, Response.model, Response.attempt),
             ),
-            "releases": _all(
-                connection,
-                select(ReleaseItem.__table__)
-                .where(ReleaseItem.triplet_id.in_(ids))
-                .order_by(ReleaseItem.release_id, ReleaseItem.format, ReleaseItem.triplet_id),
-            ),
+            "releases": _releases(connection, question, ids),
         }
+
+
+def _releases(connection: Connection, question: RowMapping, ids: Sequence[str]) -> list[Json]:
+    """By the place of the question, so that not all rows of all releases are read."""
+    listed = func.unnest(ReleaseShardRows.triplet_ids).column_valued("triplet_id")
+    return _all(
+        connection,
+        select(ReleasePart.release_id, ReleaseShardRows.format, listed, ReleaseShardRows.split)
+        .select_from(ReleaseShard)
+        .join(ReleasePart, ReleasePart.shard_id == ReleaseShard.shard_id)
+        .join(ReleaseShardRows, ReleaseShardRows.shard_id == ReleaseShard.shard_id)
+        .join(listed, listed.in_(ids))
+        .where(ReleaseShard.subset == question["subset"], ReleaseShard.first_number <= question["number"])
+        .where(ReleaseShard.last_number >= question["number"])
+        .order_by(ReleasePart.release_id, ReleaseShardRows.format, listed),
+    )
 
 
 def _collision(connection: Connection, question: RowMapping) -> Json | None:

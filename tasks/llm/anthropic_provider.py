@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import os
 from collections.abc import Mapping
@@ -10,14 +9,14 @@ from dataclasses import replace
 from typing import Any
 
 import anthropic
-import httpx2
 
 from tasks.llm.anthropic_batches import AnthropicBatches
+from tasks.llm.line import Limits, Line
+from tasks.llm.transport import PooledTransport
 from tasks.llm.types import (
     Completion,
     ProviderError,
     ProviderMisconfigured,
-    ProviderRefused,
     Request,
     Usage,
 )
@@ -70,31 +69,24 @@ class AnthropicProvider:
         self.endpoint = Endpoint(check_base_url(url, source), KEY_VARIABLE, key)
         self._timeout_s = timeout_s
         self._warned = False
-        self._deadline_s = deadline_s
+        pool = PooledTransport()
         self.client = anthropic.AsyncAnthropic(
             api_key=key,
             base_url=self.endpoint.url,
             max_retries=0,
-            http_client=http_client(timeout_s, connect_timeout_s),
+            http_client=http_client(pool, timeout_s, connect_timeout_s),
         )
+        self._line = Line(self.endpoint, self.client, pool, Limits(timeout_s, connect_timeout_s, deadline_s))
         self.batches = AnthropicBatches(self)
 
     async def complete(self, request: Request) -> Completion:
         """Ask once. Raises RateLimited, BadAnswer, ProviderUnavailable, ProviderRefused or ProviderMisconfigured."""
-        body = self.body(request)
-        try:
-            async with asyncio.timeout(self._deadline_s):
-                # The SDK's typed method would build and check a model of every reply at twice the cost.
-                response = await self.client.post("/v1/messages", cast_to=httpx2.Response, body=body)
-        except TimeoutError:
-            raise self.endpoint.timed_out(self._deadline_s) from None
-        except UnicodeEncodeError:
-            raise ProviderRefused("The prompt holds lone surrogates, which no server can be sent.") from None
-        except anthropic.AnthropicError as error:
-            raise self.translate(error, request.model) from None
-        found = self.completion(self.endpoint.json_object(response.content), response.content)
-        request_id = label(response.headers.get("request-id"), "") or found.provider_request_id
-        return replace(found, provider_request_id=request_id, pause_s=pause_s(response.headers))
+        reply = await self._line.post("/v1/messages", self.body(request))
+        if reply.status >= 300:
+            raise self.endpoint.of_status(reply.status, reply.text, request.model, reply.headers)
+        found = self.completion(self.endpoint.json_object(reply.content), reply.content)
+        request_id = label(reply.headers.get("request-id"), "") or found.provider_request_id
+        return replace(found, provider_request_id=request_id, pause_s=pause_s(reply.headers))
 
     def body(self, request: Request) -> dict[str, Any]:
         """The JSON body of a request. Raises ProviderMisconfigured for a raw prompt."""

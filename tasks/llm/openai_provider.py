@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import os
 import re
@@ -10,12 +9,13 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Literal
 
-import httpx2
 import openai
 
+from tasks.llm.line import Limits, Line
 from tasks.llm.openai_batches import OpenAIBatches
 from tasks.llm.thinking import thinking
-from tasks.llm.types import Completion, ProviderError, ProviderMisconfigured, ProviderRefused, Request, Usage
+from tasks.llm.transport import PooledTransport
+from tasks.llm.types import Completion, ProviderError, ProviderMisconfigured, Request, Usage
 from tasks.llm.wire import (
     Endpoint,
     check_base_url,
@@ -75,33 +75,27 @@ class OpenAIProvider:
             )
         self.endpoint = Endpoint(check_base_url(url or DEFAULT_BASE_URL, source), KEY_VARIABLE, key)
         self._timeout_s = timeout_s
-        self._deadline_s = deadline_s
         self._token_parameter = token_parameter
         self._warned: set[str] = set()
+        pool = PooledTransport()
         self.client = openai.AsyncOpenAI(
             api_key=key or NO_KEY,
             base_url=self.endpoint.url,
             max_retries=0,
-            http_client=http_client(timeout_s, connect_timeout_s),
+            http_client=http_client(pool, timeout_s, connect_timeout_s),
         )
+        self._line = Line(self.endpoint, self.client, pool, Limits(timeout_s, connect_timeout_s, deadline_s))
         self.batches = OpenAIBatches(self)
 
     async def complete(self, request: Request) -> Completion:
         """Ask once. Raises RateLimited, BadAnswer, ProviderUnavailable, ProviderRefused or ProviderMisconfigured."""
         path, body = self.call(request)
-        try:
-            async with asyncio.timeout(self._deadline_s):
-                # The SDK's typed method would build and check a model of every reply at twice the cost.
-                response = await self.client.post(path, cast_to=httpx2.Response, body=body)
-        except TimeoutError:
-            raise self.endpoint.timed_out(self._deadline_s) from None
-        except UnicodeEncodeError:
-            raise ProviderRefused("The prompt holds lone surrogates, which no server can be sent.") from None
-        except openai.OpenAIError as error:
-            raise self.translate(error, request.model, raw=request.prompt is not None) from None
-        found = self.completion(self.endpoint.json_object(response.content), response.content)
-        request_id = label(response.headers.get("x-request-id"), "") or found.provider_request_id
-        return replace(found, provider_request_id=request_id, pause_s=pause_s(response.headers))
+        reply = await self._line.post(path, body)
+        if reply.status >= 300:
+            raise self._failure(reply.status, reply.text, request.model, reply.headers, request.prompt is not None)
+        found = self.completion(self.endpoint.json_object(reply.content), reply.content)
+        request_id = label(reply.headers.get("x-request-id"), "") or found.provider_request_id
+        return replace(found, provider_request_id=request_id, pause_s=pause_s(reply.headers))
 
     def call(self, request: Request) -> tuple[str, dict[str, Any]]:
         """The path below /v1 and the JSON body of a request."""
@@ -147,19 +141,25 @@ class OpenAIProvider:
             parameters[chosen or by_name] = sampling.max_tokens
         return parameters
 
-    def translate(self, error: openai.OpenAIError, model: str, *, raw: bool = False) -> ProviderError:
-        """An error of the SDK in this project's kinds; `raw` says that the completions endpoint was asked."""
+    def translate(self, error: openai.OpenAIError, model: str) -> ProviderError:
+        """An error of the SDK in this project's kinds."""
         if isinstance(error, openai.APIStatusError):
             reply = error.response
-            failure = self.endpoint.of_status(error.status_code, reply.text, model, reply.headers)
-            if raw and isinstance(failure, ProviderMisconfigured) and error.status_code != 401:
-                return ProviderMisconfigured(
-                    f"{failure} This request went to the raw completions endpoint, which most chat models do not have."
-                )
-            return failure
+            return self._failure(error.status_code, reply.text, model, reply.headers)
         if isinstance(error, openai.APITimeoutError):
             return self.endpoint.timed_out(self._timeout_s)
         return self.endpoint.unreachable(error.__cause__ or error)
+
+    def _failure(
+        self, status: int, text: str, model: str, headers: Mapping[str, str], raw: bool = False
+    ) -> ProviderError:
+        """What an error status means; `raw` says that the completions endpoint was asked."""
+        failure = self.endpoint.of_status(status, text, model, headers)
+        if raw and isinstance(failure, ProviderMisconfigured) and status != 401:
+            return ProviderMisconfigured(
+                f"{failure} This request went to the raw completions endpoint, which most chat models do not have."
+            )
+        return failure
 
     def _content(self, body: Mapping[str, Any], content: bytes) -> tuple[str, str | None, str]:
         """Text, reasoning and finish reason of the first choice."""

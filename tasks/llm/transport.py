@@ -1,4 +1,4 @@
-"""The connection pool under both SDKs: aiohttp, one session a process, spoken to as an httpx transport.
+"""The connection pool of a provider: aiohttp, one session, spoken to as an httpx transport by its SDK.
 
 The SDKs' own pool scans its connections at every request, which at hundreds in flight costs more than the request. The
 SDKs' aiohttp transport hands a reply over in chunks and reports a closed connection as a failed connect; this reads
@@ -8,6 +8,7 @@ a reply whole, up to a limit, and keeps the kinds of failure apart.
 from __future__ import annotations
 
 import socket
+from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.request import getproxies
 
@@ -19,6 +20,8 @@ from yarl import URL
 # No answer of a model and no file of batch results is longer; a server that sends more is broken or hostile.
 MAX_REPLY_BYTES = 256 * 1024 * 1024
 KEEPALIVE_S = 30.0
+
+Headers = Mapping[str, str] | Sequence[tuple[str, str]]
 
 
 class ReplyTooLong(httpx2.ReadError):
@@ -32,32 +35,51 @@ class PooledTransport(httpx2.AsyncBaseTransport):
         self._session: aiohttp.ClientSession | None = None
         self._max_reply_bytes = max_reply_bytes
 
-    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
-        """Send one request; redirects and cookies are left alone. Raises httpx2's TransportErrors."""
+    async def exchange(
+        self,
+        method: str,
+        url: URL,
+        headers: Headers,
+        body: bytes | None,
+        connect_s: float | None,
+        read_s: float | None,
+    ) -> tuple[aiohttp.ClientResponse, bytes]:
+        """Send one request and read the reply whole; `read_s` is the longest silence. Redirects and cookies are left
+        alone. Raises httpx2's TransportErrors."""
         if self._session is None:
             self._session = self._open()
-        limits: dict[str, Any] = request.extensions.get("timeout", {})
-        timeout = aiohttp.ClientTimeout(sock_connect=limits.get("connect"), sock_read=limits.get("read"))
         try:
             async with self._session.request(
-                request.method,
-                URL(str(request.url), encoded=True),
-                headers=request.headers.multi_items(),
-                data=await request.aread() or None,
+                method,
+                url,
+                headers=headers,
+                data=body,
                 allow_redirects=False,
-                timeout=timeout,
+                timeout=aiohttp.ClientTimeout(sock_connect=connect_s, sock_read=read_s),
             ) as reply:
-                body = await self._whole(reply)
+                return reply, await self._whole(reply)
         except aiohttp.ConnectionTimeoutError as error:
-            raise httpx2.ConnectTimeout(str(error), request=request) from error
+            raise httpx2.ConnectTimeout(str(error)) from error
         except (aiohttp.ServerTimeoutError, TimeoutError) as error:
-            raise httpx2.ReadTimeout(str(error), request=request) from error
+            raise httpx2.ReadTimeout(str(error)) from error
         except aiohttp.ClientConnectorError as error:
-            raise httpx2.ConnectError(str(error), request=request) from error
+            raise httpx2.ConnectError(str(error)) from error
         except (aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError) as error:
-            raise httpx2.UnsupportedProtocol(str(error), request=request) from error
+            raise httpx2.UnsupportedProtocol(str(error)) from error
         except (aiohttp.ClientError, OSError, ValueError) as error:
-            raise httpx2.ReadError(f"{type(error).__name__}: {error}", request=request) from error
+            raise httpx2.ReadError(f"{type(error).__name__}: {error}") from error
+
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        """The same for the SDKs' client."""
+        limits: dict[str, Any] = request.extensions.get("timeout", {})
+        reply, body = await self.exchange(
+            request.method,
+            URL(str(request.url), encoded=True),
+            request.headers.multi_items(),
+            await request.aread() or None,
+            limits.get("connect"),
+            limits.get("read"),
+        )
         # Decompressed already, so what the headers say of encoding and length no longer holds.
         headers = [
             (name, value)
@@ -103,4 +125,3 @@ def _socket(address: Any) -> socket.socket:
         if hasattr(socket, name):
             made.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
     return made
-

@@ -91,7 +91,7 @@ def mapping(value: object) -> Mapping[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def retry_after_s(headers: httpx2.Headers) -> float | None:
+def retry_after_s(headers: Mapping[str, str]) -> float | None:
     """Seconds that the server asks to wait (RFC 9110, 10.2.3, and the millisecond header of OpenAI)."""
     for name, unit in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
         value = headers.get(name)
@@ -109,7 +109,7 @@ def retry_after_s(headers: httpx2.Headers) -> float | None:
     return None
 
 
-def pause_s(headers: httpx2.Headers) -> float:
+def pause_s(headers: Mapping[str, str]) -> float:
     """Seconds to wait before the next request because the reply's rate headers say that nothing is left, else 0.
 
     OpenAI's `x-ratelimit-remaining-requests` with a duration ("1s", "6m0s", "20ms") in `x-ratelimit-reset-requests`;
@@ -142,10 +142,10 @@ def _until_s(text: str) -> float:
     return max(0.0, (when.replace(tzinfo=when.tzinfo or UTC) - datetime.now(UTC)).total_seconds())
 
 
-def http_client(timeout_s: float, connect_timeout_s: float) -> httpx2.AsyncClient:
-    """The client that an SDK is given: both stand on the same kind of connection pool."""
+def http_client(pool: PooledTransport, timeout_s: float, connect_timeout_s: float) -> httpx2.AsyncClient:
+    """The client that an SDK is given, on the pool of its provider."""
     return httpx2.AsyncClient(
-        transport=PooledTransport(),
+        transport=pool,
         timeout=httpx2.Timeout(timeout_s, connect=connect_timeout_s),
         # An API does not move from one request to the next, and the key must not travel to where a redirect points.
         follow_redirects=False,
@@ -187,7 +187,7 @@ class Endpoint:
             text = text.replace(self.secret, "[key]")
         return _KEY_LIKE.sub("[key]", printable(encodable(text)))
 
-    def of_status(self, status: int, body: str, model: str, headers: httpx2.Headers) -> ProviderError:
+    def of_status(self, status: int, body: str, model: str, headers: Mapping[str, str]) -> ProviderError:
         """The error that an HTTP error status means."""
         words, code = _message(body)
         diagnosis = f"{code} {words[:300]}"  # not more: some servers quote the prompt, which may speak of anything

@@ -1,7 +1,7 @@
 """Styles: conversions of verified triplets, each proven by execution."""
 
 from tasks.styles.complete import check_complete, parse_complete
-from tasks.styles.online_judge import Limits, OnlineJudge, check_online_judge, parse_online_judge
+from tasks.styles.online_judge import Limits, OnlineJudge, check_online_judge, parse_online_judge, read_online_judge
 from tasks.styles.types import Converted, Judge, JudgeUnavailable, Reason, Rejection
 
 __all__ = [
@@ -16,4 +16,5 @@ __all__ = [
     "check_online_judge",
     "parse_complete",
     "parse_online_judge",
+    "read_online_judge",
 ]

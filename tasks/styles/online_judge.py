@@ -76,6 +76,28 @@ def _parse(text: str) -> OnlineJudge:
     return OnlineJudge(statement, adapter, _cases(whole["Cases"]))
 
 
+def read_online_judge(statement: str, program: str, test: str, solution: str) -> OnlineJudge | Rejection:
+    """A finished triplet of this style taken apart again, so that it can be proven: the program has to be the verified
+    solution with an adapter below it, the test the literal of its cases."""
+    try:
+        head = join_modules(without_main_guard(solution))
+        if not program.startswith(head):
+            raise Rejected(Reason.ADAPTER_UNUSED, "the program is not the verified solution with an adapter below it")
+        adapter = program.removeprefix(head).strip("\n")
+        if not adapter:
+            raise Rejected(Reason.ADAPTER_UNUSED, "there is no adapter below the verified solution")
+        try:
+            stated = syntax.literal(test)
+        except (SyntaxError, ValueError, TypeError, RecursionError, MemoryError):
+            stated = None
+        cases = stated.get("stdin") if isinstance(stated, dict) else None
+        if not isinstance(cases, list) or not all(isinstance(case, str) and storable(case) for case in cases):
+            raise Rejected(Reason.UNPARSED, "the test is no literal of {'stdin': [...], 'stdout': [...]}")
+    except Rejected as rejected:
+        return rejected.rejection
+    return OnlineJudge(statement, adapter, list(dict.fromkeys(cases)))
+
+
 def _cases(section: str) -> list[str]:
     blocks = fenced_blocks(section)
     text = (blocks[0].text if len(blocks) == 1 else section).strip()

@@ -21,7 +21,7 @@ _STATEMENTS = (
     "insert into kodcode.llm_calls (request_hash, provider, model, stage, subset, attempt, sampling, prompt_key,"
     " answer_key, finish_reason, input_tokens, cached_input_tokens, output_tokens, reasoning_tokens, cost_usd,"
     " latency_s, retries, run_id, created_at)"
-    " select md5(n::text) || md5((-n)::text), 'openai', case when n % 10 < 4 then 'small' else 'big' end,"
+    " select md5(n::text) || md5((-n)::text), 'openai', case when n % 5 < 2 then 'small' else 'big' end,"
     " case when n < :questions then 'propose' else 'solve' end,"
     " (array['Leetcode', 'Apps', 'Taco', 'Docs'])[case when n < :questions then n"
     " else (n - :questions) / :attempts end % 4 + 1], 0, '{\"temperature\": 1}', 'k', 'k', 'stop', 800, 0,"
@@ -62,30 +62,58 @@ _STATEMENTS = (
     "   :questions + n * :attempts + a as m,"
     "   pg_temp.h(:questions + n * :attempts + a, 7) > pg_temp.h(n, 8) as passed) s,"
     " lateral (select md5(m::text) || md5((-m)::text) as request_hash,"
-    "   case when m % 10 < 4 then 'small' else 'big' end as model,"
+    "   case when m % 5 < 2 then 'small' else 'big' end as model,"
     "   case when passed then 'passed' else (array['failed', 'error', 'timed_out'])[m % 3 + 1] end as verdict) c",
     "insert into kodcode.triplets (triplet_id, question_id, subset, style, status, reason, question, solution, test,"
-    " chosen_attempt, pass_count, trial_count, difficulty, pass_at_k, coverage, kill_rate, consensus, stub_rejected,"
-    " stable, trust, run_id, updated_at)"
+    " chosen_attempt, pass_count, trial_count, difficulty, pass_sequence, pass_at_k, coverage, kill_rate, consensus,"
+    " stub_rejected, stable, trust, run_id, updated_at)"
     " select question_id || '_I', question_id, q.subset, 'instruct',"
     " case when passes > 0 then 'accepted' else 'rejected' end, case when passes = 0 then 'no_trial_passed' end,"
     " q.text, repeat('def f(x): return x + 1 ', 20), repeat('assert f(1) == 2 ', 30), chosen, passes, trials,"
     " case when passes = 0 then 'fail' when passes * 3 >= trials * 2 then 'easy' when passes * 3 >= trials"
-    " then 'medium' else 'hard' end, array_fill(passes::float / trials, array[trials::int]), coverage, kill_rate,"
-    " kill_rate, kill_rate > 0.1, true, trust, q.run_id, newest"
+    " then 'medium' else 'hard' end, sequence, array_fill(passes::float / trials, array[trials::int]),"
+    " coverage, kill_rate, kill_rate, kill_rate > 0.1, true, trust, q.run_id, newest"
     " from kodcode.questions q join ("
     "   select question_id, count(*) as trials, count(*) filter (where status = 'accepted') as passes,"
+    "   array_agg((status = 'accepted')::int::smallint order by attempt) as sequence,"
     "   min(attempt) filter (where status = 'accepted') as chosen, max(coverage) as coverage,"
     "   max(kill_rate) as kill_rate, max(trust) as trust, max(updated_at) as newest"
     "   from kodcode.trials group by question_id) t using (question_id)",
-    "insert into kodcode.responses (triplet_id, provider, model, attempt, status, reason, run_id)"
-    " select triplet_id, 'openai', 'r1', 0, 'rejected', 'failed', run_id from kodcode.triplets"
-    " where status = 'accepted' and triplet_id like '%0_I'",
+    # Both conversions of every verified question, of which a quarter is rejected, and one response.
+    "insert into kodcode.triplets (triplet_id, question_id, subset, style, source_triplet_id, status, reason,"
+    " question, solution, test, coverage, trust, provider, model, prompt_version, tries, run_id, updated_at)"
+    " select question_id || letter, question_id, subset, to_style, triplet_id,"
+    " case when kept then 'accepted' else 'rejected' end, case when not kept then 'leaks_solution' end, question,"
+    " solution, test, coverage, trust, 'openai', 'big', 'c' || right(question_id, 1)::int % 3,"
+    " jsonb_build_array(jsonb_build_object('attempt', 0, 'request_hash', md5(question_id || letter) || md5(letter))),"
+    " run_id, updated_at"
+    " from kodcode.triplets, (values ('_C', 'complete'), ('_O', 'online_judge')) as styles (letter, to_style),"
+    " lateral (select hashtextextended(question_id || letter, 0) & 7 > 1 as kept) k"
+    " where style = 'instruct' and status = 'accepted'",
+    "insert into kodcode.responses (triplet_id, provider, model, attempt, status, reason, request_hash, run_id)"
+    " select triplet_id, 'openai', 'r1', 0, case when kept then 'accepted' else 'rejected' end,"
+    " case when not kept then 'failed' end, md5(triplet_id) || md5('r'), run_id from kodcode.triplets,"
+    " lateral (select hashtextextended(triplet_id, 0) & 7 > 3 as kept) k"
+    " where style = 'instruct' and status = 'accepted'",
+    "insert into kodcode.llm_calls (request_hash, provider, model, stage, subset, attempt, sampling, prompt_key,"
+    " answer_key, finish_reason, input_tokens, cached_input_tokens, output_tokens, reasoning_tokens, cost_usd,"
+    " latency_s, retries, run_id, created_at)"
+    " select request_hash, provider, model, stage, subset, 0, '{\"temperature\": 1}', 'k', 'k', 'stop', 900, 0, 700,"
+    " 0, 0.004, 6, 0, run_id, updated_at from ("
+    "   select tries -> 0 ->> 'request_hash' as request_hash, provider, model, 'convert' as stage, subset, run_id,"
+    "   updated_at from kodcode.triplets where style <> 'instruct'"
+    "   union all select r.request_hash, r.provider, r.model, 'respond', t.subset, r.run_id, t.updated_at"
+    "   from kodcode.responses r join kodcode.triplets t using (triplet_id)) asked",
     "insert into kodcode.releases (release_id, content_hash, path, manifest, rows)"
     " select n, 'h' || n, 'p', '{\"files\": []}', 1 from generate_series(1, 2) n",
-    "insert into kodcode.release_items (release_id, format, triplet_id, split)"
-    " select n, 'kodcode-v1', triplet_id, 'train' from kodcode.triplets, generate_series(1, 2) n"
-    " where status = 'accepted' and (n = 2 or triplet_id < 'L')",
+    "insert into kodcode.release_shards (shard_id, subset, first_number, last_number, files, origins, prompts, proven)"
+    " select distinct format('%s-%s', subset, number / 1000), subset, number / 1000 * 1000,"
+    " number / 1000 * 1000 + 999, '[]'::jsonb, '[]'::jsonb, '{}'::jsonb, '{}'::jsonb from kodcode.questions",
+    "insert into kodcode.release_shard_rows (shard_id, format, split, triplet_ids)"
+    " select format('%s-%s', q.subset, q.number / 1000), 'kodcode-v1', 'train', array_agg(triplet_id)"
+    " from kodcode.triplets t join kodcode.questions q using (question_id) where t.status = 'accepted' group by 1",
+    "insert into kodcode.release_parts (release_id, shard_id)"
+    " select n, shard_id from kodcode.release_shards, generate_series(1, 2) n where n = 2 or subset < 'L'",
 )
 
 
@@ -93,9 +121,10 @@ def draw(engine: Engine, trials: int) -> None:
     """Fill an empty migrated database: a fifth as many questions, a call for each question and trial, two releases."""
     values = {"questions": trials // TRIALS_A_QUESTION, "attempts": TRIALS_A_QUESTION}
     with engine.begin() as connection:
-        # Foreign keys hold by the way it is drawn; checking six million of them is left out.
+        # Foreign keys hold by the way it is drawn; checking six million of them, and counting row by row, is left out.
         connection.execute(text("set local session_replication_role = replica"))
         for statement in _STATEMENTS:
             connection.execute(text(statement), {name: v for name, v in values.items() if f":{name}" in statement})
+        connection.execute(text("select kodcode.rebuild_rollup()"))
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.execute(text("vacuum analyze"))

@@ -145,8 +145,8 @@ def test_requests_a_second_and_cpu_of_a_request(
     print(f"PostgreSQL {in_database:.2f} ms; gateway : SDK on aiohttp {by_rate:.2f} by rate, {by_cpu:.2f} by CPU; "
           f": default {default:.1f} by CPU")  # fmt: skip
     assert by_cpu >= 0.85
-    # The cost of the default's pool grows with its connections; the six is missed where a call costs us more.
-    assert default >= (2 if in_flight >= 500 else 1.2)
+    if in_flight >= 500:  # with fewer connections the default's pool does not cost so much
+        assert default >= 6
 
 
 @pytest.mark.benchmark

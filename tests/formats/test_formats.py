@@ -34,6 +34,11 @@ SCHEMAS = {
         "outputs: list<element: string>, fn_name: string>, difficulty: string>",
         "question_id": "string",
     },
+    ("provenance", "1"): {
+        "question_id": "string", "licence": "string", "seed_licences": "list<element: string>",
+        "authors": "list<element: struct<part: string, provider: string, model: string, licence: string, "
+        "training: string>>",
+    },
     ("verifiers", "1"): {"id": "string", "prompt": "string", "ground_truth": "string", "difficulty": "string"},
     ("verl", "1"): {
         "data_source": "string", "prompt": TURNS, "ability": "string",
@@ -64,12 +69,13 @@ def test_forms_offer_the_formats_of_the_registry() -> None:
     assert {name for name, _ in SCHEMAS} == FORMATS.keys() - {"kodcode-v1", "kodcode-v1-sft"}
 
 
-def test_every_release_has_kodcode_v1_and_by_default_sft() -> None:
-    assert [format.name for format in chosen_formats([])] == ["kodcode-v1", "kodcode-v1-sft"]
+def test_every_release_has_kodcode_v1_and_provenance_and_by_default_sft() -> None:
+    assert [format.name for format in chosen_formats([])] == ["kodcode-v1", "kodcode-v1-sft", "provenance"]
     assert [format.name for format in chosen_formats(["verl", "messages", "verl"])] == [
         "kodcode-v1",
         "messages",
         "verl",
+        "provenance",
     ]
     with pytest.raises(UnknownFormat, match=r"'vrel'.*verl"):
         chosen_formats(["vrel"])

@@ -35,9 +35,10 @@ def test_every_format_proves_itself_on_what_it_was_made_from(tmp_path: Path, tri
     answers = {record.triplet_id: [PASSING, FAILING] for record in (records[0], records[2])}
     files = write(tmp_path, ALL, records, answers)
     proven = {format.name for format in ALL if format.proof is not None}
-    assert proven == FORMATS.keys() - {"kodcode-v1"}
-    assert prove(tmp_path, ALL, files, None) == sum(entry.rows for entry in files if entry.format in proven)
-    assert prove(tmp_path, ALL, files, 1) == len(proven)
+    assert proven == FORMATS.keys() - {"kodcode-v1", "provenance"}
+    rows = {entry.path: entry.rows for entry in files if entry.format in proven and entry.rows}
+    assert prove(tmp_path, ALL, files, None) == rows
+    assert prove(tmp_path, ALL, files, 1) == dict.fromkeys([path for path in rows if "/train/" in path], 1)
 
 
 @pytest.mark.parametrize("name", [format.name for format in ALL if isinstance(format.proof, Rewarded)])
@@ -78,7 +79,7 @@ def test_an_answer_is_judged_by_its_code_though_that_holds_a_fence(tmp_path: Pat
     code = 'EXAMPLE = """\n```\nadd(1, 2)\n```\n"""\n\n\ndef add(a, b):\n    return a + b'
     formats = chosen_formats(["messages"])
     answers = {triplet().triplet_id: [replace(PASSING, text=f"````python\n{code}\n````")]}
-    assert prove(tmp_path, formats, write(tmp_path, formats, [triplet()], answers)) == 1
+    assert prove(tmp_path, formats, write(tmp_path, formats, [triplet()], answers)).total() == 1
 
 
 def test_a_rejected_answer_that_passes_is_named(tmp_path: Path, triplet: Make) -> None:

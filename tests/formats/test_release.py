@@ -1,62 +1,34 @@
-"""Releases in chosen formats: recorded, the same number for the same content, and none where the proof fails."""
+"""Releases: shards that the next one shares, rights, selections; and none where the proof fails or nothing is left."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 import yaml
-from sqlalchemy import Engine, insert, text
+from sqlalchemy import Engine, text
 
+from tasks import release as stage
 from tasks.backends import Backends
-from tasks.formats import ProofFailed, chosen_formats, read_manifest
-from tasks.options import ReleaseFilters
-from tasks.release import Released, _make_release
+from tasks.formats import Manifest, ProofFailed, chosen_formats, read_manifest
+from tasks.options import PRESETS, ReleaseFilters, quotas, release_filters
+from tasks.release import Released, ReleaseExists, _make_release
 from tasks.run import Run
-from tasks.settings import Settings
-from tasks.store import ArtifactStore
-from tasks.store.schema import LlmCall, Question, Response, Triplet
+from tasks.selection import EmptySelection
+from tasks.settings import ConfigurationError, Settings
+from tasks.store import ArtifactMissing, ArtifactStore, ArtifactStoreUnavailable
+from tasks.work import Silent
+from tests.conftest import S3Server
+from tests.formats.verified import TEST, store
 
-SOLUTION = "def add(a, b):\n    return a + b\n"
-TEST = "def test_add():\n    assert add(1, 2) == 3\n"
 FORMATS = ["messages", "sharegpt", "dpo", "verl"]
-
-
-def store(engine: Engine, artifacts: ArtifactStore, number: int, test: str = TEST) -> None:
-    """A verified question with a passing and a failing answer."""
-    question_id = f"Leetcode_{number:08d}"
-    info = {"function_name": "add", "parameter_list": "(a, b)", "function_declaration": "def add(a, b):"}
-    wrong = "```python\ndef add(a, b):\n    return 0\n```"
-    answers = [(f"```python\n{SOLUTION}```", "accepted", "passed"), (wrong, "rejected", "failed")]
-    with engine.begin() as connection:
-
-        def add(table: Any, **values: Any) -> None:
-            connection.execute(insert(table).values(**values))
-
-        add(
-            Question, question_id=question_id, subset="Leetcode", number=number, provider="openai", model="m",
-            seed_ids=[], prompt_index=number, text="Add.", text_hash=question_id, status="accepted",
-        )  # fmt: skip
-        add(
-            Triplet, triplet_id=f"{question_id}_I", question_id=question_id, subset="Leetcode", style="instruct",
-            status="accepted", question="Add.", solution=SOLUTION, test=test,
-            test_info=[info | {"docstring": None}], difficulty="easy", pass_sequence=[1], chosen_attempt=0,
-        )  # fmt: skip
-        for attempt, (answer, status, verdict) in enumerate(answers):
-            (key,) = artifacts.put_texts(connection, [answer])
-            request_hash = f"{question_id}:{attempt}"
-            add(
-                LlmCall, request_hash=request_hash, provider="openai", model="r", stage="respond", subset="Leetcode",
-                attempt=attempt, sampling={}, prompt_key=key, answer_key=key, finish_reason="stop", input_tokens=1,
-                cached_input_tokens=0, output_tokens=1, reasoning_tokens=0, latency_s=1.0, retries=0,
-            )  # fmt: skip
-            add(
-                Response, triplet_id=f"{question_id}_I", provider="openai", model="r", attempt=attempt,
-                verdict=verdict, status=status, reason=None if verdict == "passed" else verdict,
-                request_hash=request_hash, code="code",
-            )  # fmt: skip
+EVERYTHING = ReleaseFilters()
+PERMISSIVE = ReleaseFilters(licence_policy="permissive")
 
 
 @pytest.fixture
@@ -64,32 +36,61 @@ def run(database: Engine, artifacts: ArtifactStore, tmp_path: Path) -> Run:
     return Run("run", Backends(Settings(data_dir=tmp_path), database, artifacts, None))
 
 
-def release(run: Run, formats: Sequence[str], prove_all: bool = False) -> Released:
-    return _make_release(run, ["Leetcode"], False, ReleaseFilters(), chosen_formats(formats), prove_all)
+def release(
+    run: Run,
+    formats: Sequence[str] = (),
+    filters: ReleaseFilters = EVERYTHING,
+    prove_all: bool = False,
+    number: int | None = None,
+) -> Released:
+    return _make_release(run, ["Leetcode", "Taco"], False, filters, chosen_formats(formats), prove_all, number)
+
+
+def manifest_of(run: Run, number: int) -> Manifest:
+    return read_manifest(run.backends.artifacts.get(f"releases/{number:06d}/manifest.json"))
+
+
+def shards_of(run: Run, number: int) -> set[str]:
+    with run.engine.connect() as connection:
+        statement = text("select shard_id from kodcode.release_parts where release_id = :number")
+        return set(connection.scalars(statement, {"number": number}))
+
+
+def rows_of(run: Run, released: Released, format: str = "kodcode-v1") -> pl.DataFrame:
+    return pl.read_parquet(Path(released.path).parent / format / "train" / "*.parquet")
+
+
+def count(run: Run, table: str) -> int:
+    with run.engine.connect() as connection:
+        return int(connection.scalar(text(f"select count(*) from kodcode.{table}")) or 0)
 
 
 def test_the_same_content_in_the_same_formats_is_the_same_release(run: Run) -> None:
-    store(run.engine, run.backends.artifacts, 1)
-    plain = release(run, [])
+    store(run, 1)
+    plain = release(run)
     first = release(run, FORMATS)
     assert (plain.number, first.number, first.new) == (1, 2, True)
     again = release(run, FORMATS[::-1], prove_all=True)
     assert (again.number, again.path, again.new) == (2, first.path, False)
-    store(run.engine, run.backends.artifacts, 2)
+    store(run, 2)
     assert release(run, FORMATS).number == 3
+    assert [manifest_of(run, number).parent for number in (1, 2, 3)] == [None, 1, 2]
 
 
 def test_the_manifest_tells_formats_rows_and_the_files_beside_them(run: Run) -> None:
     artifacts = run.backends.artifacts
-    store(run.engine, artifacts, 1)
-    release(run, FORMATS)
-    manifest = read_manifest(artifacts.get("releases/000001/manifest.json"))
-    assert dict(manifest.formats) == {"kodcode-v1": "v1.1"} | dict.fromkeys(FORMATS, "1")
+    store(run, 1)
+    released = release(run, FORMATS)
+    manifest = manifest_of(run, 1)
+    assert dict(manifest.formats) == {"kodcode-v1": "v1.1"} | dict.fromkeys([*FORMATS, "provenance"], "1")
     assert {name: manifest.rows(name) for name in manifest.formats} == dict.fromkeys(manifest.formats, 1)
+    assert manifest.proven == dict.fromkeys(FORMATS, 1)
     files = {entry.path: entry for entry in manifest.files}
     assert {"sharegpt/dataset_info.json", "sharegpt/llama_factory_sft.yaml", "messages/trl_sft.yaml"} <= files.keys()
     for path, entry in files.items():
-        assert artifacts.file_problem(f"releases/000001/{path}", entry.sha256) is None
+        assert artifacts.file_problem(entry.key, entry.sha256) is None
+        # The folder of the release shows the files by their names.
+        assert (Path(released.path).parent / path).stat().st_size == entry.bytes
     recipe = yaml.safe_load(artifacts.get("releases/000001/messages/trl_sft.yaml"))
     assert recipe["output_dir"] == "kodcode-release-000001"
     with run.engine.connect() as connection:
@@ -97,11 +98,240 @@ def test_the_manifest_tells_formats_rows_and_the_files_beside_them(run: Run) -> 
 
 
 def test_a_release_whose_proof_fails_leaves_nothing(run: Run) -> None:
-    store(run.engine, run.backends.artifacts, 1)
-    store(run.engine, run.backends.artifacts, 2, test="def test_add():\n    assert add\n")
+    store(run, 1)
+    store(run, 2, test="def test_add():\n    assert add\n")
     with pytest.raises(ProofFailed, match="Leetcode_00000002_I"):
         release(run, ["verl"])
     assert list(run.backends.artifacts.list("releases/")) == []
-    with run.engine.connect() as connection:
-        assert connection.scalar(text("select count(*) from kodcode.releases")) == 0
-        assert connection.scalar(text("select count(*) from kodcode.release_items")) == 0
+    assert [count(run, table) for table in ("releases", "release_shards", "release_shard_rows", "release_parts")] == [
+        0,
+        0,
+        0,
+        0,
+    ]
+
+
+def test_only_shards_with_changed_rows_are_made_again(run: Run) -> None:
+    for number in (1, 2, 1001, 2001):
+        store(run, number)
+    store(run, 1, subset="Taco")
+    first = release(run, ["messages"])
+    assert len(shards_of(run, 1)) == 4
+    objects = set(run.backends.artifacts.list("releases/shards"))
+    store(run, 2002)
+    with run.engine.begin() as connection:
+        connection.execute(
+            text("update kodcode.responses set code = 'other', updated_at = now() where triplet_id = :one"),
+            {"one": "Leetcode_00000002_I"},
+        )
+    second = release(run, ["messages"])
+    assert len(shards_of(run, 1) & shards_of(run, 2)) == 2
+    assert rows_of(run, second).height == rows_of(run, first).height + 1 == 6
+    # The changed response changes no column of these formats, so its shard has the content that is there already.
+    new = set(run.backends.artifacts.list("releases/shards")) - objects
+    assert len(new) == 3  # the last shard's rows in kodcode-v1, messages and provenance
+    old, now = ({entry.path: entry for entry in manifest_of(run, number).files if entry.rows} for number in (1, 2))
+    assert {path for path in now if now[path] != old.get(path)} == {
+        f"{name}/train/part-Leetcode-00002.parquet" for name in ("kodcode-v1", "messages", "provenance")
+    }
+
+
+def test_proofs_of_shared_shards_count_and_the_missing_ones_can_be_made_up_for(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stage, "SAMPLE", 1)
+    store(run, 1)
+    store(run, 2)
+    store(run, 1001)
+    release(run, ["messages"])
+    assert manifest_of(run, 1).proven == {"messages": 1}
+    store(run, 2001)
+    release(run, ["messages"])
+    assert manifest_of(run, 2).proven == {"messages": 2}
+    assert not release(run, ["messages"], prove_all=True).new
+    store(run, 3001)
+    release(run, ["messages"])
+    assert manifest_of(run, 3).proven == {"messages": 5}
+    with run.engine.begin() as connection:
+        connection.execute(text("update kodcode.release_shards set proven = '{}' where first_number = 0"))
+        (key,) = connection.scalars(
+            text(
+                "select f ->> 'key' from kodcode.release_shards, jsonb_array_elements(files) f"
+                " where first_number = 0 and f ->> 'format' = 'messages'"
+            )
+        )
+    run.backends.artifacts.delete(key)
+    with pytest.raises(ArtifactMissing):
+        release(run, ["messages"], prove_all=True)
+
+
+def test_the_permissive_policy_leaves_out_what_it_minds_and_counts_it(run: Run) -> None:
+    store(run, 1, licences=["MIT"])
+    store(run, 2, licences=["MIT", "CC-BY-NC-4.0"])
+    store(run, 3, licences=[None])
+    store(run, 4, model="gpt-4o")
+    store(run, 5, solver="gpt-4o", licences=["CC-BY-NC-4.0"])
+    store(run, 6, responder="gpt-4o")
+    everything = release(run)
+    assert everything.rows == 6
+    licence = manifest_of(run, 1).licence
+    assert licence["licence"] == "LicenseRef-Unknown-Sources AND LicenseRef-OpenAI-Terms"
+    assert (licence["hub"], len(licence["reasons"])) == ("other", 3)
+    permissive = release(run, filters=PERMISSIVE)
+    manifest = manifest_of(run, 2)
+    assert sorted(rows_of(run, permissive)["question_id"]) == ["Leetcode_00000001_I", "Leetcode_00000006_I"]
+    assert manifest.left_out == {
+        "model gpt-4o: output may not train competing models": 2,
+        "seed licence CC-BY-NC-4.0: non-commercial": 2,
+        "seed licence NOASSERTION: not known": 1,
+    }
+    # The row stays without the answers of a model whose terms are in the way.
+    assert manifest.counts["kodcode-v1-sft"]["train"] == 1
+    assert (manifest.licence["licence"], manifest.licence["hub"]) == ("MIT", "mit")
+    provenance = {row["question_id"]: row for row in rows_of(run, permissive, "provenance").to_dicts()}
+    row = provenance["Leetcode_00000001_I"]
+    assert (row["licence"], row["seed_licences"]) == ("MIT", ["MIT"])
+    assert [(author["part"], author["model"], author["training"]) for author in row["authors"]] == [
+        ("question", "deepseek-r1", "yes"),
+        ("response", "deepseek-r1", "yes"),
+        ("solution", "deepseek-r1", "yes"),
+    ]
+    assert {author["part"] for author in provenance["Leetcode_00000006_I"]["authors"]} == {"question", "solution"}
+
+
+def test_terms_of_the_user_decide(run: Run, tmp_path: Path) -> None:
+    store(run, 1, model="ours")
+    with pytest.raises(EmptySelection, match="licence policy left out 1"):
+        release(run, filters=PERMISSIVE)
+    terms = tmp_path / "terms.toml"
+    terms.write_text('[[terms]]\nprovider="openai"\nmodel="ours"\ntraining="yes"\nlicence="MIT"\n')
+    settings = Settings(data_dir=tmp_path, model_terms=terms)
+    run = Run("run", Backends(settings, run.engine, run.backends.artifacts, None))
+    assert release(run, filters=PERMISSIVE).rows == 1
+
+
+def test_quota_and_sample_take_rows_by_hash_so_that_more_rows_change_little(run: Run) -> None:
+    for number in range(1, 31):
+        store(run, number, subset="Leetcode" if number % 3 else "Taco")
+
+    def chosen(**filters: Any) -> set[str]:
+        return set(rows_of(run, release(run, ["provenance"], ReleaseFilters(**filters)))["question_id"])
+
+    sample = chosen(sample=8)
+    assert len(sample) == 8 != len(chosen())
+    assert chosen(sample=8, seed=1) != sample
+    assert sample < chosen(sample=9)
+    quota = chosen(quota={"Leetcode": 5})
+    assert sorted(re.sub("_.*", "", name) for name in quota) == ["Leetcode"] * 5 + ["Taco"] * 10
+    store(run, 31, subset="Leetcode")
+    assert len(chosen(sample=8) & sample) >= 7
+    assert len(chosen(quota={"Leetcode": 5}) & quota) >= 14
+
+
+def test_styles_difficulties_dates_and_answers_select(run: Run) -> None:
+    store(run, 1, difficulty="hard")
+    store(run, 2, answered=False)
+    with run.engine.begin() as connection:
+        connection.execute(
+            text("update kodcode.triplets set created_at = :then where triplet_id = 'Leetcode_00000002_I'"),
+            {"then": datetime(2026, 1, 31, 23, 59, tzinfo=UTC)},
+        )
+
+    def chosen(**filters: Any) -> list[str]:
+        rows = rows_of(run, release(run, ["provenance"], release_filters(filters)))
+        return sorted(name[-3:] for name in rows["question_id"])
+
+    assert chosen() == ["1_I", "2_I"]
+    assert chosen(difficulties=["hard"]) == ["1_I"]
+    assert chosen(answered=True) == chosen(since="2026-02-01") == ["1_I"]
+    assert chosen(until=date(2026, 1, 31)) == chosen(since="2026-01-31", until="2026-01-31") == ["2_I"]
+    assert chosen(styles=["instruct"]) == ["1_I", "2_I"]
+    with pytest.raises(EmptySelection, match=r"styles = \['complete'\]"):
+        chosen(styles=["complete"])
+
+
+def test_an_empty_selection_makes_no_release(run: Run) -> None:
+    with pytest.raises(EmptySelection, match="no verified row of Leetcode, Taco is there yet"):
+        release(run)
+    store(run, 1)
+    with pytest.raises(EmptySelection, match=r"meets min_trust = 0.9.*No release was made"):
+        release(run, filters=ReleaseFilters(min_trust=0.9))
+    assert list(run.backends.artifacts.list("releases/")) == []
+    assert count(run, "releases") == 0
+
+
+def test_filters_that_cannot_be_are_told_in_a_sentence() -> None:
+    for given, said in (
+        ({"min_thrust": 1}, "no filter 'min_thrust' of releases; there are min_trust"),
+        ({"min_trust": 2}, "min_trust: Input should be less than or equal to 1"),
+        ({"since": "2026-02-01", "until": "2026-01-01"}, "nothing was made on or after 2026-02-01"),
+        ({"quota": {"Leetcode": 0}}, "quota of Leetcode has to be at least 1"),
+        ({"styles": ["poem"]}, "styles: "),
+        ({"licence_policy": "strict"}, "'any' or 'permissive'"),
+    ):
+        with pytest.raises(ConfigurationError, match=re.escape(said)):
+            release_filters(given)
+    for wrong in ("Leetcode", "Leetcode=", "Leetcode=-1", "Leetcode=0", "Leetcode=x"):
+        with pytest.raises(ConfigurationError, match=r"no quota.*Leetcode=100"):
+            quotas([wrong])
+    assert quotas(["leetcode=3", "Taco=4"]) == {"Leetcode": 3, "Taco": 4}
+
+
+def test_a_preset_fills_what_was_not_asked() -> None:
+    assert ReleaseFilters().on("kodcode-50k") == PRESETS["kodcode-50k"]
+    mine = ReleaseFilters(sample=10, min_trust=0.5).on("kodcode-50k")
+    assert (mine.sample, mine.min_trust, mine.answered, mine.classes) == (10, 0.5, True, False)
+    assert ReleaseFilters(sample=10).on("hard-18k").difficulties == ["hard"]
+    assert ReleaseFilters(sample=10).on(None) == ReleaseFilters(sample=10)
+
+
+def test_a_number_that_is_taken_is_refused_and_never_written_over(run: Run) -> None:
+    artifacts = run.backends.artifacts
+    store(run, 1)
+    artifacts.put_bytes(b"of another database", "releases/000001/manifest.json")
+    with pytest.raises(ReleaseExists, match=r"000001/manifest\.json is there already"):
+        release(run, number=1)
+    assert release(run).number == 2
+    store(run, 2)
+    with pytest.raises(ReleaseExists, match="number 2 is taken"):
+        release(run, number=2)
+    assert release(run, number=7).number == 7
+    assert artifacts.get("releases/000001/manifest.json") == b"of another database"
+
+
+class Heard(Silent):
+    """Lets the other release go when this one says that it waits."""
+
+    def __init__(self, other: Any) -> None:
+        self.other, self.said = other, [""]
+
+    def say(self, message: str) -> None:
+        self.said.append(message)
+        self.other.rollback()
+
+
+def test_a_release_waits_for_another_that_is_being_published(run: Run) -> None:
+    store(run, 1)
+    with run.engine.connect() as other:
+        other.execute(text("select pg_advisory_xact_lock(hashtext('kodcode release'))"))
+        heard = Heard(other)
+        waiting = Run("run", run.backends, heard)
+        assert release(waiting).number == 1
+    assert heard.said[1:] == ["Another release is being published; this one waits for it."]
+
+
+def test_a_bucket_without_rights_is_named_and_nothing_is_released(run: Run, s3: S3Server, tmp_path: Path) -> None:
+    store(run, 1)
+    denied = Run("run", Backends(Settings(data_dir=tmp_path), run.engine, s3.store(secret_key="wrong" * 8), None))
+    with pytest.raises(ArtifactStoreUnavailable, match="access is denied"):
+        release(denied)
+    assert count(run, "releases") == count(run, "release_shards") == 0
+
+
+def test_a_release_in_s3_is_the_files_that_its_manifest_names(run: Run, s3: S3Server, tmp_path: Path) -> None:
+    store(run, 1, test=TEST)
+    remote = s3.store("a-release")
+    released = release(Run("run", Backends(Settings(data_dir=tmp_path), run.engine, remote, None)), ["messages"])
+    assert released.path == remote.url("releases/000001/manifest.json")
+    for entry in read_manifest(remote.get("releases/000001/manifest.json")).files:
+        assert remote.file_problem(entry.key, entry.sha256) is None

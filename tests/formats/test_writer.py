@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tasks.formats import (
+    FORMATS,
     DatasetWriter,
     FileEntry,
     FormatError,
@@ -31,8 +32,9 @@ Make = Callable[..., TripletRecord]
 
 def write(folder: Path, rows: Iterable[FormattedRow], **options: Any) -> tuple[FileEntry, ...]:
     with DatasetWriter(
-        folder, format="kodcode-v1", version="v1.1", schema=kodcode_v1.schema(), splits=layout.SPLITS, **options
-    ) as writer:
+        folder, format="kodcode-v1", version="v1.1", schema=kodcode_v1.schema(), splits=layout.SPLITS,
+        always=layout.SPLITS, **options,
+    ) as writer:  # fmt: skip
         for row in rows:
             writer.add(row.split, row.columns)
     return writer.files
@@ -62,8 +64,9 @@ def test_rows_come_back_as_polars_reads_them(tmp_path: Path, triplet: Make) -> N
 def test_sft_rows_come_back_as_polars_reads_them(tmp_path: Path, triplet: Make) -> None:
     rows = [sft_row(triplet(number), [ResponseRecord(0, number % 2 == 0, "a", "r", None)]) for number in range(4)]
     with DatasetWriter(
-        tmp_path, format=sft.NAME, version=sft.VERSION, schema=sft.schema(), splits=sft.SPLITS, prefix="sft"
-    ) as writer:
+        tmp_path, format=sft.NAME, version=sft.VERSION, schema=sft.schema(), splits=sft.SPLITS, prefix="sft",
+        always=["use_with_caution"],
+    ) as writer:  # fmt: skip
         for row in rows:
             assert row is not None
             writer.add(row.split, row.columns)
@@ -79,37 +82,39 @@ def test_sft_rows_come_back_as_polars_reads_them(tmp_path: Path, triplet: Make) 
 
 
 def test_the_same_rows_give_the_same_bytes_and_the_entries_tell_them(tmp_path: Path, triplet: Make) -> None:
-    rows = [v1_row(triplet(number, question=f"q{number}")) for number in range(300)]
-    one = write(tmp_path / "one", rows, rows_per_shard=100, row_group=30)
-    two = write(tmp_path / "two", iter(rows), rows_per_shard=100, row_group=30)
+    rows = [v1_row(triplet(number, question=f"q{number}")) for number in range(100)]
+    one = write(tmp_path / "one", rows, row_group=30)
+    two = write(tmp_path / "two", iter(rows), row_group=30)
     assert one == two
     for entry in one:
         content = (tmp_path / "two" / entry.path).read_bytes()
         assert content == (tmp_path / "one" / entry.path).read_bytes()
         assert (entry.bytes, entry.sha256) == (len(content), hashlib.sha256(content).hexdigest())
-    changed = write(tmp_path / "three", [*rows[:299], v1_row(triplet(299, question="other"))], rows_per_shard=100)
+    changed = write(tmp_path / "three", [*rows[:99], v1_row(triplet(99, question="other"))], row_group=30)
     assert {entry.sha256 for entry in changed} != {entry.sha256 for entry in one}
 
 
-def test_shards_and_row_groups_have_the_asked_sizes(tmp_path: Path, triplet: Make) -> None:
-    files = write(tmp_path, (v1_row(triplet(number)) for number in range(25)), rows_per_shard=10, row_group=4)
+def test_a_shard_has_its_name_and_row_groups_of_the_asked_size(tmp_path: Path, triplet: Make) -> None:
+    files = write(tmp_path, (v1_row(triplet(number)) for number in range(10)), shard="Leetcode-00003", row_group=4)
     assert [(entry.path, entry.rows) for entry in files if entry.split == "train"] == [
-        ("train/part-00000.parquet", 10),
-        ("train/part-00001.parquet", 10),
-        ("train/part-00002.parquet", 5),
+        ("train/part-Leetcode-00003.parquet", 10),
     ]
-    parquet = pq.ParquetFile(tmp_path / "train" / "part-00000.parquet")
+    parquet = pq.ParquetFile(tmp_path / "train" / "part-Leetcode-00003.parquet")
     assert [parquet.metadata.row_group(group).num_rows for group in range(parquet.num_row_groups)] == [4, 4, 2]
     assert parquet.metadata.row_group(0).column(0).compression == "ZSTD"
     assert parquet.schema_arrow.metadata[b"kodcode.format"] == b"kodcode-v1"
     assert parquet.schema_arrow.metadata[b"kodcode.format_version"] == b"v1.1"
     ids = pl.read_parquet(tmp_path / "train" / "*.parquet")["question_id"].to_list()
-    assert ids == [f"Leetcode_{number:08d}_I" for number in range(25)]
+    assert ids == [f"Leetcode_{number:08d}_I" for number in range(10)]
 
 
-def test_a_full_last_shard_is_not_followed_by_an_empty_one(tmp_path: Path, triplet: Make) -> None:
-    files = write(tmp_path, (v1_row(triplet(number)) for number in range(20)), rows_per_shard=10)
-    assert [entry.rows for entry in files if entry.split == "train"] == [10, 10]
+def test_a_split_without_rows_has_a_file_only_where_that_is_asked_for(tmp_path: Path, triplet: Make) -> None:
+    with FORMATS["kodcode-v1"].writer(tmp_path, "a", splits=["use_with_caution"]) as writer:
+        pass
+    assert [(entry.path, entry.rows) for entry in writer.files] == [("kodcode-v1/use_with_caution/part-a.parquet", 0)]
+    with FORMATS["kodcode-v1"].writer(tmp_path, "b", splits=[]) as writer:
+        writer.add("train", v1_row(triplet()).columns)
+    assert [(entry.path, entry.rows) for entry in writer.files] == [("kodcode-v1/train/part-b.parquet", 1)]
 
 
 def test_no_rows_give_empty_files_with_all_columns(tmp_path: Path) -> None:

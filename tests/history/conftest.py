@@ -20,7 +20,9 @@ from tasks.store.schema import (
     LlmCall,
     Question,
     Release,
-    ReleaseItem,
+    ReleasePart,
+    ReleaseShard,
+    ReleaseShardRows,
     Response,
     Run,
     Seed,
@@ -114,13 +116,15 @@ ROWS: tuple[tuple[type[Base], list[dict[str, Any]]], ...] = (
     ]),
     (Triplet, [
         triplet(0, "I", "instruct", "accepted", chosen_attempt=2, pass_count=3, trial_count=5, difficulty="medium",
+                pass_sequence=[1, 1, 1, 0, 0],
                 pass_at_k=[0.6, 0.9, 1.0, 1.0, 1.0], coverage=100, trust=0.5, kill_rate=0.75, consensus=1,
                 stub_rejected=True, stable=True),
         triplet(1, "I", "instruct", "accepted", chosen_attempt=0, pass_count=1, trial_count=4, difficulty="hard",
+                pass_sequence=[1, 0, 0, 0],
                 pass_at_k=[0.25, 0.5, 0.75, 1.0], coverage=100, trust=0.2, kill_rate=0.25, consensus=0,
                 stub_rejected=False),
         triplet(2, "I", "instruct", "rejected", reason="no_trial_passed", pass_count=0, trial_count=2,
-                difficulty="fail", pass_at_k=[0.0, 0.0], solution=None, test=None),
+                difficulty="fail", pass_sequence=[0, 0], pass_at_k=[0.0, 0.0], solution=None, test=None),
         triplet(0, "C", "complete", "accepted", provider="openai", model="big", prompt_version="c1",
                 source_triplet_id="Evol_00000000_I",
                 tries=[{"request_hash": "convert0", "reason": "leaks_solution"}, {"request_hash": "convert1"}]),
@@ -136,9 +140,16 @@ ROWS: tuple[tuple[type[Base], list[dict[str, Any]]], ...] = (
     (Release, [
         {"release_id": 1, "content_hash": "h", "path": "p", "manifest": {"files": []}, "rows": 2},
     ]),
-    (ReleaseItem, [
-        {"release_id": 1, "format": "kodcode-v1", "triplet_id": "Evol_00000000_I", "split": "train"},
-        {"release_id": 1, "format": "kodcode-v1", "triplet_id": "Evol_00000000_C", "split": "train"},
+    (ReleaseShard, [
+        {"shard_id": "s", "subset": "Evol", "first_number": 0, "last_number": 999, "files": [], "origins": [],
+         "prompts": {}, "proven": {}},
+    ]),
+    (ReleaseShardRows, [
+        {"shard_id": "s", "format": "kodcode-v1", "split": "train",
+         "triplet_ids": ["Evol_00000000_C", "Evol_00000000_I"]},
+    ]),
+    (ReleasePart, [
+        {"release_id": 1, "shard_id": "s"},
     ]),
 )  # fmt: skip
 

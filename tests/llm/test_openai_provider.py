@@ -392,6 +392,29 @@ def test_the_key_goes_to_the_server_without_the_newline_of_its_file(
     assert server.seen[0].headers["authorization"] == "Bearer sk-test-abc"
 
 
+def test_a_call_goes_where_the_sdk_sends_it_with_the_sdks_headers(
+    server: FaultServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-test-abc")
+    monkeypatch.setenv("OPENAI_ORG_ID", "org-1")
+
+    async def run() -> None:
+        provider = OpenAIProvider(server.url)
+        try:
+            await provider.complete(request())
+            await provider.client.chat.completions.create(model="gpt-4o", messages=[])
+        finally:
+            await provider.close()
+
+    asyncio.run(run())
+    ours, sdks = server.seen
+    assert (ours.method, ours.path) == (sdks.method, sdks.path)
+    of_httpx = {"connection", "content-length", "x-stainless-retry-count", "x-stainless-read-timeout"}
+    assert ours.headers.keys() - of_httpx == sdks.headers.keys() - of_httpx
+    for name in ("authorization", "openai-organization", "user-agent", "content-type", "accept"):
+        assert ours.headers[name] == sdks.headers[name]
+
+
 @pytest.mark.parametrize("key", ["two words-in-it", "schlüssel-123", "sk-a\nsk-b"])
 def test_a_key_that_no_header_can_hold_is_named_but_not_shown(key: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", key)

@@ -42,7 +42,9 @@ TABLES = (
     "embeddings",
     "benchmark_items",
     "releases",
-    "release_items",
+    "release_parts",
+    "release_shards",
+    "release_shard_rows",
 )
 _numbers = itertools.count()
 

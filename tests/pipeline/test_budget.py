@@ -72,7 +72,15 @@ def test_a_run_stopped_at_its_cap_is_continued_and_replayed_without_paying_twice
     # What follows from the answers comes out again with no key, no server and no price.
     before, served = workplace.tables(), server.served()
     with workplace.engine.begin() as connection:
-        for table in ("release_items", "releases", "responses", "triplets", "trials"):
+        for table in (
+            "release_parts",
+            "release_shard_rows",
+            "release_shards",
+            "releases",
+            "responses",
+            "triplets",
+            "trials",
+        ):
             connection.execute(text(f"delete from kodcode.{table}"))
     workplace.kodcode(*RUN[:-2], "--replay")
     after = workplace.tables()

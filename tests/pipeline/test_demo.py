@@ -15,6 +15,7 @@ from typing import Any
 import polars as pl
 import pytest
 
+from tasks.settings import REPOSITORY
 from tasks.subsets import SUBSETS
 
 KEYS = {
@@ -171,6 +172,38 @@ def test_sql_prints_tables_json_and_csv_and_cannot_write(newcomer: Command, demo
     assert newcomer("sql", "--json", "select '50%' as a, 'x:y' as b").stdout == '[{"a": "50%", "b": "x:y"}]\n'
     refused = newcomer("sql", "delete from responses", status=2)
     assert "read-only" in refused.stderr
+
+
+def test_report_shows_the_demo(newcomer: Command, demo: dict[str, Any], tmp_path: Path) -> None:
+    page = tmp_path / "report.html"
+    made = json.loads(newcomer("report", "--out", str(page), "--json").stdout)
+    assert (made["path"], made["questions"], made["left_out"]) == (str(page), 36, 0)
+    whole = page.read_text("utf-8")
+    assert whole.count("<svg ") == 11  # all but dollars: the demo costs nothing
+    assert "Nothing was paid" in whole
+    released = json.loads(newcomer("report", "--release", "1", "--out", str(page), "--json").stdout)
+    assert 0 < released["triplets"] < made["triplets"]
+    assert "no release 7" in newcomer("report", "--release", "7", status=2).stderr
+    assert "exclude each other" in newcomer("report", "--release", "1", "--run", "x", status=2).stderr
+
+
+def test_the_flow_report_stores_the_page_and_links_it(newcomer: Command, demo: dict[str, Any]) -> None:
+    folder = json.loads(newcomer("status", "--json").stdout)["data_dir"]
+    script = (
+        "import asyncio, json, dataclasses, sys; from pathlib import Path; from tasks.backends import start_services;"
+        "from tasks.settings import load_settings; start_services(load_settings(data_dir=Path(sys.argv[1])));"
+        "from flows.report import report; stored = asyncio.run(report(release=1));"
+        "from prefect.artifacts import Artifact; linked = Artifact.get('report');"
+        "print(json.dumps([dataclasses.asdict(stored), linked.data]))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, folder], capture_output=True, text=True, timeout=300, check=False,
+        env={"PATH": os.environ["PATH"], "HOME": str(Path(folder).parent), "KODCODE_DATA_DIR": folder}, cwd=REPOSITORY,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-3000:]
+    stored, link = json.loads(done.stdout.splitlines()[-1])
+    assert f"]({stored['url']})" in link
+    assert "<h1>Release 1</h1>" in Path(stored["url"].removeprefix("file://")).read_text("utf-8")
 
 
 def test_psql_opens_on_the_tables(newcomer: Command, demo: dict[str, Any]) -> None:

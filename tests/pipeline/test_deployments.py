@@ -39,7 +39,7 @@ def named(deployment: dict[str, Any]) -> str:
 
 
 def test_every_subset_stage_and_the_whole_have_a_deployment() -> None:
-    stages = {"verify", "convert", "respond", "decontaminate", "release", "nightly", "drain"}
+    stages = {"import", "verify", "convert", "respond", "decontaminate", "release", "report", "nightly", "drain"}
     assert {named(entry) for entry in DEPLOYMENTS} == {subset.slug for subset in SUBSETS.values()} | stages
 
 
@@ -76,6 +76,7 @@ def test_flow_runs_with_its_defaults_and_explains_every_parameter(flow: Flow[...
         ("verify", {"attempts": 11}),
         ("respond", {"teacher": {"provider": "nobody"}}),
         ("convert", {"styles": ["haiku"]}),
+        ("report", {"release": 0}),
         ("decontaminate", {"thresholds": {"benchmark_cosine": 2}}),
     ],
 )
@@ -122,7 +123,7 @@ def test_scheduled_parameters_are_those_of_their_flow(monkeypatch: pytest.Monkey
     scheduled = [(entry, schedule) for entry in DEPLOYMENTS for schedule in entry.get("schedules", [])]
     assert {named(entry) for entry, _ in scheduled} >= {"nightly", "release"}
     for entry, schedule in scheduled:
-        flow_of(named(entry), monkeypatch).validate_parameters(schedule["parameters"])
+        flow_of(named(entry), monkeypatch).validate_parameters(schedule.get("parameters", {}))
         assert schedule["active"] is False  # nothing runs that nobody asked for
         if "paid" in entry["tags"]:
             assert Teacher(**schedule["parameters"]["teacher"]).budget

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import ast
 import json
-from collections import defaultdict
+import math
+from collections import Counter, defaultdict
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -109,6 +110,10 @@ def test_recorded_leetcode_run_is_reproduced_and_repeats_for_nothing(
             best = max(r["coverage"] for r in results if r and r["result"] == "Pass")
             assert round(triplet.coverage) == best
 
+    views_say_what_was_recorded(
+        workplace, {text: [entry["recorded"] for entry in by_question[text]] for text in questions}, rejected
+    )
+
     # Conversions hold no solution, responses that were kept passed, and all of it was released.
     for triplet in workplace.rows("select * from kodcode.triplets where style = 'complete' and status = 'accepted'"):
         bodies = [node for node in ast.walk(ast.parse(triplet.question)) if isinstance(node, ast.Return)]
@@ -131,6 +136,62 @@ def test_recorded_leetcode_run_is_reproduced_and_repeats_for_nothing(
     assert server.stats() == stats
     assert workplace.tables() == before
     assert workplace.rows("select max(updated_at) from kodcode.trials") == stamps
+
+
+def views_say_what_was_recorded(
+    workplace: Workplace, results: dict[str, list[dict[str, Any] | None]], rejected: set[str]
+) -> None:
+    """The views against the recorded results, three of each question, counted here."""
+    passes = {
+        text: sum(result is not None and result["result"] == "Pass" for result in three)
+        for text, three in results.items()
+        if text not in rejected
+    }
+    counts = Counter(passes.values())
+    accepted, verified = len(passes), len(passes) - counts[0]
+    made = 3 * accepted
+
+    (funnel,) = workplace.rows(
+        "select proposed, duplicates, accepted, verified, easy, medium, hard, failed from kodcode.v_funnel"
+    )
+    easy, medium = counts[3] + counts[2], counts[1]  # two of three and more; one of three
+    assert funnel == (len(results), len(rejected), accepted, verified, easy, medium, 0, counts[0])
+
+    difficulty = workplace.rows("select difficulty, questions, share from kodcode.v_difficulty")
+    expected = {"easy": easy, "medium": medium, "fail": counts[0]}
+    assert {row.difficulty: row.questions for row in difficulty} == {name: n for name, n in expected.items() if n}
+    assert sum(row.share for row in difficulty) == pytest.approx(1)
+
+    # k of three attempts miss all c passes in C(3-c, k) of C(3, k) ways.
+    missed = {k: sum(math.comb(3 - c, k) * count for c, count in counts.items()) / math.comb(3, k) for k in (1, 2, 3)}
+    assert workplace.rows("select k, questions, pass_at_k from kodcode.v_pass_at_k order by k") == [
+        (k, accepted, pytest.approx(1 - missed[k] / accepted)) for k in (1, 2, 3)
+    ]
+
+    passed = sum(passes.values())
+    coverages = [
+        result["coverage"] for text in passes for result in results[text] if result and result["result"] == "Pass"
+    ]
+    (compared,) = workplace.rows("select trials, passes, pass_rate, mean_coverage from kodcode.v_model_comparison")
+    assert compared[:3] == (made, passed, pytest.approx(passed / made))
+    assert compared.mean_coverage == pytest.approx(sum(coverages) / len(coverages), abs=0.5)  # whole percents
+
+    (failures,) = workplace.rows("select sum(rows) from kodcode.v_failures where stage = 'trial'")
+    assert failures == (made - passed,)
+    stages = workplace.rows("select status, sum(rows) from kodcode.v_stages where stage = 'trial' group by 1")
+    assert {row.status: row.sum for row in stages} == {"accepted": passed, "rejected": made - passed}
+    (throughput,) = workplace.rows("select sum(trials), sum(passes), sum(verified) from kodcode.v_throughput")
+    assert throughput == (made, passed, verified)
+    solved = workplace.rows(
+        "select calls, verified, usd_per_verified * verified as usd, cost_usd"
+        " from kodcode.v_cost where stage = 'solve'"
+    )
+    (versions,) = workplace.rows(
+        "select sum(rows) as rows, sum(accepted) as accepted, sum(cost_usd) as cost_usd"
+        " from kodcode.v_prompt_versions where stage = 'solve'"
+    )
+    assert [row[:3] for row in solved] == [(made, verified, pytest.approx(float(solved[0].cost_usd)))]
+    assert versions == (made, passed, solved[0].cost_usd)
 
 
 def check_disagreements(workplace: Workplace, rows: list[dict[str, Any]]) -> list[Any]:

@@ -20,7 +20,9 @@ from tasks.styles import (
     Rejection,
     check_online_judge,
     parse_online_judge,
+    read_online_judge,
 )  # fmt: skip
+from tasks.styles._execution import join_modules, without_main_guard
 from tasks.styles._statement import examples
 from tests.styles.online_judge_corpus import ADAPTER, BAD, CASES, EXAMPLE, GOOD, STATEMENT, TRIPLETS, answer
 
@@ -49,6 +51,33 @@ def test_a_good_answer_gets_through_with_executed_outputs(name: str, text: str, 
     assert len(test["stdin"]) == len(test["stdout"]) >= 3
     assert len(set(test["stdin"])) == len(test["stdin"])
     assert outputs_of(made.solution, test["stdin"], judge) == test["stdout"]
+
+
+@pytest.mark.parametrize("which", ["with_an_example", "future_import", "main_guard"])
+def test_a_finished_conversion_is_taken_apart_and_proven_again(which: str, judge: Judge) -> None:
+    name, text = GOOD[which]
+    made = convert(name, text, judge)
+    assert isinstance(made, Converted), made
+    solution, test = TRIPLETS[name]
+    parsed = read_online_judge(made.question, made.solution, made.test, solution)
+    assert isinstance(parsed, OnlineJudge), parsed
+    assert asyncio.run(check_online_judge(parsed, solution, test, judge)) == made
+
+
+@pytest.mark.parametrize(
+    ("program", "test", "reason"),
+    [
+        ("print(3)\n", "{'stdin': ['1'], 'stdout': ['3']}", Reason.ADAPTER_UNUSED),
+        (join_modules(without_main_guard(TRIPLETS["gaps"][0])), "{'stdin': []}", Reason.ADAPTER_UNUSED),
+        (join_modules(without_main_guard(TRIPLETS["gaps"][0]), ADAPTER), "[1]", Reason.UNPARSED),
+        (join_modules(without_main_guard(TRIPLETS["gaps"][0]), ADAPTER), "{'stdin': [7]}", Reason.UNPARSED),
+        (join_modules(without_main_guard(TRIPLETS["gaps"][0]), ADAPTER), "open('x')", Reason.UNPARSED),
+    ],
+)
+def test_a_finished_conversion_of_something_else_is_rejected(program: str, test: str, reason: Reason) -> None:
+    made = read_online_judge(STATEMENT, program, test, TRIPLETS["gaps"][0])
+    assert isinstance(made, Rejection)
+    assert made.reason == reason
 
 
 @pytest.mark.parametrize(("name", "text", "reason"), BAD.values(), ids=BAD.keys())

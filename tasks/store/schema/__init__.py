@@ -4,10 +4,12 @@ The rows of the four work tables (questions, trials, triplets of the converted s
 `pending` when a stage is planned and end as `accepted`, `rejected` (with a reason) or `failed` (infrastructure: the
 next run tries again). A stage is whatever is still pending or failed.
 
-The indexes named `history` hold what the views of sql/views count, so that these need not read texts and code.
+The views of sql/views sum the rollup where they can. The indexes named `history` hold what they count still, so that
+they need not read texts and code; those named `reason` find an example of each way to fail.
 """
 
 from tasks.store.schema.base import SCHEMA, Base, storable
+from tasks.store.schema.imports import IMPORTED, Import, ImportRow
 from tasks.store.schema.ledger import (
     Artifact,
     LlmBatch,
@@ -18,18 +20,22 @@ from tasks.store.schema.ledger import (
     LlmSpending,
     LlmWorker,
 )
-from tasks.store.schema.releases import Release, ReleaseItem
+from tasks.store.schema.releases import Release, ReleasePart, ReleaseShard, ReleaseShardRows
+from tasks.store.schema.rollup import fold_rollup, rollup_calls, rollup_hours, rollup_rows
 from tasks.store.schema.screening import BenchmarkItem, Contamination, Embedding, MinhashBand, VectorHead
 from tasks.store.schema.shards import Shard
 from tasks.store.schema.work import Question, Response, Run, Seed, Trial, Triplet
 
 __all__ = [
+    "IMPORTED",
     "SCHEMA",
     "Artifact",
     "Base",
     "BenchmarkItem",
     "Contamination",
     "Embedding",
+    "Import",
+    "ImportRow",
     "LlmBatch",
     "LlmBatchRequest",
     "LlmCall",
@@ -40,7 +46,9 @@ __all__ = [
     "MinhashBand",
     "Question",
     "Release",
-    "ReleaseItem",
+    "ReleasePart",
+    "ReleaseShard",
+    "ReleaseShardRows",
     "Response",
     "Run",
     "Seed",
@@ -48,5 +56,9 @@ __all__ = [
     "Trial",
     "Triplet",
     "VectorHead",
+    "fold_rollup",
+    "rollup_calls",
+    "rollup_hours",
+    "rollup_rows",
     "storable",
 ]

@@ -33,25 +33,6 @@ class LlmCall(Base):
     """The ledger: one row an answer that was paid for."""
 
     __tablename__ = "llm_calls"
-    __table_args__ = (
-        Index(
-            "ix_llm_calls_history",
-            "subset",
-            "stage",
-            "provider",
-            "model",
-            postgresql_include=[
-                "request_hash",
-                "cost_usd",
-                "input_tokens",
-                "cached_input_tokens",
-                "output_tokens",
-                "reasoning_tokens",
-                "latency_s",
-                "created_at",
-            ],
-        ),
-    )
 
     request_hash: Mapped[str] = mapped_column(primary_key=True)
     provider: Mapped[str]

@@ -1,0 +1,133 @@
+"""Counts what the card of a release says, in the transaction that selected its rows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import Connection, Row, text
+
+from tasks.formats.card import Facts, SubsetFacts
+
+PASS_AT = (1, 3, 10)
+MOST_SOURCES = 40  # told one by one; the rest is a line
+
+# `chosen_triplets` (triplet_id, question_id, subset) is what the release holds.
+_SUBSETS = """
+with asked as (
+    select distinct question_id, subset from chosen_triplets
+), calls as (
+    select a.subset, q.request_hash from asked a join kodcode.questions q using (question_id)
+    union select a.subset, q.annotation_hash from asked a join kodcode.questions q using (question_id)
+    union select a.subset, t.request_hash from asked a join kodcode.trials t using (question_id)
+    union select c.subset, e ->> 'request_hash' from chosen_triplets c join kodcode.triplets t using (triplet_id),
+          jsonb_array_elements(t.tries) e
+    union select c.subset, r.request_hash from chosen_triplets c join kodcode.responses r using (triplet_id)
+), paid as (
+    select c.subset, case when bool_and(l.cost_usd is not null) then sum(l.cost_usd) end as cost_usd
+    from calls c join kodcode.llm_calls l using (request_hash) group by c.subset
+), rows as (
+    select c.subset, count(*) filter (where t.style = 'instruct') as instruct,
+           count(*) filter (where t.style = 'complete') as complete,
+           count(*) filter (where t.style = 'online_judge') as online_judge,
+           percentile_disc(0.5) within group (order by char_length(t.question)) as question_chars,
+           percentile_disc(0.5) within group (
+               order by cardinality(string_to_array(rtrim(t.solution, E'\\n'), E'\\n'))) as solution_lines
+    from chosen_triplets c join kodcode.triplets t using (triplet_id) group by c.subset
+), questions as (
+    select a.subset, count(*) as questions,
+           count(*) filter (where i.difficulty = 'easy') as easy,
+           count(*) filter (where i.difficulty = 'medium') as medium,
+           count(*) filter (where i.difficulty = 'hard') as hard,
+           percentile_disc(0.5) within group (order by (
+               select count(*) from jsonb_object_keys(t.outcomes))) filter (where t.outcomes is not null) as tests,
+           avg(i.pass_at_k[1]) as pass_at_1, avg(i.pass_at_k[3]) as pass_at_3, avg(i.pass_at_k[10]) as pass_at_10,
+           avg(i.trust) as trust, avg(i.kill_rate) as kill_rate
+    from asked a
+    join kodcode.triplets i on i.question_id = a.question_id and i.style = 'instruct'
+    left join kodcode.trials t on t.question_id = a.question_id and t.attempt = i.chosen_attempt
+    group by a.subset
+)
+select q.*, r.instruct, r.complete, r.online_judge, r.question_chars, r.solution_lines,
+       case when p.subset is null then 0 else p.cost_usd end as cost_usd
+from questions q join rows r using (subset) left join paid p using (subset)
+order by q.subset
+"""
+_AUTHORS = """
+with asked as (select distinct question_id from chosen_triplets)
+select 'question' as part, q.provider, q.model, count(*) as found, 0 as place
+from asked a join kodcode.questions q using (question_id) group by 2, 3
+union all
+select 'solution and test', t.provider, t.model, count(*), 1
+from asked a join kodcode.trials t using (question_id) where t.model is not null group by 2, 3
+union all
+select 'conversion', t.provider, t.model, count(*), 2
+from chosen_triplets c join kodcode.triplets t using (triplet_id) where t.style <> 'instruct' group by 2, 3
+union all
+select 'response', r.provider, r.model, count(*), 3
+from chosen_triplets c join kodcode.responses r using (triplet_id)
+where r.status in ('accepted', 'rejected') group by 2, 3
+order by place, provider, model
+"""
+_SOURCES = """
+with asked as (select distinct question_id from chosen_triplets)
+select source, licence, count(distinct question_id) as questions from (
+    select a.question_id, s.source, s.licence
+    from asked a join kodcode.questions q using (question_id), unnest(q.seed_ids) as seed_id
+    join kodcode.seeds s using (seed_id)
+    union all
+    select a.question_id, 'import of ' || i.name, i.licence
+    from asked a join kodcode.import_rows r using (question_id) join kodcode.imports i using (import_id)
+    where r.status = 'stored'
+) made group by 1, 2 order by 3 desc, 1, 2
+"""
+_BENCHMARKS = """
+with asked as (select distinct question_id from chosen_triplets), near as (
+    select q.benchmark, count(*) as nearest, max(q.benchmark_similarity) as cosine
+    from asked a join kodcode.questions q using (question_id) where q.benchmark is not null group by 1
+), found as (
+    select c.benchmark, count(distinct c.question_id) as cautioned
+    from asked a join kodcode.contaminations c using (question_id) group by 1
+)
+select coalesce(n.benchmark, f.benchmark) as benchmark, coalesce(n.nearest, 0) as nearest, n.cosine,
+       coalesce(f.cautioned, 0) as cautioned
+from near n full join found f using (benchmark) order by 1
+"""
+_VERDICTS = """
+select t.verdict, count(*) as found from kodcode.trials t
+where t.question_id in (select question_id from chosen_triplets) and t.verdict is not null group by 1
+"""
+
+
+def measure(connection: Connection) -> Facts:
+    """What the rows in `chosen_triplets` are like, and where they come from."""
+    sources = [(row.source, row.licence, row.questions) for row in connection.execute(text(_SOURCES))]
+    if len(sources) > MOST_SOURCES:
+        rest = sources[MOST_SOURCES:]
+        told = f"{len(rest)} more sources"
+        sources = [*sources[:MOST_SOURCES], (told, "see seed_licences", sum(count for _, _, count in rest))]
+    return Facts(
+        subsets=[_subset(row) for row in connection.execute(text(_SUBSETS))],
+        authors=[(row.part, row.provider, row.model, row.found) for row in connection.execute(text(_AUTHORS))],
+        sources=sources,
+        benchmarks=[
+            (row.benchmark, row.nearest, row.cosine, row.cautioned) for row in connection.execute(text(_BENCHMARKS))
+        ],
+        verdicts={row.verdict: row.found for row in connection.execute(text(_VERDICTS))},
+    )
+
+
+def _subset(row: Row[Any]) -> SubsetFacts:
+    passed = {k: getattr(row, f"pass_at_{k}") for k in PASS_AT}
+    return SubsetFacts(
+        subset=row.subset,
+        questions=row.questions,
+        styles={style: getattr(row, style) for style in ("instruct", "complete", "online_judge")},
+        difficulties={name: getattr(row, name) for name in ("easy", "medium", "hard")},
+        question_chars=row.question_chars,
+        solution_lines=row.solution_lines,
+        tests=row.tests,
+        pass_at={k: value for k, value in passed.items() if value is not None},
+        trust=row.trust,
+        kill_rate=row.kill_rate,
+        cost_usd=None if row.cost_usd is None else float(row.cost_usd),
+    )
