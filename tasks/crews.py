@@ -20,6 +20,8 @@ from tasks.run import Crew, Run
 from tasks.settings import ConfigurationError
 
 DEPLOYMENT = "drain/drain"
+# So often for each place a drainer that fails is replaced; one that its machine takes along, always.
+_MOST_FAILED = 3
 # Between two looks at whether the drainers still live.
 _TEND_S = 10.0
 
@@ -48,13 +50,14 @@ class PrefectCrew:
         self._run_id = run_id
         self._size = size
         self._drainers: set[UUID] = set()
+        self._failures: list[str] = []
         self._tending = asyncio.Lock()
         self._tended = -_TEND_S
 
     async def tend(self) -> None:
         """Start as many drainers as are missing. A server that does not answer is asked again later.
 
-        Raises ConfigurationError where the deployment does not exist.
+        Raises ConfigurationError where the deployment does not exist, or its runs fail again and again.
         """
         async with self._tending:
             if time.monotonic() - self._tended < _TEND_S:
@@ -62,6 +65,8 @@ class PrefectCrew:
             self._tended = time.monotonic()
             try:
                 self._drainers = {drainer.id for drainer in await self._unfinished()}
+                if len(self._failures) > _MOST_FAILED * self._size:
+                    raise ConfigurationError(f"Runs of {DEPLOYMENT} fail, at last: {self._failures[-1]}")
                 while len(self._drainers) < self._size:
                     started = await arun_deployment(
                         DEPLOYMENT, parameters={"run_id": self._run_id}, timeout=0, as_subflow=False
@@ -91,6 +96,7 @@ class PrefectCrew:
             found = await client.read_flow_runs(
                 flow_run_filter=FlowRunFilter(id=FlowRunFilterId(any_=list(self._drainers)))
             )
+        self._failures += [d.state.message or "" for d in found if d.state is not None and d.state.is_failed()]
         return [drainer for drainer in found if drainer.state is None or not drainer.state.is_final()]
 
 
@@ -104,16 +110,23 @@ class DaskCrew:
         self._client: Any = None
         self._drainers: list[Any] = []
         self._started = 0
+        self._failed = 0
         self._tending = asyncio.Lock()
 
     async def tend(self) -> None:
-        """Submit as many drainers as are missing. Raises ConfigurationError where there is no such scheduler."""
+        """Submit as many drainers as are missing.
+
+        Raises ConfigurationError where there is no such scheduler, or the drainers fail again and again.
+        """
         async with self._tending:
             if self._client is None:
                 self._client = await self._connected()
             for drainer in self._drainers:
                 if drainer.status == "error":
-                    log.warning("A drainer on the Dask cluster failed: %s", type(await drainer.exception()).__name__)
+                    self._failed += 1
+                    log.warning("A drainer on the Dask cluster failed: %s", await drainer.exception())
+                    if self._failed > _MOST_FAILED * self._size:
+                        raise ConfigurationError(f"Drainers on Dask fail, at last: {await drainer.exception()}")
             self._drainers = [drainer for drainer in self._drainers if drainer.status == "pending"]
             while len(self._drainers) < self._size:
                 self._started += 1

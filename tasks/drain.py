@@ -106,6 +106,8 @@ async def drain_for(run_id: str, *, orchestrated: bool = True) -> int:
     Not `orchestrated`, Prefect does not hear of the shards.
     """
     async with joined_run(run_id) as run:
+        if await _over(run):
+            return 0
         serving = asyncio.create_task(_serve(run, orchestrated))
         watching = asyncio.create_task(_until_over(run))
         try:
@@ -114,6 +116,8 @@ async def drain_for(run_id: str, *, orchestrated: bool = True) -> int:
             for one in (serving, watching):
                 one.cancel()
             await asyncio.wait({serving, watching})
+        if not watching.cancelled():
+            watching.result()  # raises where it failed
         return 0 if serving.cancelled() else serving.result()
 
 
@@ -133,11 +137,13 @@ async def _serve(run: Run, orchestrated: bool) -> int:
 
 
 async def _until_over(run: Run) -> None:
-    while True:
-        found = await asyncio.to_thread(standing, run.engine, run.run_id)
-        if not found.living or found.stop is not None:
-            return
+    while not await _over(run):  # noqa: ASYNC110 (it is the database that changes)
         await asyncio.sleep(_LOOK_AGAIN_S[1])
+
+
+async def _over(run: Run) -> bool:
+    found = await asyncio.to_thread(standing, run.engine, run.run_id)
+    return not found.living or found.stop is not None
 
 
 def _told(error: Exception) -> dict[str, str]:

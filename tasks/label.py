@@ -12,6 +12,7 @@ from sqlalchemy import Engine, func, literal, select
 from sqlalchemy.dialects.postgresql import insert
 
 from tasks.options import Models
+from tasks.retries import INFRASTRUCTURE_RETRIES
 from tasks.run import Run, current_run
 from tasks.solve import in_scope
 from tasks.store.schema import Question, Response, Trial, Triplet
@@ -44,7 +45,7 @@ def unlabelled_questions(engine: Engine, subsets: Sequence[str], models: Models)
         return list(connection.scalars(statement))
 
 
-@task(name="label", cache_policy=NO_CACHE)
+@task(name="label", cache_policy=NO_CACHE, **INFRASTRUCTURE_RETRIES)
 async def label(subsets: Sequence[str], models: Models, rule: Select = "trust") -> int:
     """Label what can be labelled; returns how many questions. `rule` says how the pair is chosen that stands for
     the question: by trust, or by coverage as the original does."""

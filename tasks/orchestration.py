@@ -15,6 +15,8 @@ from prefect.events.schemas.automations import AutomationCore, EventTrigger, Pos
 from prefect.exceptions import ObjectAlreadyExists
 
 LOST, RESTART = "kodcode: runs without a sign of life", "kodcode: restart crashed runs"
+# A worker that is given a run again before it has put it away ends with an error (Prefect 3.8.8).
+_REST_S = 30.0
 # Runs with this tag go on where they stopped when they are started again.
 TAG = "kodcode"
 
@@ -53,10 +55,12 @@ def automations(silent_s: float) -> list[AutomationCore]:
     crashed = EventTrigger(
         match=runs,
         match_related={"prefect.resource.role": "tag", "prefect.resource.id": f"prefect.tag.{TAG}"},
-        expect={"prefect.flow-run.Crashed"},
+        after={"prefect.flow-run.Crashed"},
+        expect={"prefect.flow-run.Pending", "prefect.flow-run.Running", "prefect.flow-run.Completed"},
         for_each={"prefect.resource.id"},
-        posture=Posture.Reactive,
+        posture=Posture.Proactive,
         threshold=1,
+        within=timedelta(seconds=_REST_S),
     )
     message = f"It gave no sign of life for {silent_s:.0f} s: its process or its machine is gone."
     return [

@@ -16,6 +16,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
+from tasks.settings import ConfigurationError
 from tasks.shards import expire
 from tasks.store.schema import Run, fold_rollup
 from tasks.version import code_version
@@ -117,11 +118,16 @@ class Standing:
 
 
 def standing(engine: Engine, run_id: str) -> Standing:
-    """How a run stands; one that nobody knows does not live."""
+    """How a run stands. Raises ConfigurationError for one that this database does not know."""
     with engine.connect() as connection:
         living = (Run.status == "running") & (Run.alive_until > func.clock_timestamp())
         row = connection.execute(select(living.label("living"), Run.stop).where(Run.run_id == run_id)).one_or_none()
-    return Standing(False, None) if row is None else Standing(bool(row.living), row.stop)
+    if row is None:
+        raise ConfigurationError(
+            f"The database of this worker knows no run {run_id}: give it the KODCODE_DATABASE_URL, "
+            "KODCODE_ARTIFACTS_URL and PREFECT_API_URL that the run itself has."
+        )
+    return Standing(bool(row.living), row.stop)
 
 
 def _alive(pid: int) -> bool:

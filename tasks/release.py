@@ -31,6 +31,7 @@ from tasks.licences import TermsTable, resulting_licence
 from tasks.loading import Lens
 from tasks.options import ReleaseFilters
 from tasks.rendering import RenderedShard, key_of, render_all, shard_id, stored_shards
+from tasks.retries import INFRASTRUCTURE_RETRIES
 from tasks.run import Run, current_run
 from tasks.selection import Selection, choose
 from tasks.store import ArtifactStore, copy_rows
@@ -67,7 +68,7 @@ class _Draft:
     beside: tuple[Callable[[int], Mapping[str, bytes]], ...]
 
 
-@task(name="release", cache_policy=NO_CACHE)
+@task(name="release", cache_policy=NO_CACHE, **INFRASTRUCTURE_RETRIES)
 async def make_release(
     subsets: Sequence[str],
     canned: bool,

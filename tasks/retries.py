@@ -6,7 +6,7 @@ from typing import Any
 
 from prefect.client.schemas.objects import State
 from prefect.tasks import exponential_backoff
-from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from tasks.llm import LedgerError
@@ -22,6 +22,8 @@ def is_infrastructure(error: object) -> bool:
     """Whether all that went wrong is of the surroundings, so that the same again may go well."""
     if isinstance(error, BaseExceptionGroup):
         return all(is_infrastructure(one) for one in error.exceptions)
+    if isinstance(error, DBAPIError) and error.connection_invalidated:
+        return True  # of whatever class: the connection is gone
     return isinstance(error, INFRASTRUCTURE)
 
 

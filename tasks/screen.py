@@ -12,11 +12,12 @@ from prefect.cache_policies import NO_CACHE
 from sqlalchemy import Engine
 
 from tasks.options import thresholds_of
+from tasks.retries import INFRASTRUCTURE_RETRIES
 from tasks.run import current_run
 from tasks.screening import Policy, decontaminate, load_benchmark, make_embedder, screen_subset, store_benchmark
 
 
-@task(name="screen", cache_policy=NO_CACHE)
+@task(name="screen", cache_policy=NO_CACHE, **INFRASTRUCTURE_RETRIES)
 async def screen(subset: str) -> dict[str, int]:
     """Accept or reject every proposed question of the subset, in the order of their numbers."""
     run = current_run()

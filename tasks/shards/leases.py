@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine, text
-from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 Result = TypeVar("Result")
@@ -68,11 +68,14 @@ set status = 'dead', lease_until = null, finished_at = clock_timestamp(), reason
     '; ', :attempts || ' workers were lost or failed, and none of its ' || :remaining || ' open rows ended', reason)
 where {_MINE}
 """)  # noqa: S608
+# A worker that is frozen in the midst of a transaction would hold its locks, and the shard with them, for as long.
+_NOT_IDLE = "set_config('idle_in_transaction_session_timeout', cast(:idle_ms as text), true)"
 _RENEW = text(f"""
-update kodcode.shards set lease_until = clock_timestamp() + make_interval(secs => :lease_s) where {_MINE}
+update kodcode.shards set lease_until = clock_timestamp() + make_interval(secs => :lease_s)
+where {_MINE} returning {_NOT_IDLE}
 """)  # noqa: S608
 # FOR SHARE: the shard cannot be taken over before the transaction that asked has ended.
-_FENCE = text(f"select 1 from kodcode.shards where {_MINE} for share")  # noqa: S608
+_FENCE = text(f"select {_NOT_IDLE} from kodcode.shards where {_MINE} for share")  # noqa: S608
 _FINISH = text(f"""
 update kodcode.shards
 set status = 'done', rows = '{{}}', lease_until = null, finished_at = clock_timestamp(), reason = null
@@ -118,7 +121,7 @@ def begin(engine: Engine, lease: Lease, remaining: int) -> bool:
 
 def fence(connection: Connection, lease: Lease) -> None:
     """To be called first in every transaction that writes a row of the shard. Raises LeaseLost."""
-    if connection.execute(_FENCE, _key(lease)).one_or_none() is None:
+    if connection.execute(_FENCE, _key(lease) | _idle(lease)).one_or_none() is None:
         raise _lost(lease)
 
 
@@ -166,18 +169,23 @@ async def _renew(engine: Engine, lease: Lease) -> None:
         await asyncio.sleep(lease.lease_s / 3)
         try:
             await asyncio.to_thread(_renew_once, engine, lease)
-        except (OperationalError, InterfaceError, PoolTimeout) as error:
+        except (DBAPIError, PoolTimeout) as error:
             log.warning("The lease of shard %d could not be renewed: %s", lease.shard_id, type(error).__name__)
 
 
 def _renew_once(engine: Engine, lease: Lease) -> None:
     with engine.begin() as connection:
-        if connection.execute(_RENEW, _key(lease) | {"lease_s": lease.lease_s}).rowcount == 0:
+        renewed = connection.execute(_RENEW, _key(lease) | _idle(lease) | {"lease_s": lease.lease_s})
+        if renewed.one_or_none() is None:
             raise _lost(lease)
 
 
 def _key(lease: Lease) -> dict[str, Any]:
     return {"shard_id": lease.shard_id, "token": lease.token}
+
+
+def _idle(lease: Lease) -> dict[str, Any]:
+    return {"idle_ms": str(int(1000 * lease.lease_s))}
 
 
 def _lost(lease: Lease) -> LeaseLost:

@@ -37,13 +37,14 @@ class Counts:
     vanished: int
 
 
+_UNFINISHED = text("select shard_id, rows from kodcode.shards where stage = :stage and status <> 'done'")
 _FOUND = text("""
 select shard_id, rows, status, work = :work as same,
        coalesce(lease_until > clock_timestamp(), false) or exists (
            select from kodcode.runs r where r.run_id = any(s.wanted_by) and r.run_id <> :run_id
              and r.status = 'running' and r.alive_until > clock_timestamp()) as living
 from kodcode.shards s
-where stage = :stage and status <> 'done' and rows && cast(:rows as text[])
+where shard_id = any(:ids) and status <> 'done'
 order by shard_id for update
 """).bindparams(bindparam("work", type_=JSONB))
 _SHARE = text("""
@@ -91,7 +92,10 @@ def plan(engine: Engine, run_id: str, stage: str, work: Mapping[str, Any], rows:
         content = json.loads(json.dumps(work))  # as JSON has it, where tuples are lists
         run = {"run_id": run_id, "work": content}
         taken: set[str] = set()
-        for shard in connection.execute(_FOUND, run | {"stage": stage, "rows": list(rows)}).all():
+        # Compared here: the database would compare every row with every row.
+        unfinished = connection.execute(_UNFINISHED, {"stage": stage}).all()
+        of_interest = [shard.shard_id for shard in unfinished if not wanted.isdisjoint(shard.rows)]
+        for shard in connection.execute(_FOUND, run | {"ids": of_interest}).all():
             mine = [row for row in shard.rows if row in wanted]
             taken.update(mine)
             if shard.status == "dead":

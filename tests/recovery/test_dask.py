@@ -63,8 +63,10 @@ def test_a_run_on_dask_that_loses_one_of_two_workers(workplace: Workplace, fault
         def stored() -> int:
             return int(workplace.rows("select count(*) from kodcode.llm_calls")[0][0])
 
-        wait_until(lambda: run.poll() is not None or workplace.rows(
-            "select to_regclass('kodcode.shards') as found")[0].found is not None, "the schema", 120)
+        def schema() -> bool:
+            return workplace.rows("select to_regclass('kodcode.shards') as found")[0].found is not None
+
+        wait_until(lambda: run.poll() is not None or schema(), "the schema", 120)
         wait_until(lambda: run.poll() is not None or (stored() > 20 and works(workers[0])), "the first at work", 300)
         assert run.poll() is None
         end_tree(workers[0])

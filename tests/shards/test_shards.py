@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 from sqlalchemy import Engine, text
+from sqlalchemy.exc import DBAPIError
 
 from tasks.shards import (
     MOST_ATTEMPTS,
@@ -178,6 +180,20 @@ def test_a_shard_is_not_taken_over_in_the_midst_of_a_transaction(database: Engin
         fence(connection, slow)
     give_back(database, slow)  # of no effect
     assert claim(database, "a", LONG_S) is None
+
+
+def test_a_worker_that_is_frozen_in_the_midst_of_a_transaction_does_not_keep_its_shard(
+    database: Engine, runs: Runs
+) -> None:
+    planned(database, "a", size=200)
+    frozen = claimed(database, "a", 0.2)
+    with pytest.raises(DBAPIError, match="idle-in-transaction"), database.begin() as connection:
+        fence(connection, frozen)
+        while (lease := claim(database, "a", LONG_S)) is None:
+            time.sleep(0.02)
+        connection.execute(text("insert into written values ('late', 0)"))
+    finish(database, lease)
+    assert stored(database, "select * from written") == []
 
 
 def test_work_is_cancelled_when_another_has_the_shard(database: Engine, runs: Runs) -> None:

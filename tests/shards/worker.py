@@ -9,6 +9,7 @@ import signal
 from multiprocessing.synchronize import Event
 
 from sqlalchemy import Engine, text
+from sqlalchemy.exc import DBAPIError
 
 from tasks.shards import Lease, LeaseLost, begin, claim, fence, finish, keep
 from tasks.store import connect
@@ -77,7 +78,7 @@ def _work(
         while (lease := claim(engine, run_id, lease_s)) is not None:
             try:
                 await keep(engine, lease, handle(lease))
-            except LeaseLost:
+            except (LeaseLost, DBAPIError):  # the server ends the connection of who is frozen in a transaction
                 lost.set()
 
     asyncio.run(main())

@@ -1,0 +1,77 @@
+"""A worker elsewhere, on its own: what it does for a run that is over, stopped or unknown."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Engine, text
+
+from tasks.drain import drain_for
+from tasks.llm import ProviderMisconfigured
+from tasks.options import Models
+from tasks.record import begin_run, end_run, standing
+from tasks.settings import ConfigurationError
+from tasks.shards import plan
+from tasks.store import copy_rows
+from tasks.store.schema import Question, Trial
+from tasks.work import Work
+from tests.llm.fault_server import FaultServer, error
+
+ROW = "Leetcode_00000000:0"
+
+
+@pytest.fixture(autouse=True)
+def places(database: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The three addresses that a worker is given, and the key."""
+    monkeypatch.setenv("KODCODE_DATABASE_URL", database.url.render_as_string(hide_password=False))
+    monkeypatch.setenv("KODCODE_ARTIFACTS_URL", (tmp_path / "artifacts").as_uri())
+    monkeypatch.setenv("KODCODE_DATA_DIR", str(tmp_path / "data"))
+    monkeypatch.setenv("PREFECT_API_URL", "http://127.0.0.1:1/api")
+    monkeypatch.setenv("OPENAI_API_KEY", "any")
+
+
+def begun(database: Engine) -> None:
+    begin_run(database, "a", "verify", {}, None, 60)
+
+
+def test_a_worker_with_another_database_says_so(database: Engine) -> None:
+    with pytest.raises(ConfigurationError, match="KODCODE_DATABASE_URL"):
+        asyncio.run(drain_for("a", orchestrated=False))
+
+
+def test_a_run_that_is_over_leaves_nothing_to_do(database: Engine) -> None:
+    begun(database)
+    plan(database, "a", "solve", {}, [ROW], 1)
+    end_run(database, "a", "completed")
+    assert asyncio.run(drain_for("a", orchestrated=False)) == 0
+    with database.connect() as connection:
+        assert connection.scalar(text("select status from kodcode.shards")) == "open"
+
+
+def test_what_stops_a_worker_stops_the_run_and_its_shard_is_given_back(database: Engine) -> None:
+    with database.begin() as connection:
+        copy_rows(connection, Question, [
+            {"question_id": "Leetcode_00000000", "subset": "Leetcode", "number": 0, "provider": "openai", "model": "m",
+             "prompt_index": 0, "seed_ids": [], "text": "Add one.", "status": "accepted"}
+        ])  # fmt: skip
+        copy_rows(connection, Trial, [{"question_id": "Leetcode_00000000", "attempt": 0}])
+    begun(database)
+    server = FaultServer()
+    server.always(error(401, "no such key"))
+    try:
+        models = Models(
+            provider="openai", teacher="m", base_url=server.url, base_model=None, reasoner="m", max_concurrency=4,
+            prices=("0",),
+        )  # fmt: skip
+        plan(database, "a", "solve", Work(models=models).model_dump(mode="json"), [ROW], 1)
+        asyncio.run(drain_for("a", orchestrated=False))
+    finally:
+        server.close()
+    stop = standing(database, "a").stop
+    assert stop is not None
+    assert stop["error"] == ProviderMisconfigured.__name__
+    with database.connect() as connection:
+        assert connection.execute(text("select status, attempts from kodcode.shards")).all() == [("open", 0)]
+        assert connection.scalar(text("select status from kodcode.trials")) == "pending"
