@@ -42,6 +42,8 @@ def _write(engine: Engine, artifacts: ArtifactStore) -> None:
     popular = 1 / np.arange(1, len(vocabulary) + 1)
     popular /= popular.sum()
     with engine.begin() as connection:
+        connection.execute(text("delete from kodcode.responses"))
+        connection.execute(text("delete from kodcode.triplets where style <> 'instruct'"))
         ids = connection.execute(text("select triplet_id, status from kodcode.triplets order by 1")).all()
         texts = {
             name: [" ".join(words) for words in draws.choice(vocabulary, (len(ids), count), p=popular)]
@@ -55,7 +57,6 @@ def _write(engine: Engine, artifacts: ArtifactStore) -> None:
                 for row, q, s, t in zip(ids, texts["question"], texts["solution"], texts["test"], strict=True)
             ],
         )
-        connection.execute(text("delete from kodcode.responses"))
         kept = [(row.triplet_id, key) for row, key in zip(ids, keys, strict=True) if row.status == "accepted"]
         connection.execute(
             text(

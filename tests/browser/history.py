@@ -24,6 +24,9 @@ def fill(engine: Engine, artifacts: ArtifactStore, trials: int) -> None:
     """`trials` trials of a fifth as many questions, all of them with vectors and labelled."""
     draw(engine, trials)
     with engine.begin() as connection:
+        # The only conversion shall be the hostile one below.
+        connection.execute(text("delete from kodcode.responses where triplet_id not like '%\\_I'"))
+        connection.execute(text("delete from kodcode.triplets where style <> 'instruct'"))
         # Accepted by hand, so that the two are in the list whatever was drawn.
         connection.execute(
             text(

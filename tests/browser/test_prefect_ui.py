@@ -151,9 +151,7 @@ def test_nonsense_is_refused_in_the_form_and_starts_nothing(form: Page, office: 
     assert office.runs() == []
 
 
-def test_a_click_starts_a_run_whose_pages_tell_what_it_did(
-    form: Page, office: Office, shot: Shot, seen: Seen
-) -> None:
+def test_a_click_starts_a_run_whose_pages_tell_what_it_did(form: Page, office: Office, shot: Shot, seen: Seen) -> None:
     choose(form, "subsets", "Leetcode")
     choose(form, "subsets", "Docs")
     field(form, "questions").locator("input").fill("3")
