@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-import subprocess
-import sys
 from typing import Any, get_args
 
 import httpx
@@ -142,33 +140,26 @@ def test_nothing_secret_is_in_the_file() -> None:
 
 @pytest.mark.slow
 def test_all_of_it_deploys_on_a_fresh_server(workplace: Workplace) -> None:
-    """As the README says: a work pool, then everything at once; a second time changes nothing."""
-
-    def prefect(*arguments: str) -> None:
-        subprocess.run(
-            [sys.executable, "-m", "prefect", "--no-prompt", *arguments],
-            cwd=REPOSITORY, env=workplace.environment, check=True, capture_output=True, timeout=300,
-        )  # fmt: skip
+    """As the README says: `bootstrap`, which runs `prefect deploy --all`; a second time changes nothing."""
 
     def deployments() -> dict[str, dict[str, Any]]:
         api = workplace.environment["PREFECT_API_URL"]
         return {found["name"]: found for found in httpx.post(f"{api}/deployments/filter", json={}, timeout=60).json()}
 
-    prefect("work-pool", "create", "kodcode", "--type", "process")
-    prefect("deploy", "--all")
+    workplace.kodcode("bootstrap")
     first = deployments()
     assert set(first) == {named(entry) for entry in DEPLOYMENTS}
     for entry in DEPLOYMENTS:
         found = first[named(entry)]
         assert (found["entrypoint"], found["tags"]) == (entry["entrypoint"], entry["tags"])
         assert found["description"] not in (None, "", "None")
-        assert found["work_pool_name"] == "kodcode"
+        assert found["work_pool_name"] == entry["work_pool"]["name"]
         limit = entry.get("concurrency_limit")
         if limit is not None:
             assert found["global_concurrency_limit"]["limit"] == limit["limit"]
             assert found["concurrency_options"]["collision_strategy"] == limit["collision_strategy"]
         assert not any(schedule["active"] for schedule in found["schedules"])
-    prefect("deploy", "--all")
+    workplace.kodcode("bootstrap")
     assert {name: found["id"] for name, found in deployments().items()} == {
         name: found["id"] for name, found in first.items()
     }
