@@ -57,8 +57,8 @@ def sound(told: Engine) -> Iterator[Connection]:
          "with 0.1, below 0.3"),
         ("seeds", "update kodcode.questions set seed_ids = '{s9}' where number = 1", "Evol_00000001",
          "s9, which is not"),
-        ("releases", "insert into kodcode.release_shard_rows values ('s', 'sft', 'train', '{Evol_00000000_I}')", "1/sft",
-         "a format that its manifest does not have"),
+        ("releases", "insert into kodcode.release_shard_rows values ('s', 'sft', 'train', '{Evol_00000000_I}')",
+         "1/sft", "a format that its manifest does not have"),
         ("releases", "update kodcode.releases set parent_id = 1", "1", "follows release 1"),
     ],
 )  # fmt: skip
