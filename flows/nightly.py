@@ -29,6 +29,7 @@ from tasks.options import (
 )
 from tasks.release import Released
 from tasks.run import recorded_run
+from tasks.selection import EmptySelection
 from tasks.summary import publish_funnel
 from tasks.trials import Select
 
@@ -50,7 +51,7 @@ async def nightly(
     benchmarks: list[BenchmarkFile] = [],
     select: Select = "trust",
     filters: ReleaseFilters = ReleaseFilters(),
-) -> Released:
+) -> Released | None:
     """Run every stage; each does what is still missing, so that a run which ended early is continued by the next.
 
     Args:
@@ -124,6 +125,10 @@ async def nightly(
         await convert(names, styles, tries, teacher)
         response_styles: list[AnyStyle] = ["instruct", *styles]
         await respond(names, response_styles, responses, teacher=teacher)
-        released = await release(names, roles.provider == "offline", filters)
+        try:
+            released = await release(names, roles.provider == "offline", filters)
+        except EmptySelection as empty:  # of a beginning, or of strict filters: no failure of what was done
+            run.progress.say(str(empty))
+            released = None
         await publish_funnel("nightly", names)
         return released

@@ -59,7 +59,7 @@ class Outcome:
     """What a run leaves: numbers, files, and where to look."""
 
     subsets: dict[str, Any]
-    release: dict[str, Any]
+    release: dict[str, Any] | None  # none where nothing is verified yet
     prefect_ui: str
 
     def as_json(self) -> str:
@@ -306,9 +306,8 @@ def carry_out(settings: Settings, names: Sequence[str], flow: str, **parameters:
     teacher = parameters.get("teacher", Teacher()).resolved(settings)
     canned = parameters.get("canned", teacher.provider == "offline")
     with conducted(settings, flow, canned, names, **parameters) as (backends, released):
-        outcome = Outcome(
-            funnel(backends.engine, names), {"path": released.path, "rows": released.rows}, prefect_ui(backends)
-        )
+        made = {"path": released.path, "rows": released.rows} if released else None
+        outcome = Outcome(funnel(backends.engine, names), made, prefect_ui(backends))
         return outcome, rows_left(backends)
 
 
@@ -394,9 +393,10 @@ def prefect_ui(backends: Backends) -> str:
 def _show(outcome: Outcome, settings: Settings, seconds: float) -> None:
     console.print(funnel_table(outcome.subsets))
     folder = f"--data-dir {settings.data_dir} "
+    made = outcome.release or {"rows": 0, "path": "none yet"}
     console.print(
-        f"\n{outcome.release['rows']} verified triplets in {seconds:.0f} s\n"
-        f"  Parquet     {outcome.release['path']}\n"
+        f"\n{made['rows']} verified triplets in {seconds:.0f} s\n"
+        f"  Parquet     {made['path']}\n"
         f"  Prefect UI  {outcome.prefect_ui}\n"
         f'  SQL         ./kodcode sql {folder}"select * from v_trials limit 5"\n'
         f"  psql        ./kodcode psql {folder.rstrip()}\n"

@@ -125,6 +125,7 @@ def release(
         preset=preset,
         number=number,
     )
+    assert outcome.release is not None  # this flow fails where there is nothing to release
     if as_json:
         print(json.dumps(outcome.release))
     else:

@@ -14,7 +14,7 @@ with work as (
     from kodcode.responses r join kodcode.triplets t using (triplet_id)
 ), conversions as (
     select t.triplet_id, count(c.cost_usd) as priced, count(*) - count(c.cost_usd) as unpriced, sum(c.cost_usd) as cost_usd
-    from kodcode.triplets t, jsonb_array_elements(t.tries) e
+    from kodcode.triplets t, jsonb_path_query(t.tries, '$[*]') e
     join kodcode.llm_calls c on c.request_hash = e ->> 'request_hash' group by t.triplet_id
 )
 select w.stage, w.subset, style, w.provider, w.model, prompt_version, status, reason, count(*) as rows,

@@ -76,17 +76,17 @@ def why(engine: Engine, row_id: str) -> Json:
 
 def _releases(connection: Connection, question: RowMapping, ids: Sequence[str]) -> list[Json]:
     """By the place of the question, so that not all rows of all releases are read."""
-    listed = func.unnest(ReleaseShardRows.triplet_ids).column_valued("triplet_id")
+    listed = func.unnest(ReleaseShardRows.triplet_ids).table_valued("triplet_id").alias("listed")
     return _all(
         connection,
-        select(ReleasePart.release_id, ReleaseShardRows.format, listed, ReleaseShardRows.split)
+        select(ReleasePart.release_id, ReleaseShardRows.format, listed.c.triplet_id, ReleaseShardRows.split)
         .select_from(ReleaseShard)
         .join(ReleasePart, ReleasePart.shard_id == ReleaseShard.shard_id)
         .join(ReleaseShardRows, ReleaseShardRows.shard_id == ReleaseShard.shard_id)
-        .join(listed, listed.in_(ids))
+        .join(listed, listed.c.triplet_id.in_(ids))
         .where(ReleaseShard.subset == question["subset"], ReleaseShard.first_number <= question["number"])
         .where(ReleaseShard.last_number >= question["number"])
-        .order_by(ReleasePart.release_id, ReleaseShardRows.format, listed),
+        .order_by(ReleasePart.release_id, ReleaseShardRows.format, listed.c.triplet_id),
     )
 
 

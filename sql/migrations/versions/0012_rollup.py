@@ -71,7 +71,7 @@ select 'triplet', r.subset, r.style, r.provider, r.model, r.prompt_version, r.st
 from {rows} r cross join lateral (
     select count(c.cost_usd) as priced, count(*) - count(c.cost_usd) as unpriced,
            coalesce(sum(c.cost_usd), 0) as cost_usd
-    from jsonb_array_elements(r.tries) e join kodcode.llm_calls c on c.request_hash = e ->> 'request_hash'
+    from jsonb_path_query(r.tries, '$[*]') e join kodcode.llm_calls c on c.request_hash = e ->> 'request_hash'
 ) paid"""
 RESPONSES = f"""
 select 'response', t.subset, t.style, r.provider, r.model, null, r.status, r.reason, r.sign, {_PRICED},
