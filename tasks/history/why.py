@@ -76,7 +76,7 @@ def why(engine: Engine, row_id: str) -> Json:
 
 def _releases(connection: Connection, question: RowMapping, ids: Sequence[str]) -> list[Json]:
     """By the place of the question, so that not all rows of all releases are read."""
-    listed = func.unnest(ReleaseShardRows.triplet_ids).table_valued("triplet_id").alias("listed")
+    listed = func.unnest(ReleaseShardRows.triplet_ids).table_valued("triplet_id").render_derived(name="listed")
     return _all(
         connection,
         select(ReleasePart.release_id, ReleaseShardRows.format, listed.c.triplet_id, ReleaseShardRows.split)
