@@ -207,7 +207,7 @@ def test_the_release_comes_back_by_import_with_the_same_ids_and_verdicts(
     assert second.rows(triplets) == first.rows(triplets)
     # The layout does not tell a truncated answer from one without code; neither was executed.
     trials = (
-        "select question_id, attempt, t.status, verdict, outcomes, apart, trust from kodcode.trials t"
+        "select question_id, attempt, t.status, verdict, outcomes, t.apart, t.trust from kodcode.trials t"
         " join kodcode.triplets i using (question_id) where i.style = 'instruct' and i.status = 'accepted'"
         " order by question_id, attempt"
     )
