@@ -8,6 +8,7 @@ import sys
 from collections import Counter
 from typing import Any
 
+import pytest
 from sqlalchemy import insert
 
 from tasks.store import migrate
@@ -51,6 +52,7 @@ def answer(seen: Seen) -> Reply:
     return chat(ANSWER.format("<=" if seen.body["model"] in SOLVED_BY[kind] else "<"))
 
 
+@pytest.mark.slow
 def test_unsolved_questions_go_to_the_stronger_model_within_budgets_and_a_kill_costs_only_what_was_in_flight(
     workplace: Workplace,
 ) -> None:

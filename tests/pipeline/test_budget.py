@@ -7,6 +7,7 @@ from collections.abc import Callable
 from decimal import Decimal
 
 import httpx
+import pytest
 from sqlalchemy import text
 
 from tests.pipeline.conftest import Replay, Workplace
@@ -26,6 +27,7 @@ def hashes(workplace: Workplace) -> set[str]:
     return {row.request_hash for row in workplace.rows("select request_hash from kodcode.llm_calls")}
 
 
+@pytest.mark.slow
 def test_a_run_stopped_at_its_cap_is_continued_and_replayed_without_paying_twice(
     workplace: Workplace, replay: Callable[..., Replay]
 ) -> None:

@@ -59,6 +59,7 @@ def test_a_release_holds_what_meets_its_bounds_and_says_so(workplace: Workplace)
     workplace.kodcode("audit")
 
 
+@pytest.mark.slow
 def test_canned_questions_do_not_go_where_real_ones_are(workplace: Workplace) -> None:
     workplace.kodcode(*SMALL)
     with workplace.engine.begin() as connection:

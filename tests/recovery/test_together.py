@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from sqlalchemy.exc import ProgrammingError
 
 from tests.pipeline.conftest import Workplace, wait_until
@@ -19,6 +20,7 @@ def command(teacher: Teacher, questions: int) -> list[str]:
     ]  # fmt: skip
 
 
+@pytest.mark.slow
 def test_two_runs_at_once_share_the_work_and_both_end_well(workplace: Workplace, faulty: Teacher) -> None:
     environment = {"OPENAI_API_KEY": "any", "KODCODE_SHARD_SIZE": "4"}
     faulty.hold()
