@@ -24,7 +24,7 @@ TEMPLATE = "kodcode_template"
 
 @dataclass(frozen=True)
 class PostgresServer:
-    """A running server of this session. `url(name)` addresses a database of it."""
+    """A running server of this test run. `url(name)` addresses a database of it."""
 
     url: Callable[[str], str]
     admin: Engine
@@ -83,7 +83,7 @@ def _fresh(postgres: PostgresServer, template: str) -> Iterator[Engine]:
 
 @dataclass(frozen=True)
 class S3Server:
-    """A running S3 endpoint of this session with one bucket."""
+    """A running S3 endpoint of this test run with one bucket."""
 
     endpoint_url: str
     bucket: str
