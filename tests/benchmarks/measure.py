@@ -9,9 +9,9 @@ from pathlib import Path
 import psutil
 
 
-def cpu_s() -> float:
-    """Processor seconds of this process and all its descendants, PostgreSQL's and ended ones included."""
-    ours = psutil.Process()
+def cpu_s(root: psutil.Process | None = None) -> float:
+    """Processor seconds of a process, or this one, and all its descendants, ended ones included."""
+    ours = root or psutil.Process()
     total = 0.0
     for process in (ours, *ours.children(recursive=True)):
         try:

@@ -46,10 +46,11 @@ class Teacher:
             if self._fault_every and number % self._fault_every == 0:
                 return _FAULTS[number // self._fault_every % len(_FAULTS)]
             self.served[hashlib.sha256(seen.raw).hexdigest()] += 1
-        return chat(_answer(seen.prompt), usage={"prompt_tokens": 100, "completion_tokens": 100, "total_tokens": 200})
+        return chat(answer_to(seen.prompt), usage={"prompt_tokens": 100, "completion_tokens": 100, "total_tokens": 200})
 
 
-def _answer(prompt: str) -> str:
+def answer_to(prompt: str) -> str:
+    """What the teacher says to a prompt of any stage; fixed by the prompt."""
     if "<|Question Begin|>" in prompt:
         number = int(hashlib.sha256(prompt.encode()).hexdigest()[:6], 16)
         text = " ".join(sentences(number))
