@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import socket
 import threading
@@ -28,18 +29,20 @@ def complaint(workplace: Workplace, *arguments: str, status: int, **environment:
 
 
 @pytest.fixture
-def provider() -> Iterator[Callable[[int, bytes], str]]:
-    """Starts servers that give every request one answer; returns the base URL."""
+def provider() -> Iterator[Callable[..., str]]:
+    """Starts servers that give these answers in turn; returns the base URL."""
     servers = []
 
-    def start(status: int, body: bytes) -> str:
+    def start(status: int, *bodies: bytes) -> str:
+        turns = itertools.cycle(bodies)
+
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
                 self.rfile.read(int(self.headers["content-length"]))
                 self.send_response(status)
                 self.send_header("content-type", "application/json")
                 self.end_headers()
-                self.wfile.write(body)
+                self.wfile.write(next(turns))
 
             def log_message(self, *arguments: object) -> None:
                 """Silent."""
@@ -101,11 +104,9 @@ def test_missing_key_is_told_before_anything_is_asked(workplace: Workplace) -> N
     assert "OPENAI_API_KEY" in complaint(workplace, *RUN, status=1)
 
 
-@pytest.mark.parametrize("body", [b"<html>gateway</html>", b'{"choices": []}', b"{not json", b"[]"])
-def test_garbage_from_the_provider_is_no_answer(
-    workplace: Workplace, provider: Callable[..., str], body: bytes
-) -> None:
-    complaint(workplace, *RUN, "--base-url", provider(200, body), status=1, OPENAI_API_KEY="k")
+def test_garbage_from_the_provider_is_no_answer(workplace: Workplace, provider: Callable[..., str]) -> None:
+    url = provider(200, b"<html>gateway</html>", b'{"choices": []}', b"{not json", b"[]")
+    complaint(workplace, *RUN, "--base-url", url, status=1, OPENAI_API_KEY="k")
     assert workplace.rows("select count(*) from kodcode.llm_calls")[0][0] == 0
     assert workplace.rows("select count(*) from kodcode.questions where status in ('pending', 'failed')")[0][0] == 12
 

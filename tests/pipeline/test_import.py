@@ -79,6 +79,7 @@ def kodcode_file(path: Path) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_files_become_verified_questions_trials_and_conversions_once(workplace: Workplace) -> None:
     rows = [ADD, "no json", LONGEST, ADD | {"test": 7}, WRONG, ADD, LONGEST | {"question": "  "}]
     plain = write_lines(workplace.folder / "mine.jsonl", rows)

@@ -55,6 +55,7 @@ def test_a_run_killed_at_random_moments_ends_with_the_tables_of_an_undisturbed_o
         assert set(found[table]) ^ set(rows) == set(), table
 
 
+@pytest.mark.slow
 def test_a_stored_answer_is_not_asked_again_after_kills(workplace: Workplace, replay: Callable[..., Replay]) -> None:
     server = replay("--latency-ms", "30")
     command = (

@@ -55,6 +55,7 @@ def finished(workplace: Workplace, replay: Callable[..., Replay]) -> tuple[Workp
     return workplace, server, json.loads(result.stdout)
 
 
+@pytest.mark.slow
 def test_recorded_leetcode_run_is_reproduced_and_repeats_for_nothing(
     finished: tuple[Workplace, Replay, dict[str, Any]],
 ) -> None:

@@ -46,7 +46,8 @@ class Teacher:
             if self._fault_every and number % self._fault_every == 0:
                 return _FAULTS[number // self._fault_every % len(_FAULTS)]
             self.served[hashlib.sha256(seen.raw).hexdigest()] += 1
-        return chat(answer_to(seen.prompt), usage={"prompt_tokens": 100, "completion_tokens": 100, "total_tokens": 200})
+        usage = {"prompt_tokens": 100, "completion_tokens": 100, "total_tokens": 200}
+        return chat(answer_to(seen.prompt), usage=usage)
 
 
 def answer_to(prompt: str) -> str:

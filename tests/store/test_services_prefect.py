@@ -41,6 +41,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     services.down(folder)
 
 
+@pytest.mark.slow
 def test_the_servers_start_survive_kills_and_end(data: Path) -> None:
     """One story, because a first start of Prefect takes many seconds."""
     found = services.up(data, wait=False)
