@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -70,3 +72,13 @@ def test_another_engines_private_modules_stay_private() -> None:
                 and (TASKS / parts[1]) not in path.parents
             ):
                 assert not any(part.startswith("_") for part in parts), f"{path} imports {name}"
+
+
+@pytest.mark.parametrize(
+    ("module", "other"),
+    [("tasks.llm.openai_provider", "anthropic"), ("tasks.llm.anthropic_provider", "openai"),
+     ("flows.cli", "openai"), ("flows.cli", "anthropic"), ("flows.cli", "prefect")],
+)  # fmt: skip
+def test_what_takes_long_to_import_is_imported_where_it_is_used(module: str, other: str) -> None:
+    program = f"import sys, {module}; sys.exit({other!r} in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", program], cwd=REPOSITORY, check=False).returncode == 0

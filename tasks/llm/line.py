@@ -10,16 +10,18 @@ import asyncio
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import anthropic
 import httpx2
-import openai
 from yarl import URL
 
 from tasks.llm.transport import PooledTransport
 from tasks.llm.types import ProviderRefused
 from tasks.llm.wire import Endpoint
+
+if TYPE_CHECKING:  # a second of imports each, of which a run needs one
+    import anthropic
+    import openai
 
 
 @dataclass(frozen=True, slots=True)
