@@ -87,7 +87,7 @@ def move(
         tables, tables_copied = _move_tables(source, target, target_artifacts, note)
     except psycopg.Error as error:
         raise MoveFailed(
-            f"PostgreSQL ended the move: {str(error).strip()}. Tables that were copied stay; run the same command again."
+            f"PostgreSQL ended the move: {str(error).strip()}. What was copied stays; run the same command again."
         ) from error
     return Moved(objects, copied, size, tables, tables_copied)
 
