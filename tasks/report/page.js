@@ -34,7 +34,7 @@ const TOKEN = new RegExp([
   /(#[^\n]*)/,
   /\b(False|None|True|and|as|assert|async|await|break|class|continue|def|del|elif|else|except|finally|for|from|global|if|import|in|is|lambda|nonlocal|not|or|pass|raise|return|try|while|with|yield)\b/,
   /\b(\d[\w.]*)/,
-  /([A-Za-z_]\w*(?=\())/,
+  /([A-Za-z_]\w*)/, // whole, whatever follows: to look for what does not would begin anew at each letter
 ].map((part) => part.source).join("|"), "g");
 const KINDS = ["string", "comment", "keyword", "number", "name"];
 
@@ -45,8 +45,9 @@ function code(text, label) {
   for (const found of clean.matchAll(TOKEN)) {
     if (found.index > end) pre.append(...shown(clean.slice(end, found.index)));
     const kind = KINDS[found.slice(1).findIndex((group) => group !== undefined)];
-    pre.append(el("span", { class: `t-${kind}` }, ...shown(found[0])));
     end = found.index + found[0].length;
+    if (kind === "name" && clean[end] !== "(") pre.append(found[0]);
+    else pre.append(el("span", { class: `t-${kind}` }, ...shown(found[0])));
   }
   pre.append(...shown(clean.slice(end)));
   return pre;
@@ -183,9 +184,9 @@ async function choose(n, focus = false) {
   }
   draw();
   history.replaceState(null, "", `#${index.id[n]}`);
-  const all = await part(String(Math.floor(n / index.part)));
+  const { triplets, solutions } = await part(String(Math.floor(n / index.part)));
   if (chosen !== n) return; // another was chosen meanwhile
-  detail.replaceChildren(...describe(n, all[n % index.part]));
+  detail.replaceChildren(...describe(n, triplets[n % index.part], solutions));
   detail.scrollTop = 0;
   if (focus) detail.focus();
 }
@@ -221,7 +222,7 @@ const verdict = (good, said) => el("span", { class: good ? "good" : "bad" }, ...
 const yes = (value) => (value === null ? "–" : value ? "yes" : "no");
 const remark = (text) => (text ? [el("pre", { tabindex: 0, "aria-label": "Message" }, ...shown(text))] : [""]);
 
-function describe(n, one) {
+function describe(n, one, solutions) {
   const { names } = index;
   const style = names.style[index.style[n]];
   const head = [spoken(names.subset[index.subset[n]]), spoken(style), index.difficulty[n] < 0 ? "" : names.difficulty[index.difficulty[n]]];
@@ -241,7 +242,7 @@ function describe(n, one) {
     ...(one.test === null ? [] : section(style === "online_judge" ? "Cases" : "Test", code(one.test, "Test"))),
     ...(one.tries.length ? section("Conversion", grid(["try", "ended", "message"], one.tries.map((entry, at) => [
       String(at), verdict(!entry.reason, entry.reason ?? "proven"), remark(entry.message)]))) : []),
-    ...(one.trials.length ? section(`${one.trials.length} trials`, trials(one)) : []),
+    ...(one.trials.length ? section(`${one.trials.length} trials`, trials(one), ...attempts(one, solutions)) : []),
     ...(one.responses.length ? section(`${one.responses.length} reasoning responses`, ...one.responses.map(response)) : []),
     ...section("Lineage", ...lineage(one)),
   ];
@@ -261,6 +262,15 @@ function trials(one) {
       trial.output_tokens === null ? "–" : `${dollars(trial.cost_usd)}, ${count(trial.output_tokens)} tokens`,
       remark([trial.message, trial.not_passed.length ? `not passed: ${trial.not_passed.join(", ")}` : ""].filter(Boolean).join("\n")),
     ]));
+}
+
+/** Each solution once, with the trials that gave it. */
+function attempts(one, solutions) {
+  const by = Map.groupBy(one.trials.filter((trial) => trial.solution !== null), (trial) => trial.solution);
+  return [...by].map(([number, same]) => el("details", {},
+    el("summary", {}, `solution of trial${same.length > 1 ? "s" : ""}`,
+      ...same.flatMap((trial, at) => [at ? ", " : " ", `${trial.attempt}: `, verdict(trial.passed, trial.verdict)])),
+    code(solutions[number], "Solution of a trial")));
 }
 
 function response(one) {

@@ -19,6 +19,7 @@ from tasks.report import NothingToReport, Selection, UnknownSelection, Unwritabl
 from tasks.report.plane import plane
 from tasks.report.selection import VIEWS, selected
 from tasks.report.svg import dollars, powers
+from tasks.report.triplets import Room, _share
 from tasks.store import ArtifactStore
 from tests.conftest import TEMPLATE, PostgresServer
 from tests.conftest import _fresh as fresh
@@ -76,7 +77,7 @@ def test_the_whole_history_is_what_the_views_say(told: Engine, artifacts: Artifa
 
 def test_the_list_and_the_details_hold_every_triplet(told: Engine, artifacts: ArtifactStore, tmp_path: Path) -> None:
     page = make_report(told, artifacts, Selection(), tmp_path / "report.html").path.read_text("utf-8")
-    index, details = part(page, "index"), part(page, "0")
+    index, details = part(page, "index"), part(page, "0")["triplets"]
     assert index["id"] == [one["id"] for one in details]
     assert index["id"] == [f"Evol_{n}" for n in ("00000000_C", "00000000_I", "00000001_C", "00000001_I", "00000002_I")]
     # A conversion is as hard as its question.
@@ -94,6 +95,29 @@ def test_the_list_and_the_details_hold_every_triplet(told: Engine, artifacts: Ar
     assert [response["kept"] for response in instruct["responses"]] == [True, False]
     assert details[0]["tries"] == [{"reason": "leaks_solution", "message": None}, {"reason": None, "message": None}]
     assert details[0]["styles"] == [{"id": "Evol_00000000_I", "status": "accepted"}]
+
+
+def test_the_solutions_of_trials_are_there_once_and_cut_where_the_page_is_full(
+    changeable: Engine, artifacts: ArtifactStore, tmp_path: Path
+) -> None:
+    long = "x = 1\n" * 2_000
+    with changeable.begin() as connection:
+        for attempt, solution in enumerate(("pass", "pass", long, None)):
+            connection.execute(
+                text("update kodcode.trials set solution = :s where question_id = 'Evol_00000000' and attempt = :a"),
+                {"s": solution, "a": attempt},
+            )
+    page = make_report(changeable, artifacts, Selection(), tmp_path / "report.html").path.read_text("utf-8")
+    told = part(page, "0")
+    solutions = told["solutions"]
+    assert solutions[:3] == ["pass", f"{long[:8_000]}\n… 4,000 more characters", "s"]
+    for one in told["triplets"][:2]:  # a conversion has the trials of its question
+        assert [trial["solution"] for trial in one["trials"]] == [0, 0, 1, None, 2]
+    assert len(set(solutions)) == len(solutions)
+    assert "the solution of a trial at 8,000" in page
+    with changeable.connect() as connection:
+        assert Room.among(connection, []) == Room(solution=8_000, answer=12_000)
+    assert [_share(texts, 1_000, 8_000) for texts in (10_000, 1_000_000)] == [4_000, 1_000]
 
 
 @pytest.mark.parametrize("selection", [Selection(), Selection(run_id="night")])
