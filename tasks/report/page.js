@@ -212,10 +212,12 @@ function facts(pairs) {
   return made;
 }
 
+/** A line of one cell is as wide as the grid: a remark on the line above it. */
 function grid(header, lines) {
   return el("div", { class: "scroll" }, el("table", {},
     el("thead", {}, el("tr", {}, ...header.map((cell) => el("th", { scope: "col" }, cell)))),
-    el("tbody", {}, ...lines.map((cells) => el("tr", {}, ...cells.map((cell) => el("td", {}, ...(Array.isArray(cell) ? cell : [cell]))))))));
+    el("tbody", {}, ...lines.map((cells) => el("tr", {}, ...cells.map((cell) =>
+      el("td", { colspan: cells.length === 1 ? header.length : null }, ...(Array.isArray(cell) ? cell : [cell]))))))));
 }
 
 const verdict = (good, said) => el("span", { class: good ? "good" : "bad" }, ...shown(`${good ? "✓" : "✗"} ${spoken(said ?? "pending")}`));
@@ -249,19 +251,22 @@ function describe(n, one, solutions) {
 }
 
 function trials(one) {
-  return grid(["trial", "verdict", "tests", "coverage", "trust", "model", "prompt", "seconds", "cost", "message"],
-    one.trials.map((trial) => [
-      `${trial.attempt}${trial.attempt === one.chosen ? " (chosen)" : ""}`,
-      verdict(trial.passed, trial.verdict),
-      trial.tests ? `${trial.tests_passed} of ${trial.tests}` : "–",
-      trial.coverage === null ? "–" : `${Math.round(trial.coverage)} %`,
-      decimals(trial.trust),
-      shown(trial.model ?? "–"),
-      shown((trial.prompt_version ?? "–").slice(0, 8)),
-      trial.duration_s === null ? "–" : trial.duration_s.toFixed(2),
-      trial.output_tokens === null ? "–" : `${dollars(trial.cost_usd)}, ${count(trial.output_tokens)} tokens`,
-      remark([trial.message, trial.not_passed.length ? `not passed: ${trial.not_passed.join(", ")}` : ""].filter(Boolean).join("\n")),
-    ]));
+  return grid(["trial", "verdict", "tests", "coverage", "trust", "model", "prompt", "seconds", "cost"],
+    one.trials.flatMap((trial) => {
+      const missed = trial.not_passed.length ? `not passed: ${trial.not_passed.join(", ")}` : "";
+      const said = [trial.message, missed].filter(Boolean).join("\n");
+      return [[
+        `${trial.attempt}${trial.attempt === one.chosen ? " (chosen)" : ""}`,
+        verdict(trial.passed, trial.verdict),
+        trial.tests ? `${trial.tests_passed} of ${trial.tests}` : "–",
+        trial.coverage === null ? "–" : `${Math.round(trial.coverage)} %`,
+        decimals(trial.trust),
+        shown(trial.model ?? "–"),
+        shown((trial.prompt_version ?? "–").slice(0, 8)),
+        trial.duration_s === null ? "–" : trial.duration_s.toFixed(2),
+        trial.output_tokens === null ? "–" : `${dollars(trial.cost_usd)}, ${count(trial.output_tokens)} tokens`,
+      ], ...(said ? [[remark(said)]] : [])];
+    }));
 }
 
 /** Each solution once, with the trials that gave it. */
