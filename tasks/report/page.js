@@ -183,12 +183,19 @@ async function choose(n, focus = false) {
     else if (top + ROW > list.scrollTop + list.clientHeight) list.scrollTop = top + ROW - list.clientHeight;
   }
   draw();
-  history.replaceState(null, "", `#${index.id[n]}`);
+  history.replaceState(null, "", address(index.id[n]));
   const { triplets, solutions } = await part(String(Math.floor(n / index.part)));
   if (chosen !== n) return; // another was chosen meanwhile
   detail.replaceChildren(...describe(n, triplets[n % index.part], solutions));
   detail.scrollTop = 0;
   if (focus) detail.focus();
+}
+
+const address = (id) => `#${encodeURIComponent(id)}`;
+
+/** The id in the page's address; what somebody typed there may be no encoding of anything. */
+function addressed() {
+  try { return decodeURIComponent(location.hash.slice(1)); } catch { return location.hash.slice(1); }
 }
 
 function open(id) {
@@ -290,7 +297,7 @@ function response(one) {
 
 function link(id) {
   if (!places.has(id)) return id;
-  return el("a", { href: `#${id}`, class: "id" }, id);
+  return el("a", { href: address(id), class: "id" }, id);
 }
 
 function lineage(one) {
@@ -354,7 +361,7 @@ document.addEventListener("click", (event) => {
     $("triplets").scrollIntoView();
   }
 });
-addEventListener("hashchange", () => { if (index) open(decodeURIComponent(location.hash.slice(1))); });
+addEventListener("hashchange", () => { if (index) open(addressed()); });
 
 async function begin() {
   index = await inflate("index");
@@ -376,7 +383,7 @@ async function begin() {
   addEventListener("resize", draw);
   filter();
   if (!lower.length) detail.replaceChildren(el("p", { class: "nothing" }, "There are no triplets yet."));
-  else if (!open(decodeURIComponent(location.hash.slice(1)))) choose(0);
+  else if (!open(addressed())) choose(0);
   document.documentElement.dataset.ready = "true";
 }
 begin().catch((error) => {

@@ -224,6 +224,16 @@ def test_a_link_to_a_triplet_opens_it(page: Page, report: Path) -> None:
     expect(page.locator("#detail h3")).to_have_text(f"{HUGE_ID}_I")
 
 
+@pytest.mark.parametrize("typed", ["100%", "%E0%A4%A", "nobody"])
+def test_an_address_of_nothing_opens_the_first(page: Page, report: Path, typed: str) -> None:
+    page.goto(f"{report.as_uri()}#{typed}")
+    page.wait_for_selector("html[data-ready]")
+    expect(page.locator("#detail h3")).to_be_visible()
+    page.evaluate("typed => { location.hash = typed }", f"{typed}%")
+    page.evaluate("name => { location.hash = name }", f"{HUGE_ID}_I")
+    expect(page.locator("#detail h3")).to_have_text(f"{HUGE_ID}_I")
+
+
 def contrast(page: Page, selector: str) -> float:
     """Of an element's text with the background that it lies on (WCAG 2.2)."""
     return float(

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from markupsafe import escape
 from sqlalchemy import Engine, text
 
 from tasks.report import NothingToReport, Selection, UnknownSelection, Unwritable, make_report
@@ -147,6 +148,21 @@ def test_a_release_is_its_rows_and_what_lies_behind_them(told: Engine) -> None:
     assert rows(told, release, "select stage, sum(calls)::int from v_cost group by 1 order by 1") == [
         ("convert", 2), ("propose", 1), ("respond", 1), ("solve", 5),
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("run", ["100%", "%s %(run_id)s %%", ":run_id", "\"{0}\""])
+def test_a_run_of_any_name_is_found(changeable: Engine, artifacts: ArtifactStore, tmp_path: Path, run: str) -> None:
+    with changeable.begin() as connection:
+        connection.execute(text("insert into kodcode.runs (run_id, flow, parameters, code_version, host, pid, status)"
+                                " values (:run, 'verify', '{}', 'c', 'h', 1, 'completed')"), {"run": run})  # fmt: skip
+        connection.execute(
+            text("update kodcode.trials set run_id = :run, model = :run, reason = case when reason is not null then"
+                 " cast(:run as text) end where question_id = 'Evol_00000001'"), {"run": run},
+        )  # fmt: skip
+    page = make_report(changeable, artifacts, Selection(run_id=run), tmp_path / f"{run}.html").path.read_text("utf-8")
+    assert f"<h1>Run {escape(run)}</h1>" in page
+    with pytest.raises(UnknownSelection, match=re.escape(f"{run}?")):
+        make_report(changeable, artifacts, Selection(run_id=f"{run}?"), tmp_path / "report.html")
 
 
 def test_a_report_changes_nothing(told: Engine, artifacts: ArtifactStore, tmp_path: Path) -> None:
