@@ -118,6 +118,24 @@ def test_what_the_rollup_and_its_indexes_cost_who_writes(postgres: PostgresServe
     assert took["indexes and rollup"] < 3 * took["neither"]
 
 
+def test_one_row_costs_the_same_after_many(postgres: PostgresServer) -> None:
+    """What triggers plan for the first statement of a session, they use for all others of it."""
+    for engine in _fresh(postgres, TEMPLATE):
+        draw(engine, 10_000)
+        trial = text("update kodcode.trials set trust = 0.5 where question_id = :question and attempt = 1")
+        took = []
+        for first in ("select 1", "update kodcode.trials set trust = 0.4 where question_id < 'B'"):
+            engine.dispose()  # the next connection is a new session
+            with engine.connect() as connection:
+                connection.execute(text(first))
+                begun = cpu_s()
+                for number in range(WRITTEN):
+                    connection.execute(trial, {"question": f"Apps_{number % 400:08d}"})
+                took.append((cpu_s() - begun) / WRITTEN * 1000)
+        print(f"{took[0]:.2f} ms CPU a trial at first, {took[1]:.2f} after a statement of {10_000 // 4} rows")
+        assert took[1] < 3 * took[0]
+
+
 def _write(engine: Engine, numbers: range) -> None:
     answer = text(
         "insert into kodcode.llm_calls (request_hash, provider, model, stage, subset, attempt, sampling, prompt_key,"
