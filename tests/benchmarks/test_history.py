@@ -12,6 +12,8 @@ import pytest
 from sqlalchemy import Engine, TextClause, bindparam, text
 
 from tasks.history import mirror, named_queries, reading
+from tasks.report import Selection, make_report
+from tasks.store import open_artifacts
 from tests.benchmarks.history import draw
 from tests.benchmarks.measure import cpu_s, peak_memory_mb
 from tests.conftest import TEMPLATE, PostgresServer, _fresh
@@ -79,6 +81,19 @@ def test_mirror(million: Engine, tmp_path: Path) -> None:
         rows, size = sum(file.rows for file in files), sum(file.bytes for file in files) / 1e6
         print(f"{rows} rows, {size:.0f} MB, {cpu_s() - cpu:.0f} s CPU, memory {peak() - before:.0f} MB above before")
         assert peak() - before < 250
+
+
+def test_reports(million: Engine, tmp_path: Path) -> None:
+    """Pages of 10,000 triplets each, or of a run's; the texts of this history are short."""
+    artifacts = open_artifacts((tmp_path / "artifacts").as_uri())
+    took = {}
+    for selection in (Selection(), Selection(run_id="run50"), Selection(release_id=2)):
+        begun, cpu = time.perf_counter(), cpu_s()
+        made = make_report(million, artifacts, selection, tmp_path / "report.html")
+        took[selection] = cpu_s() - cpu
+        print(f"{selection.title}: {made.questions} questions, {time.perf_counter() - begun:.1f} s,"
+              f" {took[selection]:.1f} s CPU")  # fmt: skip
+    assert max(took.values()) < 5 * took[Selection()]
 
 
 INDEXES = ("questions_history", "trials_history", "trials_reason", "triplets_history", "responses_reason")

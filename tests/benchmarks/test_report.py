@@ -56,14 +56,15 @@ def _write(engine: Engine, artifacts: ArtifactStore) -> None:
         kept = [(row.triplet_id, key) for row, key in zip(ids, keys, strict=True) if row.status == "accepted"]
         for statement, values in (
             (
-                "update kodcode.triplets t set question = u.q, solution = u.s, test = u.t"
-                " from unnest(:id, :q, :s, :t) u (id, q, s, t) where triplet_id = u.id",
+                "update kodcode.triplets t set question = u.q, solution = u.s, test = u.t from unnest(cast(:id as"
+                " text[]), cast(:q as text[]), cast(:s as text[]), cast(:t as text[])) u (id, q, s, t)"
+                " where triplet_id = u.id",
                 {"id": [row.triplet_id for row in ids], "q": texts(len(ids), WORDS["question"]),
                  "s": texts(len(ids), WORDS["solution"]), "t": texts(len(ids), WORDS["test"])},
             ),
             (
-                "update kodcode.trials t set solution = u.s from unnest(:id, :attempt, :s) u (id, attempt, s)"
-                " where question_id = u.id and t.attempt = u.attempt",
+                "update kodcode.trials t set solution = u.s from unnest(cast(:id as text[]), cast(:attempt as int[]),"
+                " cast(:s as text[])) u (id, attempt, s) where question_id = u.id and t.attempt = u.attempt",
                 {"id": [row.question_id for row in trials], "attempt": [row.attempt for row in trials],
                  "s": texts(len(trials), WORDS["solution"])},
             ),
@@ -72,13 +73,13 @@ def _write(engine: Engine, artifacts: ArtifactStore) -> None:
                 " prompt_key, answer_key, reasoning_key, finish_reason, input_tokens, cached_input_tokens,"
                 " output_tokens, reasoning_tokens, cost_usd, latency_s, retries) select id, 'p', 'r1', 'respond',"
                 " 'Apps', 0, '{}', key, key, key, 'stop', 500, 0, 700, 600, 0.01, 5, 0"
-                " from unnest(:id, :key) u (id, key)",
+                " from unnest(cast(:id as text[]), cast(:key as text[])) u (id, key)",
                 {"id": [name for name, _ in kept], "key": [key for _, key in kept]},
             ),
             (
                 "insert into kodcode.responses (triplet_id, provider, model, attempt, status, request_hash, verdict,"
                 " outcomes, code) select id, 'p', 'r1', 0, 'accepted', id, 'passed', '{}', 'def f(x): return x'"
-                " from unnest(:id) u (id)",
+                " from unnest(cast(:id as text[])) u (id)",
                 {"id": [name for name, _ in kept]},
             ),
             ("update kodcode.questions set text_hash = question_id", {}),
@@ -88,8 +89,8 @@ def _write(engine: Engine, artifacts: ArtifactStore) -> None:
         vectors = draws.normal(size=(len(names), 384)).astype("<f4")
         vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
         connection.execute(
-            text("insert into kodcode.embeddings (model, text_hash, vector)"
-                 " select 'drawn', hash, vector from unnest(:hash, :vector) u (hash, vector)"),
+            text("insert into kodcode.embeddings (model, text_hash, vector) select 'drawn', hash, vector"
+                 " from unnest(cast(:hash as text[]), cast(:vector as bytea[])) u (hash, vector)"),
             {"hash": list(names), "vector": [vector.tobytes() for vector in vectors]},
         )  # fmt: skip
         connection.execute(text("select kodcode.rebuild_rollup()"))
