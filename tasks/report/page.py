@@ -29,6 +29,7 @@ from tasks.report import likeness, quality, spending, triplets, yields
 from tasks.report.errors import Unwritable
 from tasks.report.figure import Figure
 from tasks.report.funnel import Totals, funnel
+from tasks.report.picture import STYLE
 from tasks.report.selection import Selection, selected
 from tasks.report.svg import dollars, number, visible
 from tasks.store import ArtifactStore
@@ -100,7 +101,7 @@ def _frame(
     room: triplets.Room,
 ) -> tuple[str, str, str]:
     """The page up to the list's data, between that and the details, and after these. `triplets_shown`: of how many."""
-    style, script = (_FOLDER / "page.css").read_text("utf-8"), (_FOLDER / "page.js").read_text("utf-8")
+    style, script = STYLE + (_FOLDER / "page.css").read_text("utf-8"), (_FOLDER / "page.js").read_text("utf-8")
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(_FOLDER), autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True,
         lstrip_blocks=True, finalize=lambda value: visible(value) if type(value) is str else value,

@@ -10,13 +10,14 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
 from markupsafe import escape
 from sqlalchemy import Engine, text
 
-from tasks.report import NothingToReport, Selection, UnknownSelection, Unwritable, make_report
+from tasks.report import NothingToReport, Selection, UnknownSelection, Unwritable, funnel_picture, make_report
 from tasks.report.plane import plane
 from tasks.report.selection import VIEWS, selected
 from tasks.report.svg import dollars, powers
@@ -119,6 +120,14 @@ def test_the_solutions_of_trials_are_there_once_and_cut_where_the_page_is_full(
     with changeable.connect() as connection:
         assert Room.among(connection, []) == Room(solution=8_000, answer=12_000)
     assert [_share(texts, 1_000, 8_000) for texts in (10_000, 1_000_000)] == [4_000, 1_000]
+
+
+def test_the_funnel_is_a_picture_by_itself(told: Engine) -> None:
+    address = funnel_picture(told, ["Evol"])
+    drawing = ElementTree.fromstring(base64.b64decode(address.removeprefix("data:image/svg+xml;base64,")))
+    texts = [found.text for found in drawing.iter("{http://www.w3.org/2000/svg}text")]
+    assert {"Evol 6", "accepted 4", "medium 1"} <= set(texts)
+    assert "--panel" in (drawing.findtext("{http://www.w3.org/2000/svg}style") or "")
 
 
 @pytest.mark.parametrize("selection", [Selection(), Selection(run_id="night")])
