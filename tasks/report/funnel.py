@@ -41,7 +41,8 @@ class _Node:
 
 def funnel(connection: Connection, only: Collection[str] | None = None) -> tuple[Figure, Totals]:
     """The figure, and what its subsets come to: all of them, or those of `only`."""
-    by_subset = {str(row.subset): row._mapping for row in read(connection, _QUERY) if only is None or row.subset in only}
+    found = read(connection, _QUERY)
+    by_subset = {str(row.subset): row._mapping for row in found if only is None or row.subset in only}
     subsets = in_order(by_subset)
     sums = {column: sum(int(by_subset[name][column]) for name in subsets) for column in _COLUMNS}
     costs = {name: by_subset[name]["cost_usd"] for name in subsets}

@@ -84,7 +84,7 @@ def test_mirror(million: Engine, tmp_path: Path) -> None:
 
 
 def test_reports(million: Engine, tmp_path: Path) -> None:
-    """Pages of 10,000 triplets each, or of a run's; the texts of this history are short."""
+    """A page about a selection counts its rows, where that about all reads the rollup; each has up to 10,000 triplets."""
     artifacts = open_artifacts((tmp_path / "artifacts").as_uri())
     took = {}
     for selection in (Selection(), Selection(run_id="run50"), Selection(release_id=2)):
@@ -93,7 +93,7 @@ def test_reports(million: Engine, tmp_path: Path) -> None:
         took[selection] = cpu_s() - cpu
         print(f"{selection.title}: {made.questions} questions, {time.perf_counter() - begun:.1f} s,"
               f" {took[selection]:.1f} s CPU")  # fmt: skip
-    assert max(took.values()) < 5 * took[Selection()]
+    assert max(took.values()) < 10 * took[Selection()]
 
 
 INDEXES = ("questions_history", "trials_history", "trials_reason", "triplets_history", "responses_reason")
