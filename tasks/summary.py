@@ -14,13 +14,14 @@ from datetime import UTC, datetime
 from typing import Any
 
 import httpx
-from prefect.artifacts import acreate_link_artifact, acreate_markdown_artifact, acreate_table_artifact
+from prefect.artifacts import acreate_image_artifact, acreate_markdown_artifact, acreate_table_artifact
 from prefect.exceptions import PrefectException
 from sqlalchemy import Engine, select, update
 
 from tasks.costs import costs
 from tasks.history import funnel, named_query, reading
 from tasks.plaintext import markdown
+from tasks.report import funnel_picture
 from tasks.run import Run, current_run
 from tasks.store.schema import Release
 from tasks.store.schema import Run as RunRow
@@ -47,13 +48,17 @@ class _Ended:
 
 
 async def publish_funnel(flow: str, subsets: Sequence[str]) -> None:
-    """A table artifact `FLOW-funnel`, newest version first in the UI, and the same numbers in the run's row."""
+    """Artifacts `FLOW-funnel`, a table, and `FLOW-picture`, the same as a Sankey diagram, newest version first in the
+    UI; and the numbers in the run's row."""
     run = current_run()
     rows = await asyncio.to_thread(funnel, run.engine, subsets)
     table = [{"subset": name, **asdict(row)} for name, row in rows.items()]
     about = _about(run.run_id, 'kodcode sql "select * from v_funnel"')
     await _shown("the funnel", acreate_table_artifact(table, key=f"{flow}-funnel", description=about))
     await asyncio.to_thread(_keep, run, {"funnel": table})
+    if any(row.proposed for row in rows.values()):
+        picture = await asyncio.to_thread(funnel_picture, run.engine, subsets)
+        await _shown("the picture", acreate_image_artifact(picture, key=f"{flow}-picture", description=about))
 
 
 async def publish_end(run: Run, flow: str, status: str, error: str | None) -> None:
@@ -76,9 +81,9 @@ async def publish_end(run: Run, flow: str, status: str, error: str | None) -> No
         about = _about(run.run_id, 'kodcode sql "select * from v_failures"')
         await _shown("the failures", acreate_table_artifact(dropped, key=f"{flow}-failures", description=about))
     for release in ended.releases:
-        name, about = f"Release {release.release_id}", f"{release.rows:,} rows of KodCode-V1, manifest beside them."
-        link = acreate_link_artifact(release.path, name, key=f"{flow}-release", description=about)
-        await _shown("the release", link)
+        name = f"Release {release.release_id}"
+        told = acreate_markdown_artifact(_released(release), key=f"{flow}-release", description=name)
+        await _shown("the release", told)
 
 
 def _ended(engine: Engine, run_id: str) -> _Ended:
@@ -132,6 +137,16 @@ def _summary(ended: _Ended, status: str, error: str | None) -> str:
         _NEXT[status],
     ]  # fmt: skip
     return "\n\n".join(lines)
+
+
+def _released(release: Release) -> str:
+    """Not a link: no browser follows one from the UI's page to a folder or an object of S3."""
+    number = release.release_id
+    return (
+        f"# Release {number}\n\n{release.rows:,} rows of KodCode-V1, in `{release.path}`.\n\n```sh\n"
+        f"kodcode report --release {number}   # its figures and triplets, as a page\n"
+        f"kodcode release push --release {number} --repo ORG/NAME\n```"
+    )
 
 
 def _about(run_id: str, command: str) -> str:

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.text import Text
 from sqlalchemy import Engine, TextClause
 from sqlalchemy.exc import DBAPIError
 
@@ -17,6 +18,7 @@ from flows.cli.context import AsJson, DataDir, backends_to_look
 from flows.cli.display import cell, cut, plain, table
 from flows.cli.errors import UsageError
 from tasks import history
+from tasks.plaintext import printable
 
 out = Console(highlight=False)
 _TIMED_OUT = "57014"  # SQLSTATE query_canceled
@@ -86,7 +88,8 @@ def export(
     if as_json:
         print(json.dumps({file.path.stem: {"path": str(file.path), "rows": file.rows} for file in files}))
     else:
-        out.print(table("", ["file", "rows", "bytes"], [[str(f.path), f.rows, f.bytes] for f in files]))
+        for file in files:
+            out.print(Text(printable(f"{file.path}: {file.rows:,} rows, {file.bytes / 1e6:.1f} MB")), soft_wrap=True)
 
 
 def _answer(engine: Engine, statement: str | TextClause, timeout: float) -> tuple[list[str], list[list[Any]]]:

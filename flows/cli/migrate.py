@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from dataclasses import asdict
 from typing import Annotated
@@ -9,10 +10,9 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from flows.cli.context import AsJson, DataDir, note, settings_to_look
+from flows.cli.context import AsJson, DataDir, backends_to_look, note
 from flows.cli.display import table
 from flows.cli.errors import UsageError
-from tasks.backends import Backends
 from tasks.store import connect, move, open_artifacts
 
 out = Console(highlight=False)
@@ -41,15 +41,16 @@ def migrate_data(
     """
     if to_database is None and to_artifacts is None:
         raise UsageError("Say where to: KODCODE_TO_DATABASE_URL, KODCODE_TO_ARTIFACTS_URL, or both.")
-    backends = Backends.open(settings_to_look(data_dir), note=note, orchestrated=False)
-    target = connect(to_database) if to_database else None
-    try:
-        artifacts = open_artifacts(to_artifacts, to_s3_endpoint) if to_artifacts else backends.artifacts
-        moved = move(backends.engine, target or backends.engine, backends.artifacts, artifacts, note)
-    finally:
+    with contextlib.ExitStack() as opened:
+        # Addresses that cannot be read are refused before a server is started for them.
+        target = connect(to_database) if to_database else None
+        artifacts = open_artifacts(to_artifacts, to_s3_endpoint) if to_artifacts else None
         if target is not None:
-            target.dispose()
-        backends.close()
+            opened.callback(target.dispose)
+        backends = opened.enter_context(backends_to_look(data_dir))
+        moved = move(
+            backends.engine, target or backends.engine, backends.artifacts, artifacts or backends.artifacts, note
+        )
     if as_json:
         print(json.dumps(asdict(moved)))
         return

@@ -9,9 +9,11 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.text import Text
 
 from flows.cli.context import AsJson, DataDir, backends_to_look
 from flows.cli.errors import UsageError
+from tasks.plaintext import printable
 from tasks.report import Selection, make_report
 
 out = Console(highlight=False)
@@ -38,4 +40,5 @@ def report(
         print(json.dumps(asdict(made) | {"path": str(made.path)}))
         return
     left_out = f", {made.left_out:,} more were left out" if made.left_out else ""
-    out.print(f"{made.path}: {made.triplets:,} triplets{left_out}, {made.bytes / 1e6:.1f} MB", soft_wrap=True)
+    said = f"{made.path}: {made.triplets:,} triplets{left_out}, {made.bytes / 1e6:.1f} MB"
+    out.print(Text(printable(said)), soft_wrap=True)

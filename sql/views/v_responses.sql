@@ -1,18 +1,16 @@
 -- Every reasoning response with how many of its triplet's tests it passed: thresholds are conditions, not reruns.
 create or replace view kodcode.v_responses as
-with suites as (
+with counted as (
     -- The chosen trial passed every test that its module has; a program that ended early has outcomes of some only.
-    select t.triplet_id,
-           (select count(*) from jsonb_object_keys(coalesce(c.outcomes, '{}'))) as tests
-    from kodcode.triplets t
+    select r.*, t.subset, t.style,
+           (select count(*) from jsonb_each_text(r.outcomes) where value = 'passed') as tests_passed,
+           greatest((select count(*) from jsonb_object_keys(coalesce(c.outcomes, '{}'))),
+                    (select count(*) from jsonb_object_keys(r.outcomes))) as tests
+    from kodcode.responses r
+    join kodcode.triplets t using (triplet_id)
     join kodcode.triplets i on i.question_id = t.question_id and i.style = 'instruct'
     left join kodcode.trials c on c.question_id = i.question_id and c.attempt = i.chosen_attempt
                               and t.style <> 'online_judge'
-), counted as (
-    select r.*, t.subset, t.style,
-           (select count(*) from jsonb_each_text(r.outcomes) where value = 'passed') as tests_passed,
-           greatest(s.tests, (select count(*) from jsonb_object_keys(r.outcomes))) as tests
-    from kodcode.responses r join kodcode.triplets t using (triplet_id) join suites s using (triplet_id)
 )
 select c.subset, c.style, c.triplet_id, c.attempt, c.status = 'accepted' as kept, coalesce(c.verdict, c.reason) as verdict,
        case when c.verdict is null then null else c.tests_passed end as tests_passed,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -84,24 +84,14 @@ def mirror(engine: Engine, folder: Path) -> list[MirrorFile]:
     JSON columns become texts. A page of rows and a row group are held in memory, however long the table. Files get
     their names when all are whole. Raises MirrorFailed.
     """
-    partials: list[tuple[Path, int]] = []
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        try:
-            with engine.connect() as connection:
-                connection.execute(text("set transaction isolation level repeatable read read only"))
-                for model in MIRRORED:
-                    partial = folder / f"{model.__tablename__}.parquet.partial"
-                    partials.append((partial, 0))
-                    partials[-1] = partial, _write(connection, model, partial)
-            return [
-                MirrorFile(partial.replace(partial.with_suffix("")), rows, partial.with_suffix("").stat().st_size)
-                for partial, rows in partials
-            ]
-        finally:
-            for partial, _ in partials:
-                with contextlib.suppress(FileNotFoundError):
-                    partial.unlink()
+        with tempfile.TemporaryDirectory(prefix=".partial-", dir=folder) as name, engine.connect() as connection:
+            connection.execute(text("set transaction isolation level repeatable read read only"))
+            partials = [Path(name) / f"{model.__tablename__}.parquet" for model in MIRRORED]
+            rows = [_write(connection, model, path) for model, path in zip(MIRRORED, partials, strict=True)]
+            paths = [path.replace(folder / path.name) for path in partials]
+        return [MirrorFile(path, count, path.stat().st_size) for path, count in zip(paths, rows, strict=True)]
     except OSError as error:
         raise MirrorFailed(f"The mirror cannot be written to {folder}: {error.strerror or error}.") from error
 

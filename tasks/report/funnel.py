@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Connection
@@ -39,9 +39,10 @@ class _Node:
     right: float = 0.0
 
 
-def funnel(connection: Connection) -> tuple[Figure, Totals]:
-    """The figure, and what its subsets come to."""
-    by_subset = {str(row.subset): row._mapping for row in read(connection, _QUERY)}
+def funnel(connection: Connection, only: Collection[str] | None = None) -> tuple[Figure, Totals]:
+    """The figure, and what its subsets come to: all of them, or those of `only`."""
+    found = read(connection, _QUERY)
+    by_subset = {str(row.subset): row._mapping for row in found if only is None or row.subset in only}
     subsets = in_order(by_subset)
     sums = {column: sum(int(by_subset[name][column]) for name in subsets) for column in _COLUMNS}
     costs = {name: by_subset[name]["cost_usd"] for name in subsets}

@@ -34,7 +34,7 @@ const TOKEN = new RegExp([
   /(#[^\n]*)/,
   /\b(False|None|True|and|as|assert|async|await|break|class|continue|def|del|elif|else|except|finally|for|from|global|if|import|in|is|lambda|nonlocal|not|or|pass|raise|return|try|while|with|yield)\b/,
   /\b(\d[\w.]*)/,
-  /([A-Za-z_]\w*(?=\())/,
+  /([A-Za-z_]\w*)/, // whole, whatever follows: to look for what does not would begin anew at each letter
 ].map((part) => part.source).join("|"), "g");
 const KINDS = ["string", "comment", "keyword", "number", "name"];
 
@@ -45,8 +45,9 @@ function code(text, label) {
   for (const found of clean.matchAll(TOKEN)) {
     if (found.index > end) pre.append(...shown(clean.slice(end, found.index)));
     const kind = KINDS[found.slice(1).findIndex((group) => group !== undefined)];
-    pre.append(el("span", { class: `t-${kind}` }, ...shown(found[0])));
     end = found.index + found[0].length;
+    if (kind === "name" && clean[end] !== "(") pre.append(found[0]);
+    else pre.append(el("span", { class: `t-${kind}` }, ...shown(found[0])));
   }
   pre.append(...shown(clean.slice(end)));
   return pre;
@@ -182,12 +183,19 @@ async function choose(n, focus = false) {
     else if (top + ROW > list.scrollTop + list.clientHeight) list.scrollTop = top + ROW - list.clientHeight;
   }
   draw();
-  history.replaceState(null, "", `#${index.id[n]}`);
-  const all = await part(String(Math.floor(n / index.part)));
+  history.replaceState(null, "", address(index.id[n]));
+  const { triplets, solutions } = await part(String(Math.floor(n / index.part)));
   if (chosen !== n) return; // another was chosen meanwhile
-  detail.replaceChildren(...describe(n, all[n % index.part]));
+  detail.replaceChildren(...describe(n, triplets[n % index.part], solutions));
   detail.scrollTop = 0;
   if (focus) detail.focus();
+}
+
+const address = (id) => `#${encodeURIComponent(id)}`;
+
+/** The id in the page's address; what somebody typed there may be no encoding of anything. */
+function addressed() {
+  try { return decodeURIComponent(location.hash.slice(1)); } catch { return location.hash.slice(1); }
 }
 
 function open(id) {
@@ -211,17 +219,19 @@ function facts(pairs) {
   return made;
 }
 
+/** A line of one cell is as wide as the grid: a remark on the line above it. */
 function grid(header, lines) {
   return el("div", { class: "scroll" }, el("table", {},
     el("thead", {}, el("tr", {}, ...header.map((cell) => el("th", { scope: "col" }, cell)))),
-    el("tbody", {}, ...lines.map((cells) => el("tr", {}, ...cells.map((cell) => el("td", {}, ...(Array.isArray(cell) ? cell : [cell]))))))));
+    el("tbody", {}, ...lines.map((cells) => el("tr", {}, ...cells.map((cell) =>
+      el("td", { colspan: cells.length === 1 ? header.length : null }, ...(Array.isArray(cell) ? cell : [cell]))))))));
 }
 
 const verdict = (good, said) => el("span", { class: good ? "good" : "bad" }, ...shown(`${good ? "✓" : "✗"} ${spoken(said ?? "pending")}`));
 const yes = (value) => (value === null ? "–" : value ? "yes" : "no");
 const remark = (text) => (text ? [el("pre", { tabindex: 0, "aria-label": "Message" }, ...shown(text))] : [""]);
 
-function describe(n, one) {
+function describe(n, one, solutions) {
   const { names } = index;
   const style = names.style[index.style[n]];
   const head = [spoken(names.subset[index.subset[n]]), spoken(style), index.difficulty[n] < 0 ? "" : names.difficulty[index.difficulty[n]]];
@@ -241,26 +251,38 @@ function describe(n, one) {
     ...(one.test === null ? [] : section(style === "online_judge" ? "Cases" : "Test", code(one.test, "Test"))),
     ...(one.tries.length ? section("Conversion", grid(["try", "ended", "message"], one.tries.map((entry, at) => [
       String(at), verdict(!entry.reason, entry.reason ?? "proven"), remark(entry.message)]))) : []),
-    ...(one.trials.length ? section(`${one.trials.length} trials`, trials(one)) : []),
+    ...(one.trials.length ? section(`${one.trials.length} trials`, trials(one), ...attempts(one, solutions)) : []),
     ...(one.responses.length ? section(`${one.responses.length} reasoning responses`, ...one.responses.map(response)) : []),
     ...section("Lineage", ...lineage(one)),
   ];
 }
 
 function trials(one) {
-  return grid(["trial", "verdict", "tests", "coverage", "trust", "model", "prompt", "seconds", "cost", "message"],
-    one.trials.map((trial) => [
-      `${trial.attempt}${trial.attempt === one.chosen ? " (chosen)" : ""}`,
-      verdict(trial.passed, trial.verdict),
-      trial.tests ? `${trial.tests_passed} of ${trial.tests}` : "–",
-      trial.coverage === null ? "–" : `${Math.round(trial.coverage)} %`,
-      decimals(trial.trust),
-      shown(trial.model ?? "–"),
-      shown((trial.prompt_version ?? "–").slice(0, 8)),
-      trial.duration_s === null ? "–" : trial.duration_s.toFixed(2),
-      trial.output_tokens === null ? "–" : `${dollars(trial.cost_usd)}, ${count(trial.output_tokens)} tokens`,
-      remark([trial.message, trial.not_passed.length ? `not passed: ${trial.not_passed.join(", ")}` : ""].filter(Boolean).join("\n")),
-    ]));
+  return grid(["trial", "verdict", "tests", "coverage", "trust", "model", "prompt", "seconds", "cost"],
+    one.trials.flatMap((trial) => {
+      const missed = trial.not_passed.length ? `not passed: ${trial.not_passed.join(", ")}` : "";
+      const said = [trial.message, missed].filter(Boolean).join("\n");
+      return [[
+        `${trial.attempt}${trial.attempt === one.chosen ? " (chosen)" : ""}`,
+        verdict(trial.passed, trial.verdict),
+        trial.tests ? `${trial.tests_passed} of ${trial.tests}` : "–",
+        trial.coverage === null ? "–" : `${Math.round(trial.coverage)} %`,
+        decimals(trial.trust),
+        shown(trial.model ?? "–"),
+        shown((trial.prompt_version ?? "–").slice(0, 8)),
+        trial.duration_s === null ? "–" : trial.duration_s.toFixed(2),
+        trial.output_tokens === null ? "–" : `${dollars(trial.cost_usd)}, ${count(trial.output_tokens)} tokens`,
+      ], ...(said ? [[remark(said)]] : [])];
+    }));
+}
+
+/** Each solution once, with the trials that gave it. */
+function attempts(one, solutions) {
+  const by = Map.groupBy(one.trials.filter((trial) => trial.solution !== null), (trial) => trial.solution);
+  return [...by].map(([number, same]) => el("details", {},
+    el("summary", {}, `solution of trial${same.length > 1 ? "s" : ""}`,
+      ...same.flatMap((trial, at) => [at ? ", " : " ", `${trial.attempt}: `, verdict(trial.passed, trial.verdict)])),
+    code(solutions[number], "Solution of a trial")));
 }
 
 function response(one) {
@@ -275,7 +297,7 @@ function response(one) {
 
 function link(id) {
   if (!places.has(id)) return id;
-  return el("a", { href: `#${id}`, class: "id" }, id);
+  return el("a", { href: address(id), class: "id" }, id);
 }
 
 function lineage(one) {
@@ -339,7 +361,7 @@ document.addEventListener("click", (event) => {
     $("triplets").scrollIntoView();
   }
 });
-addEventListener("hashchange", () => { if (index) open(decodeURIComponent(location.hash.slice(1))); });
+addEventListener("hashchange", () => { if (index) open(addressed()); });
 
 async function begin() {
   index = await inflate("index");
@@ -361,7 +383,7 @@ async function begin() {
   addEventListener("resize", draw);
   filter();
   if (!lower.length) detail.replaceChildren(el("p", { class: "nothing" }, "There are no triplets yet."));
-  else if (!open(decodeURIComponent(location.hash.slice(1)))) choose(0);
+  else if (!open(addressed())) choose(0);
   document.documentElement.dataset.ready = "true";
 }
 begin().catch((error) => {

@@ -14,6 +14,7 @@ import gzip
 import hashlib
 import json
 import os
+import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -28,6 +29,7 @@ from tasks.report import likeness, quality, spending, triplets, yields
 from tasks.report.errors import Unwritable
 from tasks.report.figure import Figure
 from tasks.report.funnel import Totals, funnel
+from tasks.report.picture import STYLE
 from tasks.report.selection import Selection, selected
 from tasks.report.svg import dollars, number, visible
 from tasks.store import ArtifactStore
@@ -60,9 +62,10 @@ def make_report(engine: Engine, artifacts: ArtifactStore, selection: Selection, 
         figures, panels, totals = _figures(connection)
         index, known = triplets.listed(connection)
         ids: list[str] = index["id"]
-        head, script, end = _frame(connection, selection, figures, totals, len(ids), known)
+        room = triplets.Room.among(connection, ids)
+        head, script, end = _frame(connection, selection, figures, totals, (len(ids), known), room)
         stream.write(head.encode() + _packed("index", index) + _packed("map", panels) + script.encode())
-        for n, part in enumerate(triplets.details(connection, artifacts, ids)):
+        for n, part in enumerate(triplets.details(connection, artifacts, ids, room)):
             stream.write(_packed(str(n), part))
         stream.write(end.encode())
         size = stream.tell()
@@ -94,11 +97,11 @@ def _frame(
     selection: Selection,
     figures: list[Figure],
     totals: Totals,
-    shown: int,
-    known: int,
+    triplets_shown: tuple[int, int],
+    room: triplets.Room,
 ) -> tuple[str, str, str]:
-    """The page up to the list's data, between that and the details, and after these."""
-    style, script = (_FOLDER / "page.css").read_text("utf-8"), (_FOLDER / "page.js").read_text("utf-8")
+    """The page up to the list's data, between that and the details, and after these. `triplets_shown`: of how many."""
+    style, script = STYLE + (_FOLDER / "page.css").read_text("utf-8"), (_FOLDER / "page.js").read_text("utf-8")
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(_FOLDER), autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True,
         lstrip_blocks=True, finalize=lambda value: visible(value) if type(value) is str else value,
@@ -112,8 +115,10 @@ def _frame(
         facts=_facts(connection, selection),
         tiles=_tiles(totals),
         figures=figures,
-        shown=shown,
-        known=known,
+        shown=triplets_shown[0],
+        known=triplets_shown[1],
+        whole=triplets.SHOWN,
+        room=room,
         number=number,
         data=Markup(_DATA),  # noqa: S704
     )
@@ -168,7 +173,7 @@ def _packed(name: str, content: Any) -> bytes:
 @contextlib.contextmanager
 def _whole(path: Path) -> Iterator[IO[bytes]]:
     """A file that takes the place of `path` when it is complete. Raises Unwritable."""
-    fresh = path.with_name(f".{path.name}.{os.getpid()}.part")
+    fresh = path.with_name(f".{uuid.uuid4().hex}.part")  # two containers may have the same process ids
     try:
         if path.is_dir():
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))

@@ -23,9 +23,12 @@ def lengths(connection: Connection) -> Figure:
         connection,
         "select t.subset, t.question, t.solution,"
         " (select count(*) from jsonb_object_keys(case jsonb_typeof(c.outcomes) when 'object' then c.outcomes end))"
-        " as tests from triplets t"
-        " left join trials c on c.question_id = t.question_id and c.attempt = t.chosen_attempt"
-        " where t.style = 'instruct' and t.status = 'accepted' order by md5(t.triplet_id) limit :most",
+        " as tests from ("
+        "   select triplet_id from triplets where style = 'instruct' and status = 'accepted'"
+        "   order by md5(triplet_id) limit :most) drawn"
+        " join kodcode.triplets t using (triplet_id)"
+        " left join kodcode.trials c on c.question_id = t.question_id and c.attempt = t.chosen_attempt"
+        " order by md5(t.triplet_id)",
         most=_SAMPLE,
     )
     title = "Lengths and number of tests"

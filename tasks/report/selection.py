@@ -106,10 +106,7 @@ def selected(engine: Engine, selection: Selection) -> Iterator[Connection]:
         if not connection.scalar(text("select exists (select from questions)")):
             what = "The database holds no questions" if selection == Selection() else f"{selection.title} has no rows"
             raise NothingToReport(f"{what}: there is nothing to show yet. `kodcode demo` or `kodcode run` makes some.")
-        try:
-            yield connection
-        finally:
-            connection.rollback()
+        yield connection
 
 
 def _known(connection: Connection, what: str, table: str, column: str, value: str | int) -> None:
@@ -125,9 +122,10 @@ def _narrow(connection: Connection, statements: tuple[str, ...], values: dict[st
     for table, condition in _TABLES.items():
         connection.execute(text(f"create temp view {table} as select * from kodcode.{table} where {condition}"))  # noqa: S608
     connection.execute(text("set local search_path = pg_catalog"))  # so that definitions name the schema
-    for view, counted in (_SUMMED | {view: view for view in VIEWS}).items():
+    for name, counted in (_SUMMED | {view: view for view in VIEWS}).items():
         definition = connection.scalar(
             text("select pg_get_viewdef(cast(:name as regclass))"), {"name": f"{SCHEMA}.{counted}"}
         )
-        narrowed = _TABLE_NAME.sub("pg_temp.", str(definition)).replace("%", "%%")
-        connection.exec_driver_sql(f"create temp view {view} as {narrowed}")  # a colon in it is no parameter
+        narrowed = _TABLE_NAME.sub("pg_temp.", str(definition)).removesuffix(";").replace("%", "%%")
+        kind = f"table {name} on commit drop" if name in _SUMMED else f"view {name}"  # sums are read often: count once
+        connection.exec_driver_sql(f"create temp {kind} as {narrowed}")  # a colon in it is no parameter

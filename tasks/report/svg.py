@@ -1,6 +1,6 @@
 """Drawing: a canvas that escapes every text, scales and axes, and how numbers are written.
 
-Colours and fonts are classes of page.css, for the page forbids inline styles. A `tip` is what is shown beside the
+Colours and fonts are classes of figure.css, for the page forbids inline styles. A `tip` is what is shown beside the
 pointer; a `pick` is what a click filters the triplets by, like {"subset": "Docs"}.
 """
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection, RowMapping, text
@@ -19,27 +20,37 @@ LISTED = 4_000  # characters of a question that can be searched
 SHOWN = 20_000  # characters of a question, solution or test
 _SAID = 2_000  # of a message or a seed
 _NAMES = 20  # tests that failed, by name
-# All reasoning and answers together may come to so many characters, each to no more and no less than these bounds.
-_REASONING, _LEAST, _MOST = 40_000_000, 1_000, 12_000
+# All solutions of trials together may come to so many characters, and all reasoning and answers; each of them to no
+# more and no less than its bounds.
+_TOGETHER = 40_000_000
+_SOLUTION, _ANSWER = (400, 8_000), (1_000, 12_000)
 
+# Which ones, from an index; then what is shown of them.
 _LISTED = """
 select t.triplet_id, t.subset, t.style, t.status, coalesce(t.difficulty, i.difficulty) as difficulty, t.trust,
        t.kill_rate, t.coverage, left(coalesce(t.question, q.text), :characters) as question
 from (
-    select * from triplets where status in ('accepted', 'rejected') order by status, md5(triplet_id) limit :most
-) t
+    select triplet_id from triplets where status in ('accepted', 'rejected')
+    order by status, md5(triplet_id) limit :most
+) shown
+join kodcode.triplets t using (triplet_id)
 join kodcode.questions q using (question_id)
 left join kodcode.triplets i on i.question_id = t.question_id and i.style = 'instruct'
 """
-# By name: what is read of a batch of triplets. Lineage is that of the whole history, whatever is selected.
+_COUNTED = """
+select (select count(*) from kodcode.trials where question_id in (
+           select question_id from kodcode.triplets where triplet_id = any(:ids))) as trials,
+       (select count(*) from kodcode.responses where triplet_id = any(:ids)) as responses
+"""
+# By name: what is read of a batch of triplets, by their keys in the whole history, of which a selection is a part.
 _OF_TRIPLETS = {
-    "triplets": "select t.*, q.text from triplets t join kodcode.questions q using (question_id)"
+    "triplets": "select t.*, q.text from kodcode.triplets t join kodcode.questions q using (question_id)"
     " where triplet_id = any(:triplets)",
     "responses": "select triplet_id, attempt, model, kept, verdict, message, tests_passed, tests, output_tokens,"
-    " reasoning_tokens, cost_usd, code, reasoning_key from v_responses"
+    " reasoning_tokens, cost_usd, code, reasoning_key from kodcode.v_responses"
     " where triplet_id = any(:triplets) order by model, attempt",
     # By the places of the questions, so that not all rows of all releases are read.
-    "releases": "select t.triplet_id, p.release_id, w.format, w.split from triplets t"
+    "releases": "select t.triplet_id, p.release_id, w.format, w.split from kodcode.triplets t"
     " join kodcode.questions q using (question_id)"
     " join kodcode.release_shards s on s.subset = q.subset and q.number between s.first_number and s.last_number"
     " join kodcode.release_parts p using (shard_id) join kodcode.release_shard_rows w using (shard_id)"
@@ -50,7 +61,7 @@ _OF_QUESTIONS = {
     " benchmark_item, benchmark_similarity, caution, annotated_category, annotated_difficulty, annotated_clarity,"
     " run_id, created_at from kodcode.questions where question_id = any(:questions)",
     "trials": "select question_id, attempt, passed, verdict, message, model, prompt_version, coverage, trust,"
-    " kill_rate, duration_s, output_tokens, cost_usd, outcomes from v_trials"
+    " kill_rate, duration_s, output_tokens, cost_usd, outcomes, solution from kodcode.v_trials"
     " where question_id = any(:questions) order by attempt",
     "duplicates": "select duplicate_of as question_id, question_id as copy, reason, similarity"
     " from kodcode.questions where duplicate_of = any(:questions) order by 2",
@@ -86,15 +97,31 @@ def listed(connection: Connection) -> tuple[Json, int]:
     return {"names": names, "part": PART, **columns}, int(known or 0)
 
 
-def details(connection: Connection, artifacts: ArtifactStore, ids: Sequence[str]) -> Iterator[list[Json]]:
-    """The details of each PART of `ids`, in their order."""
-    answers = connection.scalar(text("select count(*) from responses"))
-    room = max(_LEAST, min(_MOST, _REASONING // max(2 * int(answers or 0), 1)))
+@dataclass(frozen=True, slots=True)
+class Room:
+    """How many characters of each text there is room for, where many share the page."""
+
+    solution: int  # of a trial
+    answer: int  # of a response: its reasoning, and its code
+
+    @classmethod
+    def among(cls, connection: Connection, ids: Sequence[str]) -> Room:
+        """For the trials and responses of these triplets."""
+        counted = connection.execute(text(_COUNTED), {"ids": list(ids)}).one()
+        return cls(_share(counted.trials, *_SOLUTION), _share(2 * counted.responses, *_ANSWER))
+
+
+def _share(texts: int, least: int, most: int) -> int:
+    return max(least, min(most, _TOGETHER // max(texts, 1)))
+
+
+def details(connection: Connection, artifacts: ArtifactStore, ids: Sequence[str], room: Room) -> Iterator[Json]:
+    """The details of each PART of `ids`, in their order, with the solutions that their trials refer to by number."""
     for start in range(0, len(ids), PART):
         yield _part(connection, artifacts, ids[start : start + PART], room)
 
 
-def _part(connection: Connection, artifacts: ArtifactStore, ids: Sequence[str], room: int) -> list[Json]:
+def _part(connection: Connection, artifacts: ArtifactStore, ids: Sequence[str], room: Room) -> Json:
     found = {
         name: _by(connection, query, "triplet_id", {"triplets": list(ids)}) for name, query in _OF_TRIPLETS.items()
     }
@@ -107,7 +134,11 @@ def _part(connection: Connection, artifacts: ArtifactStore, ids: Sequence[str], 
     seeds = _by(connection, _SEEDS, "seed_id", {"seeds": seed_ids})
     keys = {row["reasoning_key"] for rows in found["responses"].values() for row in rows} - {None}
     texts = {key: str(content) for key, content in artifacts.get_texts(connection, keys)} if keys else {}
-    return [_detail(triplets[key], found, seeds, texts, room) for key in ids]
+    solutions: dict[str, int] = {}  # each once: trials often agree, and the styles of a question share its trials
+    return {
+        "triplets": [_detail(triplets[key], found, seeds, texts, solutions, room) for key in ids],
+        "solutions": [_cut(solution, room.solution) for solution in solutions],
+    }
 
 
 def _detail(
@@ -115,7 +146,8 @@ def _detail(
     found: dict[str, dict[str, list[RowMapping]]],
     seeds: dict[str, list[RowMapping]],
     texts: dict[str, str],
-    room: int,
+    solutions: dict[str, int],
+    room: Room,
 ) -> Json:
     key, question_id = str(row["triplet_id"]), str(row["question_id"])
     question = found["questions"][question_id][0]
@@ -132,8 +164,8 @@ def _detail(
         **{name: _short(row[name]) for name in ("trust", "consensus", "kill_rate", "coverage")},
         "stub_rejected": row["stub_rejected"],
         "stable": row["stable"],
-        "trials": [_trial(trial) for trial in found["trials"].get(question_id, [])],
-        "responses": [_response(response, texts, room) for response in found["responses"].get(key, [])],
+        "trials": [_trial(trial, solutions) for trial in found["trials"].get(question_id, [])],
+        "responses": [_response(response, texts, room.answer) for response in found["responses"].get(key, [])],
         "tries": [
             {"reason": entry.get("reason"), "message": _cut(entry.get("message"), _SAID)}
             for entry in row["tries"] or ()
@@ -165,9 +197,10 @@ def _detail(
     }
 
 
-def _trial(row: RowMapping) -> Json:
-    outcomes = row["outcomes"] or {}
+def _trial(row: RowMapping, solutions: dict[str, int]) -> Json:
+    outcomes, solution = row["outcomes"] or {}, row["solution"]
     return {
+        "solution": None if solution is None else solutions.setdefault(solution, len(solutions)),
         **{name: row[name] for name in ("attempt", "passed", "verdict", "model", "prompt_version", "output_tokens")},
         **{name: _short(row[name]) for name in ("coverage", "trust", "kill_rate", "duration_s", "cost_usd")},
         "message": _cut(row["message"], _SAID),

@@ -1,12 +1,14 @@
 """Moves everything to another database and another artifact store: copied, compared, and the source left as it is.
 
 Objects go first, for rows name them. A table is copied in one transaction, so that a move that was stopped finds each
-table whole or empty and goes on from there; an object is written whole or not at all.
+table whole or empty and goes on from there; an object is written whole or not at all. What the rollup sums is not
+copied but counted anew from the rows that arrived.
 """
 
 from __future__ import annotations
 
 import hashlib
+import secrets
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -20,7 +22,7 @@ from sqlalchemy import Engine, Table
 from tasks.store.artifacts import ArtifactStore
 from tasks.store.blobs import Blobs
 from tasks.store.database import StoreError, migrate
-from tasks.store.schema import SCHEMA, Base
+from tasks.store.schema import ROLLUPS, SCHEMA, Base
 
 _AT_ONCE = 8  # objects
 _RELEASES = "releases"
@@ -56,14 +58,20 @@ def move(
 ) -> Moved:
     """Copy what `source` does not share with `target` already, and prove it by counts and hashes.
 
-    Raises MoveRefused where runs are under way or the target holds other rows, MoveFailed where something arrived
-    changed, and what the stores raise.
+    Where both engines, or both stores, are the same object, that part stays where it is.
+
+    Raises MoveRefused where runs are under way, the target holds other rows, or is the source by another name;
+    MoveFailed where something arrived changed, and what the stores raise.
     """
     _refuse_runs(source)
-    target_artifacts.check()
-    migrate(target)
+    if target_artifacts is not source_artifacts:
+        target_artifacts.check()
+        _refuse_same_objects(source_artifacts.blobs, target_artifacts.blobs)
+    if target is not source:
+        migrate(target)
+        _refuse_same_database(source, target)
     objects = copied = size = 0
-    if source_artifacts.url() != target_artifacts.url():
+    if target_artifacts is not source_artifacts:
         note(f"objects: {source_artifacts.url()} -> {target_artifacts.url()}")
         objects, copied, size = _move_objects(source_artifacts.blobs, target_artifacts.blobs, note)
     if source is target:
@@ -75,7 +83,12 @@ def move(
             )
             connection.commit()
         return Moved(objects, copied, size, {}, 0)
-    tables, tables_copied = _move_tables(source, target, target_artifacts, note)
+    try:
+        tables, tables_copied = _move_tables(source, target, target_artifacts, note)
+    except psycopg.Error as error:
+        raise MoveFailed(
+            f"PostgreSQL ended the move: {str(error).strip()}. What was copied stays; run the same command again."
+        ) from error
     return Moved(objects, copied, size, tables, tables_copied)
 
 
@@ -88,6 +101,36 @@ def _refuse_runs(source: Engine) -> None:
         raise MoveRefused(
             f"{running} runs are under way: what they write would be left behind. Stop them and their workers first."
         )
+
+
+def _refuse_same_database(source: Engine, target: Engine) -> None:
+    """Two addresses may name one database: only there does a lock that one session holds keep another out."""
+    lock, free = "select pg_advisory_xact_lock(%s)", "select pg_try_advisory_xact_lock(%s)"
+    key = (secrets.randbits(62),)
+    with source.connect() as ours, target.connect() as theirs:
+        ours.exec_driver_sql(lock, key)
+        if not theirs.exec_driver_sql(free, key).scalar_one():
+            raise MoveRefused(
+                "Both addresses name the same database. Name another, or none to move the artifacts alone."
+            )
+
+
+def _refuse_same_objects(source: Blobs, target: Blobs) -> None:
+    """Two addresses may name one place, or a place inside the other: what is written to one appears in the other."""
+    probe = f"probe/{secrets.token_hex(16)}"
+    ours, theirs = source.local_path(probe), target.local_path(probe)
+    target.put(probe, b"probe")
+    try:
+        if any(key.endswith(probe) for key in source.list()) or (
+            # A server may not notice at once what is written to the folder that it serves.
+            ours and theirs and theirs.resolve().is_relative_to(ours.resolve().parents[1])
+        ):
+            raise MoveRefused(
+                f"What is written to {target.url()} appears in {source.url()}: the artifacts are there already, or "
+                "would be copied into themselves. Name another place, or none to move the database alone."
+            )
+    finally:
+        target.delete(probe)
 
 
 def _move_objects(source: Blobs, target: Blobs, note: Callable[[str], None]) -> tuple[int, int, int]:
@@ -123,6 +166,8 @@ def _move_tables(
     with _session(source) as reading, _session(target) as writing:
         reading.execute("set transaction isolation level repeatable read read only")
         for table in Base.metadata.sorted_tables:  # a table after those that it refers to
+            if table in ROLLUPS:
+                continue
             content = _content(table, artifacts)
             wanted = _fingerprint(reading, content)
             found = _fingerprint(writing, _content(table))
@@ -143,6 +188,9 @@ def _move_tables(
                 copied += 1
             writing.commit()
             rows[table.name] = wanted[0]
+        note("sums over the history")
+        writing.execute(sql.SQL("select {}()").format(sql.Identifier(SCHEMA, "rebuild_rollup")))
+        writing.commit()
     return rows, copied
 
 
@@ -174,8 +222,8 @@ def _content(table: Table, artifacts: ArtifactStore | None = None) -> sql.Compos
 def _address(path: sql.Identifier, artifacts: ArtifactStore) -> sql.Composed:
     """Where a release lies among these artifacts."""
     base = str(artifacts.local_path(_RELEASES) or artifacts.url(_RELEASES)).removesuffix(f"/{_RELEASES}")
-    return sql.SQL("{} || substring({} from {})").format(
-        sql.Literal(base), path, sql.Literal(f"/{_RELEASES}/[0-9]+.*$")
+    return sql.SQL("coalesce({} || substring({path} from {}), {path})").format(
+        sql.Literal(base), sql.Literal(f"^.*(/{_RELEASES}/[0-9]+.*)$"), path=path
     )
 
 
@@ -195,9 +243,12 @@ def _copy(
     place = sql.Identifier(SCHEMA, table.name)
     out = sql.SQL("copy ({}) to stdout (format binary)").format(content)
     into = sql.SQL("copy {} ({}) from stdin (format binary)").format(place, names)
+    triggers = sql.SQL("alter table {} {} trigger user")
+    writing.execute(triggers.format(place, sql.SQL("disable")))  # those of the rollup, which is counted afterwards
     with reading.cursor().copy(out) as source, writing.cursor().copy(into) as target:
         for block in source:
             target.write(block)
+    writing.execute(triggers.format(place, sql.SQL("enable")))
     for column in table.columns:
         if column.identity is not None:
             writing.execute(

@@ -12,6 +12,8 @@ import pytest
 from sqlalchemy import Engine, TextClause, bindparam, text
 
 from tasks.history import mirror, named_queries, reading
+from tasks.report import Selection, make_report
+from tasks.store import open_artifacts
 from tests.benchmarks.history import draw
 from tests.benchmarks.measure import cpu_s, peak_memory_mb
 from tests.conftest import TEMPLATE, PostgresServer, _fresh
@@ -81,6 +83,19 @@ def test_mirror(million: Engine, tmp_path: Path) -> None:
         assert peak() - before < 250
 
 
+def test_reports(million: Engine, tmp_path: Path) -> None:
+    """A page about a selection counts its rows, where that about all reads the rollup; each has up to 10,000 triplets."""
+    artifacts = open_artifacts((tmp_path / "artifacts").as_uri())
+    took = {}
+    for selection in (Selection(), Selection(run_id="run50"), Selection(release_id=2)):
+        begun, cpu = time.perf_counter(), cpu_s()
+        made = make_report(million, artifacts, selection, tmp_path / "report.html")
+        took[selection] = cpu_s() - cpu
+        print(f"{selection.title}: {made.questions} questions, {time.perf_counter() - begun:.1f} s,"
+              f" {took[selection]:.1f} s CPU")  # fmt: skip
+    assert max(took.values()) < 10 * took[Selection()]
+
+
 INDEXES = ("questions_history", "trials_history", "trials_reason", "triplets_history", "responses_reason")
 WITHOUT_ROLLUP = [f"alter table kodcode.{table} disable trigger user"
                   for table in ("questions", "trials", "triplets", "responses", "llm_calls")]  # fmt: skip
@@ -116,6 +131,24 @@ def test_what_the_rollup_and_its_indexes_cost_who_writes(postgres: PostgresServe
             connection.execute(text("select kodcode.fold_rollup()"))
             print(f"folding {entries} entries: {cpu_s() - begun:.2f} s CPU")
     assert took["indexes and rollup"] < 3 * took["neither"]
+
+
+def test_one_row_costs_the_same_after_many(postgres: PostgresServer) -> None:
+    """What triggers plan for the first statement of a session, they use for all others of it."""
+    for engine in _fresh(postgres, TEMPLATE):
+        draw(engine, 10_000)
+        trial = text("update kodcode.trials set trust = 0.5 where question_id = :question and attempt = 1")
+        took = []
+        for first in ("select 1", "update kodcode.trials set trust = 0.4 where question_id < 'B'"):
+            engine.dispose()  # the next connection is a new session
+            with engine.connect() as connection:
+                connection.execute(text(first))
+                begun = cpu_s()
+                for number in range(WRITTEN):
+                    connection.execute(trial, {"question": f"Apps_{number % 400:08d}"})
+                took.append((cpu_s() - begun) / WRITTEN * 1000)
+        print(f"{took[0]:.2f} ms CPU a trial at first, {took[1]:.2f} after a statement of {10_000 // 4} rows")
+        assert took[1] < 3 * took[0]
 
 
 def _write(engine: Engine, numbers: range) -> None:

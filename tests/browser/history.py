@@ -18,6 +18,8 @@ HOSTILE = (
 HOSTILE_ID = "Leetcode_00000000"
 HUGE_ID = "Leetcode_00000001"
 HUGE = 2_000_000  # characters
+NAME = "n" * 20_000
+CODE = f"def f(x):\n    return g(x) + h  # why\n{NAME}\n"  # of the huge one's first two trials
 
 
 def fill(engine: Engine, artifacts: ArtifactStore, trials: int) -> None:
@@ -37,8 +39,8 @@ def fill(engine: Engine, artifacts: ArtifactStore, trials: int) -> None:
         )
         for statement in (
             "update kodcode.triplets set question = :t, solution = :t, test = :t where question_id = :q",
-            "update kodcode.trials set message = :t, model = :t, outcomes = jsonb_build_object(:t, 'failed')"
-            " where question_id = :q",
+            "update kodcode.trials set solution = :t, message = :t, model = :t,"
+            " outcomes = jsonb_build_object(:t, 'failed') where question_id = :q",
             "update kodcode.questions set model = :t, text = :t, caution = :t, seed_ids = array['s0'],"
             " benchmark = :t, benchmark_item = :t, benchmark_similarity = 0.9, annotated_category = :t"
             " where question_id = :q",
@@ -75,6 +77,11 @@ def fill(engine: Engine, artifacts: ArtifactStore, trials: int) -> None:
             text("update kodcode.triplets set question = repeat('huge ', :times) where question_id = :id"),
             {"times": HUGE // 5, "id": HUGE_ID},
         )
+        for statement in (
+            "update kodcode.triplets set solution = :code where triplet_id = :id || '_I'",
+            "update kodcode.trials set solution = :code where question_id = :id and attempt < 2",
+        ):
+            connection.execute(text(statement), {"code": CODE, "id": HUGE_ID})
         connection.execute(text("update kodcode.questions set text_hash = question_id"))
         names = connection.scalars(text("select text_hash from kodcode.questions")).all()
         vectors = np.random.default_rng(0).normal(size=(len(names) + 1, 32)).astype("<f4")

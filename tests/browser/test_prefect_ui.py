@@ -164,7 +164,7 @@ def test_a_click_starts_a_run_whose_pages_tell_what_it_did(form: Page, office: O
     assert run["name"] == "nightly: Leetcode and Docs, 3 questions each"
 
     artifacts = office.artifacts(run["id"])
-    left = {f"nightly-{what}" for what in ("summary", "funnel", "costs", "failures", "release")}
+    left = {f"nightly-{what}" for what in ("summary", "funnel", "picture", "costs", "failures", "release")}
     assert left <= set(artifacts)
     progress = {key: float(found["data"]) for key, found in artifacts.items() if "-progress-" in key}
     assert set(progress.values()) == {100.0} and len(progress) == 5
@@ -183,6 +183,12 @@ def test_a_click_starts_a_run_whose_pages_tell_what_it_did(form: Page, office: O
     form.goto(f"{office.url}/artifacts/artifact/{artifacts['nightly-funnel']['id']}")
     expect(form.locator("td", has_text="Leetcode")).to_be_visible()
     shot("funnel")
+    form.goto(f"{office.url}/artifacts/artifact/{artifacts['nightly-picture']['id']}")
+    drawn = form.locator("img[src^='data:image/svg']")
+    expect(drawn).to_be_visible()
+    assert drawn.evaluate("image => image.decode().then(() => image.naturalWidth)") > 0
+    form.goto(f"{office.url}/artifacts/artifact/{artifacts['nightly-release']['id']}")
+    expect(form.get_by_text("kodcode report --release 1")).to_be_visible()
     form.goto(f"{office.url}/artifacts/artifact/{artifacts['nightly-failures']['id']}")
     expect(form.locator("td", has_text="rejected").first).to_be_visible()
     own = (office.url, f"blob:{office.url}", "data:")

@@ -14,7 +14,7 @@ from playwright.sync_api import Browser, Page, expect
 from tasks.report import Selection, make_report
 from tasks.store import open_artifacts
 from tests.browser.conftest import Seen
-from tests.browser.history import HOSTILE, HOSTILE_ID, HUGE, HUGE_ID, fill
+from tests.browser.history import CODE, HOSTILE, HOSTILE_ID, HUGE, HUGE_ID, NAME, fill
 from tests.conftest import TEMPLATE, PostgresServer
 from tests.conftest import _fresh as fresh
 
@@ -151,7 +151,7 @@ def test_what_models_wrote_is_shown_and_does_nothing(shown: Page) -> None:
     visible = HOSTILE.replace("\x1b", "\\x1b").replace("\u202e", "\\u202e").replace("\u202c", "\\u202c")
     assert prose == visible
     whole = shown.inner_text("#detail")
-    assert whole.count("<script>") >= 8  # question, solution, test, messages, models, reasoning, code, seed, lineage
+    assert whole.count("<script>") >= 9  # question, solution, test, messages, models, trial, reasoning, code, seed ...
     assert "\\ud800" in whole
     assert "\\x00" in whole
     assert "\x1b" not in whole
@@ -195,8 +195,42 @@ def test_a_text_of_megabytes_is_cut_and_the_page_stays_usable(shown: Page, repor
     assert f"{HUGE - 20_000:,} more characters" in shown.locator("#detail pre.prose").first.inner_text()
 
 
+def test_trials_show_their_solutions_folded_and_once(shown: Page) -> None:
+    shown.evaluate("name => { location.hash = name }", f"{HUGE_ID}_I")
+    expect(shown.locator("#detail h3")).to_have_text(f"{HUGE_ID}_I")
+    folded = shown.locator("#detail details", has=shown.locator("pre[aria-label='Solution of a trial']"))
+    assert folded.count() == 2  # one of trials 0 and 1, one of the others
+    shared = folded.first.locator("pre")
+    assert not shared.is_visible()
+    summary = folded.first.locator("summary")
+    assert re.fullmatch(r"solution of trials 0: [✓✗] [\w ]+, 1: [✓✗] [\w ]+", summary.inner_text())
+    summary.click()
+    assert shared.inner_text().startswith(CODE[:8_000].rstrip("\n"))
+    assert f"{len(CODE) - 8_000:,} more characters" in shared.inner_text()
+
+
+def test_code_is_coloured_and_stays_what_it_is(shown: Page) -> None:
+    shown.evaluate("name => { location.hash = name }", f"{HUGE_ID}_I")
+    expect(shown.locator("#detail h3")).to_have_text(f"{HUGE_ID}_I")
+    solution = shown.locator("#detail pre[aria-label=Solution]")
+    assert solution.text_content() == f"{CODE[:20_000]}\n… {len(CODE) - 20_000} more characters"
+    assert NAME[:19_000] in (solution.text_content() or "")
+    for kind, texts in {"keyword": ["def", "return"], "name": ["f", "g"], "comment": ["# why"]}.items():
+        assert solution.locator(f".t-{kind}").all_inner_texts() == texts
+
+
 def test_a_link_to_a_triplet_opens_it(page: Page, report: Path) -> None:
     page.goto(f"{report.as_uri()}#{HUGE_ID}_I")
+    expect(page.locator("#detail h3")).to_have_text(f"{HUGE_ID}_I")
+
+
+@pytest.mark.parametrize("typed", ["100%", "%E0%A4%A", "nobody"])
+def test_an_address_of_nothing_opens_the_first(page: Page, report: Path, typed: str) -> None:
+    page.goto(f"{report.as_uri()}#{typed}")
+    page.wait_for_selector("html[data-ready]")
+    expect(page.locator("#detail h3")).to_be_visible()
+    page.evaluate("typed => { location.hash = typed }", f"{typed}%")
+    page.evaluate("name => { location.hash = name }", f"{HUGE_ID}_I")
     expect(page.locator("#detail h3")).to_have_text(f"{HUGE_ID}_I")
 
 

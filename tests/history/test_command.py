@@ -80,3 +80,14 @@ def test_the_history_is_exported(kodcode: Command, tmp_path: Path) -> None:
     assert status == 0
     files = json.loads(out)
     assert files["trials"]["rows"] == pl.read_parquet(files["trials"]["path"]).height == 12
+
+
+def test_paths_are_printed_as_they_are(kodcode: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    folder = tmp_path / "[bold]100% of a long [name]"
+    status, out, _ = kodcode("export", str(folder))
+    assert status == 0
+    assert f"{folder}/trials.parquet: 12 rows, " in out
+    status, out, _ = kodcode("report", "--out", str(folder / "report.html"))
+    assert status == 0
+    assert out.startswith(f"{folder}/report.html: 5 triplets, ")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import resource
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import polars as pl
@@ -109,13 +111,25 @@ def test_a_mirror_holds_the_rows_of_the_tables(told: Engine, tmp_path: Path) -> 
 
 def test_a_mirror_is_replaced_by_a_newer_one_only_as_a_whole(changeable: Engine, tmp_path: Path) -> None:
     mirror(changeable, tmp_path)
-    (tmp_path / "releases.parquet.partial").mkdir()  # cannot be written
+    before = sorted(path.name for path in tmp_path.iterdir())
     with changeable.begin() as connection:
         connection.execute(text("delete from kodcode.responses"))
-    with pytest.raises(MirrorFailed, match="cannot be written"):
-        mirror(changeable, tmp_path)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1_000, limits[1]))  # as on a disk that is full
+    try:
+        with pytest.raises(MirrorFailed, match="cannot be written"):
+            mirror(changeable, tmp_path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert pl.read_parquet(tmp_path / "responses.parquet").height == 2
-    (tmp_path / "releases.parquet.partial").rmdir()
-    assert not list(tmp_path.glob("*.partial"))
+    assert sorted(path.name for path in tmp_path.iterdir()) == before
     mirror(changeable, tmp_path)
     assert pl.read_parquet(tmp_path / "responses.parquet").height == 0
+
+
+def test_two_mirrors_to_one_folder_do_not_meet(told: Engine, tmp_path: Path) -> None:
+    with ThreadPoolExecutor(2) as pool:
+        made = list(pool.map(lambda _: mirror(told, tmp_path), range(4)))
+    assert len({tuple(file.rows for file in files) for files in made}) == 1
+    assert {path.name for path in tmp_path.iterdir()} == {file.path.name for file in made[0]}
+    assert all(pl.read_parquet(file.path).height == file.rows for file in made[0])

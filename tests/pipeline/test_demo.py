@@ -187,23 +187,26 @@ def test_report_shows_the_demo(newcomer: Command, demo: dict[str, Any], tmp_path
     assert "exclude each other" in newcomer("report", "--release", "1", "--run", "x", status=2).stderr
 
 
-def test_the_flow_report_stores_the_page_and_links_it(newcomer: Command, demo: dict[str, Any]) -> None:
+def test_the_flow_report_stores_the_page_and_says_how_to_open_it(newcomer: Command, demo: dict[str, Any]) -> None:
     folder = json.loads(newcomer("status", "--json").stdout)["data_dir"]
     script = (
         "import asyncio, json, dataclasses, sys; from pathlib import Path; from tasks.backends import start_services;"
         "from tasks.settings import load_settings; start_services(load_settings(data_dir=Path(sys.argv[1])));"
         "from flows.report import report; stored = asyncio.run(report(release=1));"
-        "from prefect.artifacts import Artifact; linked = Artifact.get('report');"
-        "print(json.dumps([dataclasses.asdict(stored), linked.data]))"
+        "from prefect.artifacts import Artifact; told = Artifact.get('report');"
+        "print(json.dumps([dataclasses.asdict(stored), told.data], default=str))"
     )
     done = subprocess.run(
         [sys.executable, "-c", script, folder], capture_output=True, text=True, timeout=300, check=False,
         env={"PATH": os.environ["PATH"], "HOME": str(Path(folder).parent), "KODCODE_DATA_DIR": folder}, cwd=REPOSITORY,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-3000:]
-    stored, link = json.loads(done.stdout.splitlines()[-1])
-    assert f"]({stored['url']})" in link
-    assert "<h1>Release 1</h1>" in Path(stored["url"].removeprefix("file://")).read_text("utf-8")
+    stored, told = json.loads(done.stdout.splitlines()[-1])
+    assert told.startswith("# Release 1\n")
+    assert f"xdg-open {stored['path']} " in told
+    assert "kodcode report --release 1 " in told
+    assert Path(stored["path"]).as_uri() == stored["url"]
+    assert "<h1>Release 1</h1>" in Path(stored["path"]).read_text("utf-8")
 
 
 def test_psql_opens_on_the_tables(newcomer: Command, demo: dict[str, Any]) -> None:

@@ -10,15 +10,18 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
+from markupsafe import escape
 from sqlalchemy import Engine, text
 
-from tasks.report import NothingToReport, Selection, UnknownSelection, Unwritable, make_report
+from tasks.report import NothingToReport, Selection, UnknownSelection, Unwritable, funnel_picture, make_report
 from tasks.report.plane import plane
 from tasks.report.selection import VIEWS, selected
 from tasks.report.svg import dollars, powers
+from tasks.report.triplets import Room, _share
 from tasks.store import ArtifactStore
 from tests.conftest import TEMPLATE, PostgresServer
 from tests.conftest import _fresh as fresh
@@ -76,7 +79,7 @@ def test_the_whole_history_is_what_the_views_say(told: Engine, artifacts: Artifa
 
 def test_the_list_and_the_details_hold_every_triplet(told: Engine, artifacts: ArtifactStore, tmp_path: Path) -> None:
     page = make_report(told, artifacts, Selection(), tmp_path / "report.html").path.read_text("utf-8")
-    index, details = part(page, "index"), part(page, "0")
+    index, details = part(page, "index"), part(page, "0")["triplets"]
     assert index["id"] == [one["id"] for one in details]
     assert index["id"] == [f"Evol_{n}" for n in ("00000000_C", "00000000_I", "00000001_C", "00000001_I", "00000002_I")]
     # A conversion is as hard as its question.
@@ -94,6 +97,37 @@ def test_the_list_and_the_details_hold_every_triplet(told: Engine, artifacts: Ar
     assert [response["kept"] for response in instruct["responses"]] == [True, False]
     assert details[0]["tries"] == [{"reason": "leaks_solution", "message": None}, {"reason": None, "message": None}]
     assert details[0]["styles"] == [{"id": "Evol_00000000_I", "status": "accepted"}]
+
+
+def test_the_solutions_of_trials_are_there_once_and_cut_where_the_page_is_full(
+    changeable: Engine, artifacts: ArtifactStore, tmp_path: Path
+) -> None:
+    long = "x = 1\n" * 2_000
+    with changeable.begin() as connection:
+        for attempt, solution in enumerate(("pass", "pass", long, None)):
+            connection.execute(
+                text("update kodcode.trials set solution = :s where question_id = 'Evol_00000000' and attempt = :a"),
+                {"s": solution, "a": attempt},
+            )
+    page = make_report(changeable, artifacts, Selection(), tmp_path / "report.html").path.read_text("utf-8")
+    told = part(page, "0")
+    solutions = told["solutions"]
+    assert solutions[:3] == ["pass", f"{long[:8_000]}\n… 4,000 more characters", "s"]
+    for one in told["triplets"][:2]:  # a conversion has the trials of its question
+        assert [trial["solution"] for trial in one["trials"]] == [0, 0, 1, None, 2]
+    assert len(set(solutions)) == len(solutions)
+    assert "the solution of a trial at 8,000" in page
+    with changeable.connect() as connection:
+        assert Room.among(connection, []) == Room(solution=8_000, answer=12_000)
+    assert [_share(texts, 1_000, 8_000) for texts in (10_000, 1_000_000)] == [4_000, 1_000]
+
+
+def test_the_funnel_is_a_picture_by_itself(told: Engine) -> None:
+    address = funnel_picture(told, ["Evol"])
+    drawing = ElementTree.fromstring(base64.b64decode(address.removeprefix("data:image/svg+xml;base64,")))
+    texts = [found.text for found in drawing.iter("{http://www.w3.org/2000/svg}text")]
+    assert {"Evol 6", "accepted 4", "medium 1"} <= set(texts)
+    assert "--panel" in (drawing.findtext("{http://www.w3.org/2000/svg}style") or "")
 
 
 @pytest.mark.parametrize("selection", [Selection(), Selection(run_id="night")])
@@ -123,6 +157,21 @@ def test_a_release_is_its_rows_and_what_lies_behind_them(told: Engine) -> None:
     assert rows(told, release, "select stage, sum(calls)::int from v_cost group by 1 order by 1") == [
         ("convert", 2), ("propose", 1), ("respond", 1), ("solve", 5),
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("run", ["100%", "%s %(run_id)s %%", ":run_id", "\"{0}\""])
+def test_a_run_of_any_name_is_found(changeable: Engine, artifacts: ArtifactStore, tmp_path: Path, run: str) -> None:
+    with changeable.begin() as connection:
+        connection.execute(text("insert into kodcode.runs (run_id, flow, parameters, code_version, host, pid, status)"
+                                " values (:run, 'verify', '{}', 'c', 'h', 1, 'completed')"), {"run": run})  # fmt: skip
+        connection.execute(
+            text("update kodcode.trials set run_id = :run, model = :run, reason = case when reason is not null then"
+                 " cast(:run as text) end where question_id = 'Evol_00000001'"), {"run": run},
+        )  # fmt: skip
+    page = make_report(changeable, artifacts, Selection(run_id=run), tmp_path / f"{run}.html").path.read_text("utf-8")
+    assert f"<h1>Run {escape(run)}</h1>" in page
+    with pytest.raises(UnknownSelection, match=re.escape(f"{run}?")):
+        make_report(changeable, artifacts, Selection(run_id=f"{run}?"), tmp_path / "report.html")
 
 
 def test_a_report_changes_nothing(told: Engine, artifacts: ArtifactStore, tmp_path: Path) -> None:

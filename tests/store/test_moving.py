@@ -9,8 +9,11 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, text
 
+from flows.cli import main
+from tasks.history import audit
 from tasks.store import ArtifactStore, MoveFailed, MoveRefused, connect, migrate, move, open_artifacts
 from tests.conftest import PostgresServer, S3Server
+from tests.history.conftest import tell
 
 TEXTS = [f"text {number} \u2713\x01" * 50 for number in range(300)]
 
@@ -89,6 +92,27 @@ def test_rows_and_objects_arrive_unchanged_and_a_second_move_copies_nothing(
     assert again.tables == moved.tables
 
 
+def test_sums_over_the_history_are_those_of_the_rows_that_arrived(
+    database: Engine, target: Engine, artifacts: ArtifactStore
+) -> None:
+    tell(database)
+    known = rows(database, "select * from kodcode.v_funnel")
+    moved = move(database, target, artifacts, artifacts)
+    assert moved.tables["trials"] == len(rows(database, "select from kodcode.trials")) > 0
+    assert rows(target, "select * from kodcode.v_funnel") == known
+    assert "rollup" not in {offender.law for offender in audit(target, artifacts).offenders}
+    # Stopped before they were counted, and again: neither less nor twice as much.
+    with target.begin() as connection:
+        connection.execute(text("delete from kodcode.rollup_rows"))
+    for _ in range(2):
+        assert move(database, target, artifacts, artifacts).tables_copied == 0
+        assert rows(target, "select * from kodcode.v_funnel") == known
+    # What is written there from now on is counted.
+    with target.begin() as connection:
+        connection.execute(text("update kodcode.trials set status = 'failed', reason = 'infrastructure'"))
+    assert "rollup" not in {offender.law for offender in audit(target, artifacts).offenders}
+
+
 def test_a_move_that_was_stopped_goes_on(
     source: Engine, target: Engine, artifacts: ArtifactStore, s3: S3Server
 ) -> None:
@@ -109,6 +133,18 @@ def test_only_the_artifacts_move(source: Engine, artifacts: ArtifactStore, tmp_p
     assert moved.objects_copied > 1
     assert rows(source, "select path from kodcode.releases where release_id = 1") == [
         (str(tmp_path / "there" / "releases/000001/kodcode-v1"),)
+    ]
+
+
+@pytest.mark.parametrize("folder", ["100% \"of\" {it}'s", "releases/2026"])
+def test_a_release_is_addressed_in_a_folder_of_any_name(
+    source: Engine, target: Engine, artifacts: ArtifactStore, tmp_path: Path, folder: str
+) -> None:
+    there, further = (open_artifacts((tmp_path / name / folder).as_uri()) for name in ("there", "further"))
+    move(source, target, artifacts, there)
+    move(target, target, there, further)
+    assert rows(target, "select path from kodcode.releases where release_id = 1") == [
+        (str(tmp_path / "further" / folder / "releases/000001/kodcode-v1"),)
     ]
 
 
@@ -139,3 +175,61 @@ def test_an_object_that_arrives_changed_is_noticed(source: Engine, artifacts: Ar
     there.put_bytes(b"x" * len(artifacts.get(key)), key)
     with pytest.raises(MoveFailed, match=key.rsplit("/", 1)[-1]):
         move(source, source, artifacts, there)
+
+
+def test_a_database_is_not_moved_to_itself(source: Engine, artifacts: ArtifactStore) -> None:
+    other_name = connect(source.url.set(query={"application_name": "other"}).render_as_string(hide_password=False))
+    with pytest.raises(MoveRefused, match="same database"):
+        move(source, other_name, artifacts, artifacts)
+    other_name.dispose()
+
+
+@pytest.mark.parametrize("inside", ["", "copy"])
+def test_objects_are_not_moved_to_where_they_are(source: Engine, s3: S3Server, inside: str) -> None:
+    """By the server, and by the folder that it serves."""
+    ours = s3.store("itself", folder=s3.folder)
+    ours.put_bytes(b"x", "a")
+    for same in (s3.store(f"itself/{inside}"), open_artifacts((s3.folder / "itself" / inside).as_uri())):
+        with pytest.raises(MoveRefused, match="appears in s3://"):
+            move(source, source, ours, same)
+        assert list(ours.list()) == ["a"]
+
+
+def test_stores_of_one_name_on_two_servers_are_two(source: Engine, target: Engine, tmp_path: Path) -> None:
+    class Elsewhere(ArtifactStore):
+        def url(self, key: str = "") -> str:
+            return f"s3://kodcode/{key}"
+
+    ours, theirs = (Elsewhere(open_artifacts((tmp_path / name).as_uri()).blobs) for name in ("ours", "theirs"))
+    ours.put_bytes(b"x", "a")
+    assert move(source, target, ours, theirs).objects_copied == 1
+
+
+def test_what_postgresql_refuses_half_way_is_told(source: Engine, target: Engine, artifacts: ArtifactStore) -> None:
+    migrate(target)
+    with target.begin() as connection:
+        connection.execute(text("alter table kodcode.shards add check (shard_id < 3)"))
+    with pytest.raises(MoveFailed, match="shards_shard_id_check"):
+        move(source, target, artifacts, artifacts)
+    assert rows(target, "select count(*) from kodcode.artifacts") == [(300,)]
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "said"),
+    [
+        ("KODCODE_TO_DATABASE_URL", "mysql://there/kodcode", "needs PostgreSQL"),
+        ("KODCODE_TO_ARTIFACTS_URL", "ftp://there", "s3://BUCKET"),
+    ],
+)
+def test_a_target_that_cannot_be_read_starts_no_server(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], variable: str, value: str,
+    said: str,
+) -> None:  # fmt: skip
+    monkeypatch.setenv("KODCODE_DATA_DIR", str(tmp_path / "data"))
+    monkeypatch.setenv(variable, value)
+    monkeypatch.setattr("sys.argv", ["kodcode", "migrate-data"])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 1
+    assert said in capsys.readouterr().err
+    assert not (tmp_path / "data").exists()

@@ -43,7 +43,17 @@ NULLABLE = {("rollup_rows", name) for name in ("style", "provider", "model", "pr
 EXACT = {"cost_usd", "latency_s", "coverage", "kill_rate", "trust"}  # numeric: what is added and taken away is gone
 
 _HOUR = "date_bin('1 hour', r.{}, '2000-01-01 00:00+00')"
-_CALL = "left join kodcode.llm_calls c on c.request_hash = r.request_hash"
+# What a row refers to is looked up row by row, which `limit` sees to: a plan is made once a session, for as many rows
+# as its first statement wrote, and a join could read all calls for the one row that a later statement writes.
+_CALL = """left join lateral (
+    select request_hash, cost_usd from kodcode.llm_calls l where l.request_hash = r.request_hash limit 1
+) c on true"""
+_QUESTION = """cross join lateral (
+    select subset from kodcode.questions p where p.question_id = r.question_id limit 1
+) q"""
+_TRIPLET = """cross join lateral (
+    select subset, style from kodcode.triplets p where p.triplet_id = r.triplet_id limit 1
+) t"""
 _PRICED = """
     r.sign * (c.cost_usd is not null)::int, r.sign * (c.request_hash is not null and c.cost_usd is null)::int,
     r.sign * coalesce(c.cost_usd, 0)"""
@@ -64,19 +74,21 @@ select 'trial', q.subset, null, r.provider, r.model, r.prompt_version, r.status,
     r.sign * (r.coverage is not null)::int, r.sign * coalesce(r.coverage, 0)::numeric,
     r.sign * (r.kill_rate is not null)::int, r.sign * coalesce(r.kill_rate, 0)::numeric,
     r.sign * (r.trust is not null)::int, r.sign * coalesce(r.trust, 0)::numeric
-from {{rows}} r join kodcode.questions q using (question_id) {_CALL}"""
+from {{rows}} r {_QUESTION} {_CALL}"""
 TRIPLETS = """
 select 'triplet', r.subset, r.style, r.provider, r.model, r.prompt_version, r.status, r.reason, r.sign,
     r.sign * paid.priced, r.sign * paid.unpriced, r.sign * paid.cost_usd, 0, 0, 0, 0, 0, 0
 from {rows} r cross join lateral (
     select count(c.cost_usd) as priced, count(*) - count(c.cost_usd) as unpriced,
            coalesce(sum(c.cost_usd), 0) as cost_usd
-    from jsonb_path_query(r.tries, '$[*]') e join kodcode.llm_calls c on c.request_hash = e ->> 'request_hash'
+    from jsonb_path_query(r.tries, '$[*]') e cross join lateral (
+        select cost_usd from kodcode.llm_calls l where l.request_hash = e ->> 'request_hash' limit 1
+    ) c
 ) paid"""
 RESPONSES = f"""
 select 'response', t.subset, t.style, r.provider, r.model, null, r.status, r.reason, r.sign, {_PRICED},
     0, 0, 0, 0, 0, 0
-from {{rows}} r join kodcode.triplets t using (triplet_id) {_CALL}"""
+from {{rows}} r {_TRIPLET} {_CALL}"""
 HOURS = f"""
 select {_HOUR.format("updated_at")}, r.sign, r.sign * (r.status = 'accepted')::int
 from {{rows}} r where r.status in ('accepted', 'rejected')"""
@@ -129,7 +141,8 @@ def _fold(rollup: str) -> str:
 
 
 def _function(name: str, returns: str, body: str, end: str = "") -> None:
-    op.execute(f"create function kodcode.{name}() returns {returns} language plpgsql as $$\nbegin\n{body}{end}end $$")
+    head = f"create or replace function kodcode.{name}() returns {returns} language plpgsql"
+    op.execute(f"{head} as $$\nbegin\n{body}{end}end $$")
 
 
 # What the indexes of 0008 held of trials and calls is summed now.
@@ -176,21 +189,8 @@ def _exchange(former: dict[str, Any], wanted: dict[str, Any]) -> None:
         )  # fmt: skip
 
 
-def upgrade() -> None:
-    for rollup, (keys, sums) in ROLLUPS.items():
-        op.create_table(
-            rollup,
-            *(
-                sa.Column(
-                    name,
-                    sa.DateTime(timezone=True) if name == "hour" else sa.Text(),
-                    nullable=(rollup, name) in NULLABLE,
-                )
-                for name in keys
-            ),
-            *(sa.Column(name, sa.Numeric() if name in EXACT else sa.BigInteger(), nullable=False) for name in sums),
-            schema="kodcode",
-        )
+def make_functions() -> None:
+    """Those that fold and rebuild, and those that triggers call; over those of the same names that there are."""
     # One process folds at a time, and nobody waits for it: only who folds or rebuilds takes entries away.
     _function(
         "fold_rollup", "void",
@@ -211,13 +211,33 @@ def upgrade() -> None:
     )  # fmt: skip
     _function("rebuild_rollup_after", "trigger", "perform kodcode.rebuild_rollup();\n", "return null;\n")
     for table, each in COUNTED.items():
-        for event, (tables, rows) in EVENTS.items():
+        for event, (_, rows) in EVENTS.items():
             # A call is never changed by the pipeline. Whoever does, changes the cost of the rows that it answered.
             if table == "llm_calls" and event != "insert":
                 body = "if exists (select from gone) then perform kodcode.rebuild_rollup(); end if;\n"
             else:
                 body = "".join(_entries(rollup, counted, rows) for rollup, counted in each)
             _function(f"rollup_{table}_{event}", "trigger", body, "return null;\n")
+
+
+def upgrade() -> None:
+    for rollup, (keys, sums) in ROLLUPS.items():
+        op.create_table(
+            rollup,
+            *(
+                sa.Column(
+                    name,
+                    sa.DateTime(timezone=True) if name == "hour" else sa.Text(),
+                    nullable=(rollup, name) in NULLABLE,
+                )
+                for name in keys
+            ),
+            *(sa.Column(name, sa.Numeric() if name in EXACT else sa.BigInteger(), nullable=False) for name in sums),
+            schema="kodcode",
+        )
+    make_functions()
+    for table in COUNTED:
+        for event, (tables, _) in EVENTS.items():
             op.execute(
                 f"create trigger rollup_{event} after {event} on kodcode.{table} referencing {tables}"
                 f" for each statement execute function kodcode.rollup_{table}_{event}()"

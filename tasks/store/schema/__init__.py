@@ -21,13 +21,14 @@ from tasks.store.schema.ledger import (
     LlmWorker,
 )
 from tasks.store.schema.releases import Release, ReleasePart, ReleaseShard, ReleaseShardRows
-from tasks.store.schema.rollup import fold_rollup, rollup_calls, rollup_hours, rollup_rows
+from tasks.store.schema.rollup import ROLLUPS, fold_rollup, rollup_calls, rollup_hours, rollup_rows
 from tasks.store.schema.screening import BenchmarkItem, Contamination, Embedding, MinhashBand, VectorHead
 from tasks.store.schema.shards import Shard
 from tasks.store.schema.work import Question, Response, Run, Seed, Trial, Triplet
 
 __all__ = [
     "IMPORTED",
+    "ROLLUPS",
     "SCHEMA",
     "Artifact",
     "Base",

@@ -53,6 +53,8 @@ rollup_rows = Table(
 # Ended trials by the hour (UTC) of their `updated_at`.
 rollup_hours = Table("rollup_hours", Base.metadata, _hour(), *_counts("trials", "passes"))
 
+ROLLUPS = (rollup_calls, rollup_rows, rollup_hours)
+
 
 def fold_rollup(connection: Connection) -> None:
     """Put entries of the same key into one; does nothing while another transaction does it."""
