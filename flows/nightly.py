@@ -14,7 +14,6 @@ from flows.release import release
 from flows.respond import Responses, respond
 from flows.verify import Attempts, verify
 from tasks.forecast import Plan, announce
-from tasks.llm import BudgetReached, ProviderMisconfigured
 from tasks.options import (
     AnyStyle,
     BenchmarkFile,
@@ -32,6 +31,7 @@ from tasks.run import recorded_run
 from tasks.selection import EmptySelection
 from tasks.summary import publish_funnel
 from tasks.trials import Select
+from tasks.work import ENDS_RUN
 
 
 @flow(name="nightly", flow_run_name=named("nightly: {subsets}, {questions} questions each"))
@@ -103,7 +103,7 @@ async def nightly(
             async def generate(name: SubsetName) -> None:
                 try:
                     await SUBSET_FLOWS[name](places[name], teacher, seeds, benchmarks)
-                except (BudgetReached, ProviderMisconfigured) as error:
+                except ENDS_RUN as error:
                     stopped.append(error)  # the other subsets' calls in flight may be paid for and end by themselves
 
             async with asyncio.TaskGroup() as group:

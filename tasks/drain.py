@@ -12,12 +12,12 @@ from prefect.cache_policies import NO_CACHE
 
 from tasks import assess, convert, generate, import_verdicts, respond, solve
 from tasks.crews import crew_of
-from tasks.llm import BudgetReached, ProviderMisconfigured
+from tasks.llm import BudgetReached
 from tasks.record import standing, stop_run
 from tasks.retries import INFRASTRUCTURE_RETRIES
 from tasks.run import Run, current_run, joined_run
 from tasks.shards import Lease, LeaseLost, claim, counts, finish, give_back, keep, plan, shard_size
-from tasks.work import ProviderDown, Work
+from tasks.work import ENDS_RUN, Work
 
 STAGES: dict[str, Callable[[Run, Lease, Work], Coroutine[Any, Any, dict[str, int]]]] = {
     generate.STAGE: generate.propose_shard,
@@ -29,8 +29,8 @@ STAGES: dict[str, Callable[[Run, Lease, Work], Coroutine[Any, Any, dict[str, int
     import_verdicts.PROVE: import_verdicts.prove_shard,
 }
 ShardTask = Callable[[Lease], Awaitable[dict[str, int]]]
-# What ends a run, not only a shard.
-STOPS: tuple[type[Exception], ...] = (BudgetReached, ProviderMisconfigured, ProviderDown)
+# What says nothing of the shard at hand.
+_NOT_ITS_FAULT: tuple[type[BaseException], ...] = (*ENDS_RUN, asyncio.CancelledError)
 # How often is looked at shards that others work on.
 _LOOK_AGAIN_S = (0.1, 2.0)
 
@@ -74,7 +74,7 @@ def _size(run: Run, stage: str, work: Work, rows: int) -> int:
 
 
 async def drain_shards(run: Run, stage: str, shard_ids: Sequence[int]) -> int:
-    """Work on these shards until all are done or dead, whoever does it; returns how many another run took apart."""
+    """Work on these shards until all are done or dead, whoever does it; returns how many another run took away."""
     crew = crew_of(run)
     look_again_s, longest_s = _LOOK_AGAIN_S
     left: int | None = None
@@ -84,7 +84,7 @@ async def drain_shards(run: Run, stage: str, shard_ids: Sequence[int]) -> int:
             if lease is not None:
                 await work_on(run, lease)
                 continue
-        state = await asyncio.to_thread(counts, run.engine, shard_ids)
+        state = await asyncio.to_thread(counts, run.engine, run.run_id, shard_ids)
         if crew is not None and left is not None:
             run.progress.advance(stage, left - state.rows_left)
         left = state.rows_left
@@ -130,7 +130,7 @@ async def _serve(run: Run, orchestrated: bool) -> int:
             continue
         try:
             await work_on(run, lease, shard_task if orchestrated else shard_task.fn)
-        except STOPS as error:
+        except ENDS_RUN as error:
             await asyncio.to_thread(stop_run, run.engine, run.run_id, _told(error))
             return served
         served += 1
@@ -155,7 +155,7 @@ def _reason(stop: Mapping[str, str]) -> Exception:
     """The error that a worker elsewhere stopped the run with."""
     if stop["error"] == BudgetReached.__name__:
         return BudgetReached(stop["message"], stop["cap"])
-    kinds = {kind.__name__: kind for kind in STOPS}
+    kinds = {kind.__name__: kind for kind in ENDS_RUN}
     return kinds[stop["error"]](stop["message"])
 
 
@@ -165,7 +165,7 @@ async def work_on(run: Run, lease: Lease, handle: ShardTask | None = None) -> No
         await (handle or shard_task)(lease)
     except LeaseLost as lost:
         log.warning("%s", lost)
-    except (BudgetReached, ProviderMisconfigured, ProviderDown, asyncio.CancelledError):
+    except _NOT_ITS_FAULT:
         await asyncio.to_thread(give_back, run.engine, lease)
         raise
     except Exception as error:  # whatever it is: it may be the shard's fault, and is raised

@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from sqlalchemy import Engine, func, update
 
@@ -37,9 +37,13 @@ from tasks.record import Heart, begin_run, end_run, stop_run
 from tasks.sandbox import Job, Policy, Sandbox, Verdict
 from tasks.settings import Settings
 from tasks.shards import Lease, begin, fence
+from tasks.store import ArtifactStoreUnavailable
 from tasks.store.schema import Response, Trial, Triplet, fold_rollup
 from tasks.telemetry import telemetry
 from tasks.work import Ending, Progress, Silent, drain, first_error, judged
+
+if TYPE_CHECKING:
+    from tasks.live import LiveProgress
 
 Row = TypeVar("Row")
 
@@ -268,21 +272,43 @@ async def recorded_run(flow: str, parameters: Mapping[str, Any], flow_run_id: st
             raise
         finally:
             _current.reset(token)
-            heart.stop()  # what is left takes seconds, and gives no row
-            # Who is stopped does not wait for what can be done without. Task.cancelling() would not tell: a failed
-            # TaskGroup leaves it set.
+            # Task.cancelling() would not tell: a failed TaskGroup leaves it set.
             stopped = status == "interrupted" and error is None
-            if run.crew is not None and stopped:
-                why = {"error": "Interrupted", "message": "The run was stopped."}
-                await asyncio.to_thread(stop_run, run.engine, run.run_id, why)
-            await run.close(_TERMINATED_GRACE_S if terminated.is_set() else GRACE_S, abandon=stopped)
-            if live is not None:
-                await live.stop(quietly=stopped)
-            if flow_run_id is not None and not stopped:
-                await publish_end(run, flow, status, error)
-            await asyncio.to_thread(backends.artifacts.pack, run.engine)
-            await asyncio.to_thread(end_run, run.engine, run.run_id, status, error)
-            await asyncio.to_thread(backends.close)
+            try:
+                grace_s = _TERMINATED_GRACE_S if terminated.is_set() else GRACE_S
+                publish = functools.partial(publish_end, run, flow, status, error)
+                await _wind_down(run, live, publish if flow_run_id is not None else None, grace_s, stopped=stopped)
+            finally:
+                # Not awaited, for whoever stops it once more shall not find a run that seems to go on.
+                heart.stop()
+                end_run(run.engine, run.run_id, status, error)
+                backends.close()
+
+
+async def _wind_down(
+    run: Run,
+    live: LiveProgress | None,
+    publish: Callable[[], Awaitable[None]] | None,
+    grace_s: float,
+    *,
+    stopped: bool,
+) -> None:
+    """Call off the workers, wait for the calls in flight, show what was done. Who is stopped does not wait for what
+    can be done without."""
+    if run.crew is not None and stopped:
+        why = {"error": "Interrupted", "message": "The run was stopped."}
+        await asyncio.to_thread(stop_run, run.engine, run.run_id, why)
+    await run.close(grace_s, abandon=stopped)
+    if live is not None:
+        await live.stop(quietly=stopped)
+    if stopped:
+        return
+    if publish is not None:
+        await publish()
+    try:
+        await asyncio.to_thread(run.backends.artifacts.pack, run.engine)
+    except ArtifactStoreUnavailable as problem:
+        run.progress.say(f"Texts stay in the database until the next run moves them to the artifact store: {problem}")
 
 
 @contextlib.asynccontextmanager
@@ -296,6 +322,9 @@ async def joined_run(run_id: str) -> AsyncIterator[Run]:
             yield run
         finally:
             _current.reset(token)
-            # Where something is in flight still, the run was stopped. Only a process that ends may leave its sandbox.
-            await run.close(_TERMINATED_GRACE_S, abandon=terminated.is_set())
-            await asyncio.to_thread(backends.close)
+            try:
+                # Where something is in flight still, the run was stopped. Only a process that ends may leave its
+                # sandbox.
+                await run.close(_TERMINATED_GRACE_S, abandon=terminated.is_set())
+            finally:
+                backends.close()

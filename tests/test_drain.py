@@ -8,12 +8,13 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine, text
 
-from tasks.drain import drain_for
+from tasks.drain import STAGES, drain_for, shard_task, work_through
 from tasks.llm import ProviderMisconfigured
 from tasks.options import Models
 from tasks.record import begin_run, end_run, standing
+from tasks.run import Run, recorded_run
 from tasks.settings import ConfigurationError
-from tasks.shards import plan
+from tasks.shards import Lease, Planned, fence, plan
 from tasks.store import copy_rows
 from tasks.store.schema import Question, Trial
 from tasks.work import Work
@@ -75,3 +76,49 @@ def test_what_stops_a_worker_stops_the_run_and_its_shard_is_given_back(database:
     with database.connect() as connection:
         assert connection.execute(text("select status, attempts from kodcode.shards")).all() == [("open", 0)]
         assert connection.scalar(text("select status from kodcode.trials")) == "pending"
+
+
+def test_a_run_that_seemed_lost_gets_back_what_another_had_adopted(
+    database: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = [f"Evol_{number:08d}:0" for number in range(4)]
+    ended: list[str] = []
+    adopted: list[Planned] = []
+
+    def lives(run_id: str, *, alive: bool) -> None:
+        span = "1 hour" if alive else "-1 second"
+        with database.begin() as connection:
+            connection.execute(
+                text("update kodcode.runs set alive_until = now() + cast(:span as interval) where run_id = :id"),
+                {"id": run_id, "span": span},
+            )
+
+    async def handle(run: Run, lease: Lease, work: Work) -> dict[str, int]:
+        if not adopted:
+            # All at once: the run seems lost, another adopts some of its rows, is killed, and the run lives after all.
+            lives(run.run_id, alive=False)
+            with database.begin() as connection:
+                connection.execute(text("update kodcode.shards set lease_until = now() - interval '1 second'"))
+            begin_run(database, "b", "verify", {}, None, 60)
+            adopted.append(plan(database, "b", "solve", {"other": "work"}, rows[:2], 10))
+            lives("b", alive=False)
+            lives(run.run_id, alive=True)
+        with database.begin() as connection:
+            fence(connection, lease)
+            ended.extend(lease.rows)
+        return {}
+
+    monkeypatch.setitem(STAGES, "solve", handle)
+    monkeypatch.setattr("tasks.drain.shard_task", shard_task.fn)
+
+    async def main() -> int:
+        async with recorded_run("verify", {}, None):
+            return await asyncio.wait_for(
+                work_through("solve", Work(), lambda: [row for row in rows if row not in ended]), 60
+            )
+
+    assert asyncio.run(main()) == 4
+    assert len(adopted[0].shard_ids) == 1
+    assert sorted(ended) == rows
+    with database.connect() as connection:
+        assert set(connection.scalars(text("select status from kodcode.shards"))) == {"done"}
