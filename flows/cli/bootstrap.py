@@ -12,8 +12,8 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from flows.cli.context import AsJson, DataDir, note, settings_for
-from tasks.backends import Backends, check_prefect
+from flows.cli.context import AsJson, DataDir, opened, settings_for
+from tasks.backends import check_prefect
 from tasks.settings import REPOSITORY, ConfigurationError
 
 out = Console(highlight=False)
@@ -33,14 +33,9 @@ def bootstrap(
 ) -> None:
     """Set the Prefect server up: work pools, automations that restart crashed runs, deployments. Again is no harm."""
     settings = settings_for(data_dir)
-    backends = Backends.open(settings, note=note)
-    try:
-        if backends.services is not None:
-            backends.services.wait()
-    finally:
-        backends.close()
-    url = os.environ["PREFECT_API_URL"]
-    check_prefect(url)
+    with opened(settings, orchestrated=True):
+        url = os.environ["PREFECT_API_URL"]
+        check_prefect(url)
     # Prefect reads its settings when it is imported.
     from tasks.orchestration import declared_pools, make_automations, make_pools  # noqa: PLC0415
 

@@ -56,10 +56,19 @@ def settings_to_look(data_dir: Path | None) -> Settings:
 
 
 @contextlib.contextmanager
-def backends_to_look(data_dir: Path | None) -> Iterator[Backends]:
-    """Database and artifact store for a command that looks at data; Prefect is not needed and not started."""
-    backends = Backends.open(settings_to_look(data_dir), note=note, orchestrated=False)
+def opened(settings: Settings, *, orchestrated: bool = False) -> Iterator[Backends]:
+    """Database and artifact store; `orchestrated`: and the Prefect server, which answers by now if it is embedded."""
+    backends = Backends.open(settings, note=note, orchestrated=orchestrated)
     try:
+        if orchestrated and backends.services is not None:
+            backends.services.wait()
         yield backends
     finally:
         backends.close()
+
+
+@contextlib.contextmanager
+def backends_to_look(data_dir: Path | None) -> Iterator[Backends]:
+    """Database and artifact store for a command that looks at data; Prefect is not needed and not started."""
+    with opened(settings_to_look(data_dir)) as backends:
+        yield backends
