@@ -11,6 +11,7 @@ from prefect import flow, runtime
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import text
 
+from flows.names import named
 from flows.verify import assess_and_label
 from tasks.drain import work_through
 from tasks.import_ import complete, import_conversions, import_questions, import_trials, subsets_of, unfinished
@@ -48,7 +49,7 @@ class Imported:
     subsets: tuple[SubsetName, ...]
 
 
-@flow(name="import", flow_run_name="import")
+@flow(name="import", flow_run_name=named("import {files}"))
 async def import_files(
     files: list[str] = [],
     subset: SubsetName | None = None,

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
-from prefect import flow, runtime
+from prefect import flow
+from prefect.runtime import flow_run
 
 from flows.convert import Tries, convert
 from flows.generate import SUBSET_FLOWS, Count
@@ -34,7 +35,16 @@ from tasks.trials import Select
 from tasks.work import ENDS_RUN
 
 
-@flow(name="nightly", flow_run_name=named("nightly: {subsets}, {questions} questions each"))
+def _what() -> str:
+    verified = flow_run.parameters.get("target_verified")
+    return named(
+        f"nightly: {{subsets}}, {verified} verified each"
+        if verified
+        else "nightly: {subsets}, {questions} questions each"
+    )()
+
+
+@flow(name="nightly", flow_run_name=_what)
 async def nightly(
     subsets: list[SubsetName] = [],
     questions: Count = 100,
@@ -92,7 +102,7 @@ async def nightly(
     }
     if seeds and len(names) > 1:
         raise ValueError("seeds belong to one subset: name it with `subsets`")
-    async with recorded_run("nightly", parameters, runtime.flow_run.id) as run:
+    async with recorded_run("nightly", parameters, flow_run.id) as run:
         roles = teacher.resolved(run.settings)
         if target_verified is None:
             await announce(Plan(names, questions, attempts, styles, responses), roles)

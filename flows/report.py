@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from prefect import flow, runtime
+from prefect import flow
+from prefect.runtime import flow_run
 from pydantic import Field
 
 from tasks.report import Selection
@@ -12,7 +13,14 @@ from tasks.report_page import StoredReport, store_report
 from tasks.run import recorded_run
 
 
-@flow(name="report", flow_run_name="report")
+def _what() -> str:
+    asked = flow_run.parameters
+    if asked.get("release"):
+        return f"report on release {asked['release']}"
+    return f"report on run {asked['run']}" if asked.get("run") else "report on the whole history"
+
+
+@flow(name="report", flow_run_name=_what)
 async def report(run: str | None = None, release: Annotated[int, Field(ge=1)] | None = None) -> StoredReport:
     """Store one self-contained page in the artifact store and link it: figures, and a browser of the triplets.
 
@@ -22,5 +30,5 @@ async def report(run: str | None = None, release: Annotated[int, Field(ge=1)] | 
     """
     if run is not None and release is not None:
         raise ValueError("run and release exclude each other")
-    async with recorded_run("report", {"run": run, "release": release}, runtime.flow_run.id):
+    async with recorded_run("report", {"run": run, "release": release}, flow_run.id):
         return await store_report(Selection(run, release))
