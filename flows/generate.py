@@ -12,7 +12,7 @@ from pydantic import Field
 from flows.names import named
 from tasks.drain import work_through
 from tasks.generate import STAGE, has_room, open_questions, plan_questions, read_seeds, store_seeds
-from tasks.options import BenchmarkFile, Seeds, Teacher
+from tasks.options import BenchmarkFile, Blank, Seeds, Teacher
 from tasks.run import recorded_run
 from tasks.screen import screen, store_benchmarks
 from tasks.subsets import get_subset
@@ -63,7 +63,7 @@ def subset_flow(name: str) -> SubsetFlow:
     async def generate_subset(
         questions: Count = 100,
         teacher: Teacher = Teacher(),
-        seeds: Seeds | None = None,
+        seeds: Seeds | Blank = None,
         benchmarks: list[BenchmarkFile] = [],
     ) -> dict[str, int]:
         """Propose new questions and screen them.

@@ -22,7 +22,7 @@ from tasks.import_verdicts import (
     open_imported_trials,
 )
 from tasks.imports import Columns, Source, open_sources
-from tasks.options import SubsetName, Teacher, chosen_subsets
+from tasks.options import Blank, SubsetName, Teacher, chosen_subsets
 from tasks.run import Run, recorded_run
 from tasks.screen import screen, store_benchmarks
 from tasks.summary import publish_funnel
@@ -52,10 +52,10 @@ class Imported:
 @flow(name="import", flow_run_name=named("import {files}"))
 async def import_files(
     files: list[str] = [],
-    subset: SubsetName | None = None,
+    subset: SubsetName | Blank = None,
     columns: PlainColumns = PlainColumns(),
-    name: str | None = None,
-    licence: str | None = None,
+    name: str | Blank = None,
+    licence: str | Blank = None,
     benchmarks: list[str] = [],
     select: Select = "trust",
 ) -> Imported:

@@ -10,13 +10,14 @@ from pydantic import Field
 
 from flows.names import named
 from tasks import hub
+from tasks.options import Blank
 from tasks.run import recorded_run
 
 Number = Annotated[int, Field(ge=1)]
 
 
 @flow(name="push", flow_run_name=named("push to {repo}"))
-async def push(repo: str = "", release: Number | None = None, private: bool = False) -> hub.Pushed:
+async def push(repo: str = "", release: Number | Blank = None, private: bool = False) -> hub.Pushed:
     """Publish a release as a dataset, in one commit. The token is HF_TOKEN of the worker, or its login.
 
     Args:

@@ -8,7 +8,7 @@ from prefect import flow, runtime
 from pydantic import Field
 
 from flows.names import named
-from tasks.options import FormatName, PresetName, ReleaseFilters, SubsetName, chosen_subsets
+from tasks.options import Blank, FormatName, PresetName, ReleaseFilters, SubsetName, chosen_subsets
 from tasks.release import Released, make_release
 from tasks.run import recorded_run
 
@@ -20,8 +20,8 @@ async def release(
     filters: ReleaseFilters = ReleaseFilters(),
     formats: list[FormatName] = [],
     prove_all: bool = False,
-    preset: PresetName | None = None,
-    number: Annotated[int, Field(ge=1)] | None = None,
+    preset: PresetName | Blank = None,
+    number: Annotated[int, Field(ge=1)] | Blank = None,
 ) -> Released:
     """Write the dataset with a manifest, in KodCode-V1's layout and others. Nothing new makes no new number.
 

@@ -8,6 +8,7 @@ from prefect import flow
 from prefect.runtime import flow_run
 from pydantic import Field
 
+from tasks.options import Blank
 from tasks.report import Selection
 from tasks.report_page import StoredReport, store_report
 from tasks.run import recorded_run
@@ -21,7 +22,7 @@ def _what() -> str:
 
 
 @flow(name="report", flow_run_name=_what)
-async def report(run: str | None = None, release: Annotated[int, Field(ge=1)] | None = None) -> StoredReport:
+async def report(run: str | Blank = None, release: Annotated[int, Field(ge=1)] | Blank = None) -> StoredReport:
     """Store one self-contained page in the artifact store and link it: figures, and a browser of the triplets.
 
     Args:

@@ -18,6 +18,7 @@ from pydantic import (
     model_serializer,
     model_validator,
 )
+from pydantic.json_schema import SkipJsonSchema
 
 from tasks.licences import LicencePolicy
 from tasks.llm import Budget, BudgetError, parse_price
@@ -69,6 +70,8 @@ def _form(pattern: str, *examples: str) -> Any:
     return Field(json_schema_extra={"pattern": pattern, "examples": list(examples)})
 
 
+# What a parameter is where its field was left empty: no choice between a kind and null in the form.
+Blank = SkipJsonSchema[None]
 Seeds = Annotated[str, _form(r"\S", "seeds.jsonl", "s3://bucket/seeds.parquet", "hf://datasets/owner/name")]
 BenchmarkFile = Annotated[str, _form(r"\.(parquet|ndjson|jsonl?(\.\w+)?)$", "HumanEval.jsonl.gz")]
 ModelName = Annotated[str, _form(r"\S")]

@@ -119,20 +119,28 @@ def stop_run(engine: Engine, run_id: str, stop: Mapping[str, str]) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """Whether a run lives, and why it is to stop, if it is."""
+    """Whether a run lives, why it is to stop, if it is, and where its trace is."""
 
     living: bool
     stop: Mapping[str, str] | None
+    traceparent: str | None
+
+    @property
+    def over(self) -> bool:
+        """Whether there is nothing more to do for it."""
+        return not self.living or self.stop is not None
 
 
 def standing(engine: Engine, run_id: str) -> Standing:
     """How a run stands. Raises ConfigurationError for one that this database does not know."""
     with engine.connect() as connection:
         living = (Run.status == "running") & (Run.alive_until > func.clock_timestamp())
-        row = connection.execute(select(living.label("living"), Run.stop).where(Run.run_id == run_id)).one_or_none()
+        row = connection.execute(
+            select(living.label("living"), Run.stop, Run.traceparent).where(Run.run_id == run_id)
+        ).one_or_none()
     if row is None:
         raise ConfigurationError(
             f"The database of this worker knows no run {run_id}: give it the KODCODE_DATABASE_URL, "
             "KODCODE_ARTIFACTS_URL and PREFECT_API_URL that the run itself has."
         )
-    return Standing(bool(row.living), row.stop)
+    return Standing(bool(row.living), row.stop, row.traceparent)

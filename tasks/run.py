@@ -32,6 +32,7 @@ from tasks.llm import (
     replay_provider,
 )
 from tasks.llm import Progress as Asked
+from tasks.logs import about, send_to_prefect, set_up_logs
 from tasks.options import Models
 from tasks.record import Heart, begin_run, end_run, stop_run
 from tasks.sandbox import Job, Policy, Sandbox, Verdict
@@ -39,7 +40,7 @@ from tasks.settings import Settings
 from tasks.shards import Lease, begin, fence
 from tasks.store import ArtifactStoreUnavailable
 from tasks.store.schema import Response, Trial, Triplet, fold_rollup
-from tasks.telemetry import telemetry
+from tasks.telemetry import counted, span, telemetry, traceparent
 from tasks.work import Ending, Progress, Silent, drain, first_error, judged
 
 if TYPE_CHECKING:
@@ -141,7 +142,9 @@ class Run:
             )
             return Counter()
         self.progress.advance(lease.stage, len(lease.rows) - len(rows))
-        return await drain(rows, handle, mark, functools.partial(self.progress.advance, lease.stage), limit)
+        counts = await drain(rows, handle, mark, functools.partial(self.progress.advance, lease.stage), limit)
+        counted().rows(lease.stage, counts)
+        return counts
 
     def end_row(
         self,
@@ -173,12 +176,19 @@ class Run:
 
     async def judge(self, job: Job) -> Verdict:
         """The sandbox's verdict. Raises InfrastructureFailed where there is none."""
+        with span("execute", job=job.id, judge=job.judge) as made:
+            verdict = await (await self._judges()).judge(job)
+            made.set_attribute("kodcode.verdict", verdict.kind.value)
+            counted().execution(job.judge, verdict.kind.value, verdict.duration_s)
+            return judged(verdict)
+
+    async def _judges(self) -> Sandbox:
         async with self._starting:
             if self._sandbox is None:
                 # tasks/trust runs test modules in the trials of programs.
                 policy = dataclasses.replace(policy_of(self.settings), preload=("pytest",))
                 self._sandbox = await asyncio.to_thread(Sandbox(policy).__enter__)
-        return judged(await self._sandbox.judge(job))
+            return self._sandbox
 
     async def close(self, grace_s: float = GRACE_S, *, abandon: bool = False) -> None:
         """Wait up to `grace_s` for the calls in flight. With `abandon`, executions under way are not waited for: the
@@ -249,40 +259,49 @@ async def recorded_run(flow: str, parameters: Mapping[str, Any], flow_run_id: st
     from tasks.summary import publish_end  # noqa: PLC0415
 
     backends = await asyncio.to_thread(Backends.open)
-    display = progress_display.get()
-    live = LiveProgress(flow) if display is None and flow_run_id is not None else None
-    run = Run(flow_run_id or str(uuid.uuid4()), backends, display or live or Silent())
-    lease_s = run.settings.lease_s
-    await asyncio.to_thread(begin_run, run.engine, run.run_id, flow, dict(parameters), flow_run_id, lease_s)
-    heart = Heart(run.engine, run.run_id, lease_s)
-    token = _current.set(run)
-    status, error = "interrupted", None
-    with cancelled_by_sigterm() as terminated:
-        try:
-            yield run
-            status = "completed"
-        except Exception as problem:  # recorded, whatever it is, and raised
-            first = first_error(problem)
-            if isinstance(first, BudgetReached):
-                error = str(first)
-            else:
-                status, error = "failed", f"{type(first).__name__}: {first}"
-            if first is not problem:
-                raise first from problem
-            raise
-        finally:
-            _current.reset(token)
-            # Task.cancelling() would not tell: a failed TaskGroup leaves it set.
-            stopped = status == "interrupted" and error is None
+    set_up_logs(backends.settings.log)
+    run_id = flow_run_id or str(uuid.uuid4())
+    with about(run_id=run_id, flow=flow, flow_run_id=flow_run_id), span("run", run_id=run_id, flow=flow):
+        if flow_run_id is not None:
+            send_to_prefect()
+        display = progress_display.get()
+        live = LiveProgress(flow) if display is None and flow_run_id is not None else None
+        run = Run(run_id, backends, display or live or Silent())
+        lease_s = run.settings.lease_s
+        begun = (flow, dict(parameters), flow_run_id, lease_s, traceparent())
+        await asyncio.to_thread(begin_run, run.engine, run.run_id, *begun)
+        log.info("Run %s of %s has begun.", run_id, flow)
+        heart = Heart(run.engine, run.run_id, lease_s)
+        token = _current.set(run)
+        status, error = "interrupted", None
+        with cancelled_by_sigterm() as terminated:
             try:
-                grace_s = _TERMINATED_GRACE_S if terminated.is_set() else GRACE_S
-                publish = functools.partial(publish_end, run, flow, status, error)
-                await _wind_down(run, live, publish if flow_run_id is not None else None, grace_s, stopped=stopped)
+                yield run
+                status = "completed"
+            except Exception as problem:  # recorded, whatever it is, and raised
+                first = first_error(problem)
+                if isinstance(first, BudgetReached):
+                    error = str(first)
+                else:
+                    status, error = "failed", f"{type(first).__name__}: {first}"
+                if first is not problem:
+                    raise first from problem
+                raise
             finally:
-                # Not awaited, for whoever stops it once more shall not find a run that seems to go on.
-                heart.stop()
-                end_run(run.engine, run.run_id, status, error)
-                backends.close()
+                _current.reset(token)
+                # Task.cancelling() would not tell: a failed TaskGroup leaves it set.
+                stopped = status == "interrupted" and error is None
+                try:
+                    grace_s = _TERMINATED_GRACE_S if terminated.is_set() else GRACE_S
+                    publish = functools.partial(publish_end, run, flow, status, error)
+                    await _wind_down(run, live, publish if flow_run_id else None, grace_s, stopped=stopped)
+                finally:
+                    # Not awaited, for whoever stops it once more shall not find a run that seems to go on.
+                    heart.stop()
+                    end_run(run.engine, run.run_id, status, error)
+                    paid = run.asked()
+                    log.info("Run %s of %s: %s, %d answers, $%.4f.", run_id, flow, status, paid.paid, paid.cost_usd)
+                    backends.close()
 
 
 async def _wind_down(
@@ -312,19 +331,26 @@ async def _wind_down(
 
 
 @contextlib.asynccontextmanager
-async def joined_run(run_id: str) -> AsyncIterator[Run]:
-    """Another process's run, to work for: its answers are paid from its budget, its row is not ours to write."""
+async def joined_run(run_id: str, flow_run_id: str | None = None) -> AsyncIterator[Run]:
+    """Another process's run, to work for: its answers are paid from its budget, its row is not ours to write.
+
+    `flow_run_id` is that of this process, if it is a flow run.
+    """
     backends = await asyncio.to_thread(Backends.open)
-    run = Run(run_id, backends)
-    token = _current.set(run)
-    with cancelled_by_sigterm() as terminated:
-        try:
-            yield run
-        finally:
-            _current.reset(token)
+    set_up_logs(backends.settings.log)
+    with about(run_id=run_id, flow_run_id=flow_run_id):
+        if flow_run_id is not None:
+            send_to_prefect()
+        run = Run(run_id, backends)
+        token = _current.set(run)
+        with cancelled_by_sigterm() as terminated:
             try:
-                # Where something is in flight still, the run was stopped. Only a process that ends may leave its
-                # sandbox.
-                await run.close(_TERMINATED_GRACE_S, abandon=terminated.is_set())
+                yield run
             finally:
-                backends.close()
+                _current.reset(token)
+                try:
+                    # Where something is in flight still, the run was stopped. Only a process that ends may leave its
+                    # sandbox.
+                    await run.close(_TERMINATED_GRACE_S, abandon=terminated.is_set())
+                finally:
+                    backends.close()

@@ -72,6 +72,7 @@ class Settings(BaseSettings):
     shard_size: int | None = Field(
         None, ge=1, le=100_000, description="Rows a Prefect task carries; what took ten minutes lately where absent."
     )
+    log: Literal["human", "json"] = Field("human", description="Lines for people, or a JSON object a line.")
     execution: Literal["local", "prefect", "dask"] = Field(
         "local",
         description="Who works on shards: the flow's process, runs of the deployment drain/drain, or a Dask cluster.",

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine, text
 
-from tasks.drain import STAGES, drain_for, shard_task, work_through
+from tasks.drain import STAGES, drain_for, handle_shard, work_through
 from tasks.llm import ProviderMisconfigured
 from tasks.options import Models
 from tasks.record import begin_run, end_run, standing
@@ -39,14 +39,14 @@ def begun(database: Engine) -> None:
 
 def test_a_worker_with_another_database_says_so(database: Engine) -> None:
     with pytest.raises(ConfigurationError, match="KODCODE_DATABASE_URL"):
-        asyncio.run(drain_for("a", orchestrated=False))
+        asyncio.run(drain_for("a"))
 
 
 def test_a_run_that_is_over_leaves_nothing_to_do(database: Engine) -> None:
     begun(database)
     plan(database, "a", "solve", {}, [ROW], 1)
     end_run(database, "a", "completed")
-    assert asyncio.run(drain_for("a", orchestrated=False)) == 0
+    assert asyncio.run(drain_for("a")) == 0
     with database.connect() as connection:
         assert connection.scalar(text("select status from kodcode.shards")) == "open"
 
@@ -67,7 +67,7 @@ def test_what_stops_a_worker_stops_the_run_and_its_shard_is_given_back(database:
             prices=("0",),
         )  # fmt: skip
         plan(database, "a", "solve", Work(models=models).model_dump(mode="json"), [ROW], 1)
-        asyncio.run(drain_for("a", orchestrated=False))
+        asyncio.run(drain_for("a"))
     finally:
         server.close()
     stop = standing(database, "a").stop
@@ -109,7 +109,7 @@ def test_a_run_that_seemed_lost_gets_back_what_another_had_adopted(
         return {}
 
     monkeypatch.setitem(STAGES, "solve", handle)
-    monkeypatch.setattr("tasks.drain.shard_task", shard_task.fn)
+    monkeypatch.setattr("tasks.drain.shard_task", handle_shard)
 
     async def main() -> int:
         async with recorded_run("verify", {}, None):

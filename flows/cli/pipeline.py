@@ -6,7 +6,7 @@ import json
 import os
 import time
 from collections.abc import Callable, Coroutine, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Annotated, Any, NamedTuple, TypeVar
@@ -23,6 +23,7 @@ from tasks.history import funnel
 from tasks.interrupt import run_interruptible
 from tasks.llm import PriceTable
 from tasks.llm.offline import bank_size
+from tasks.logs import in_json
 from tasks.options import Style, Teacher, chosen_subsets, solve_budgets
 from tasks.run import progress_display
 from tasks.screening import DEMO_BENCHMARK
@@ -303,12 +304,14 @@ def conducted(
     settings: Settings, flow: str, canned: bool, /, *arguments: Any, **parameters: Any
 ) -> Iterator[tuple[Backends, Any]]:
     """Start what is needed and run the flow with live progress: open connections, and what the flow returned."""
-    # Prefect reports a failed flow with its traceback; here the error is told by main().
-    os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
+    if not in_json():
+        # Prefect reports a failed flow with its traceback; here the error is told by main().
+        os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
     with opened(settings, orchestrated=True) as backends:
         _keep_apart(backends, canned)
         flows = _flows()
-        with Display(console) as display:
+        # Logs tell the progress by themselves.
+        with nullcontext() if in_json() else Display(console) as display:
             token = progress_display.set(display)
             try:
                 returned = _run(flows[flow](*arguments, **parameters))

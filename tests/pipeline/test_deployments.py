@@ -57,13 +57,14 @@ def test_flow_runs_with_its_defaults_and_explains_every_parameter(flow: Flow[...
     assert schema.properties
     for name, field in schema.properties.items():
         assert field.get("description"), name
+        assert "anyOf" not in field, f"{name} is to be chosen a kind of before it can be filled in"
     for model, found in schema.definitions.items():
         assert found["description"], model
         positions = [field.get("position") for field in found["properties"].values()]
         assert len(set(positions)) == len(positions) or set(positions) == {None}, model
         for name, field in found["properties"].items():
             assert field["title"] and "null" not in str(field), f"{model}.{name}"
-    untouched = {name: field["default"] for name, field in schema.properties.items()}
+    untouched = {name: field["default"] for name, field in schema.properties.items() if field["default"] is not None}
     assert validate(untouched, schema.model_dump()) == []
 
 
