@@ -63,7 +63,7 @@ def subset_flow(name: str) -> SubsetFlow:
     async def generate_subset(
         questions: Count = 100,
         teacher: Teacher = Teacher(),
-        seeds: Seeds | Blank = None,
+        seeds: Seeds | Blank = "",
         benchmarks: list[BenchmarkFile] = [],
     ) -> dict[str, int]:
         """Propose new questions and screen them.
@@ -74,7 +74,7 @@ def subset_flow(name: str) -> SubsetFlow:
             seeds: JSONL, Parquet or CSV file, s3:// or hf:// address to draw prompts from; built-in seeds if empty.
             benchmarks: Files whose problems must not appear among the questions (HumanEval, MBPP, own).
         """
-        return await generate(name, questions, teacher, seeds, benchmarks)
+        return await generate(name, questions, teacher, seeds or None, benchmarks)
 
     return generate_subset
 

@@ -52,10 +52,10 @@ class Imported:
 @flow(name="import", flow_run_name=named("import {files}"))
 async def import_files(
     files: list[str] = [],
-    subset: SubsetName | Blank = None,
+    subset: SubsetName | None = None,
     columns: PlainColumns = PlainColumns(),
-    name: str | Blank = None,
-    licence: str | Blank = None,
+    name: str | Blank = "",
+    licence: str | Blank = "",
     benchmarks: list[str] = [],
     select: Select = "trust",
 ) -> Imported:
@@ -66,19 +66,20 @@ async def import_files(
         subset: Which subset the questions of plain tables belong to, where they do not say it.
         columns: Where plain tables hold what.
         name: What the rows are called by, in place of a model; the file's name if empty.
-        licence: The licence of the files, as an SPDX identifier.
+        licence: The licence of the files, as an SPDX identifier; unknown if empty.
         benchmarks: Files of problems that must not appear, stored before.
         select: How the pair that stands for a question is chosen: by trust, or by coverage as the original does.
     """
     parameters = {
-        "files": files, "subset": subset, "columns": columns.model_dump(), "name": name, "licence": licence,
+        "files": files, "subset": subset, "columns": columns.model_dump(), "name": name or None,
+        "licence": licence or None,
         "benchmarks": benchmarks, "select": select,
     }  # fmt: skip
     paths = [Path(file) for file in files]
     async with recorded_run("import", parameters, runtime.flow_run.id) as run:
         where = Columns(**columns.model_dump())
         sources = await asyncio.to_thread(
-            open_sources, paths, subset=subset, columns=where, name=name, licence=licence
+            open_sources, paths, subset=subset, columns=where, name=name or None, licence=licence or None
         )
         await asyncio.to_thread(store_benchmarks, run.engine, benchmarks)
         left = await asyncio.to_thread(unfinished, run.engine, sources)

@@ -22,14 +22,14 @@ def _what() -> str:
 
 
 @flow(name="report", flow_run_name=_what)
-async def report(run: str | Blank = None, release: Annotated[int, Field(ge=1)] | Blank = None) -> StoredReport:
+async def report(run: str | Blank = "", release: Annotated[int, Field(ge=0)] | Blank = 0) -> StoredReport:
     """Store one self-contained page in the artifact store and link it: figures, and a browser of the triplets.
 
     Args:
-        run: Only what the run of this id worked on; not together with a release.
-        release: Only what is in the release of this number. Without both: the whole history.
+        run: Only what the run of this id worked on, if not empty; not together with a release.
+        release: Only what is in the release of this number, if not 0. Without both: the whole history.
     """
-    if run is not None and release is not None:
+    if run and release:
         raise ValueError("run and release exclude each other")
-    async with recorded_run("report", {"run": run, "release": release}, flow_run.id):
-        return await store_report(Selection(run, release))
+    async with recorded_run("report", {"run": run or None, "release": release or None}, flow_run.id):
+        return await store_report(Selection(run or None, release or None))

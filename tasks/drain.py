@@ -190,26 +190,23 @@ async def handle_shard(lease: Lease, *, limited: bool = False) -> dict[str, int]
     Raises LeaseLost where another took it over meanwhile.
     """
     run = current_run()
-    ids = {"stage": lease.stage, "shard_id": lease.shard_id}
+    stage, shard_id = lease.stage, lease.shard_id
 
     async def work() -> dict[str, int]:
-        async with slots(lease.stage, lease.lease_s) if limited else contextlib.nullcontext():
-            return await STAGES[lease.stage](run, lease, Work.model_validate(lease.work))
+        async with slots(stage, lease.lease_s) if limited else contextlib.nullcontext():
+            return await STAGES[stage](run, lease, Work.model_validate(lease.work))
 
-    with about(**ids), span("shard", **ids, rows=len(lease.rows), token=lease.token) as made:
-        log.info("Shard %d of %s: %d rows.", lease.shard_id, lease.stage, len(lease.rows))
+    told = span("shard", stage=stage, shard_id=shard_id, rows=len(lease.rows), token=lease.token)
+    with about(stage=stage, shard_id=shard_id), told as made:
+        log.info("Shard %d of %s: %d rows.", shard_id, stage, len(lease.rows))
         handled = await keep(run.engine, lease, work())
         await asyncio.to_thread(finish, run.engine, lease)
         for status, count in handled.items():
             made.set_attribute(f"kodcode.{status}", count)
-        log.info("Shard %d of %s is done: %s.", lease.shard_id, lease.stage, handled or "nothing was left to do")
+        log.info("Shard %d of %s is done: %s.", shard_id, stage, handled or "nothing was left to do")
     return handled
 
 
 shard_task = task(
-    handle_shard,
-    name="shard",
-    task_run_name="{lease.stage} {lease.shard_id}",
-    cache_policy=NO_CACHE,
-    **INFRASTRUCTURE_RETRIES,
-)
+    name="shard", task_run_name="{lease.stage} {lease.shard_id}", cache_policy=NO_CACHE, **INFRASTRUCTURE_RETRIES
+)(handle_shard)

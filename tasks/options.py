@@ -70,9 +70,10 @@ def _form(pattern: str, *examples: str) -> Any:
     return Field(json_schema_extra={"pattern": pattern, "examples": list(examples)})
 
 
-# What a parameter is where its field was left empty: no choice between a kind and null in the form.
+# None where a program calls a flow. A form asks which kind of value is meant where null is one, so there a parameter
+# that may be left out has 0 or no text instead.
 Blank = SkipJsonSchema[None]
-Seeds = Annotated[str, _form(r"\S", "seeds.jsonl", "s3://bucket/seeds.parquet", "hf://datasets/owner/name")]
+Seeds = Annotated[str, _form(r"^$|\S", "seeds.jsonl", "s3://bucket/seeds.parquet", "hf://datasets/owner/name")]
 BenchmarkFile = Annotated[str, _form(r"\.(parquet|ndjson|jsonl?(\.\w+)?)$", "HumanEval.jsonl.gz")]
 ModelName = Annotated[str, _form(r"\S")]
 _NUMBER = r"\$?\d+(\.\d+)?"

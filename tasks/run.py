@@ -41,7 +41,7 @@ from tasks.shards import Lease, begin, fence
 from tasks.store import ArtifactStoreUnavailable
 from tasks.store.schema import Response, Trial, Triplet, fold_rollup
 from tasks.telemetry import counted, span, telemetry, traceparent
-from tasks.work import Ending, Progress, Silent, drain, first_error, judged
+from tasks.work import Ending, Progress, ShardStalled, Silent, Work, drain, first_error, judged
 
 if TYPE_CHECKING:
     from tasks.live import LiveProgress
@@ -134,7 +134,10 @@ class Run:
         mark: Callable[[Row, Ending], Awaitable[None]],
         limit: int,
     ) -> Counter[str]:
-        """`tasks.work.drain` of those rows of a shard that are still open; none where the shard is dead now."""
+        """`tasks.work.drain` of those rows of a shard that are still open; none where the shard is dead now.
+
+        Raises ShardStalled where none of them ends any more.
+        """
         if not await asyncio.to_thread(begin, self.engine, lease, len(rows)):
             self.progress.say(
                 f"Shard {lease.shard_id} of {lease.stage} has stopped its workers again and again and is left aside: "
@@ -142,7 +145,26 @@ class Run:
             )
             return Counter()
         self.progress.advance(lease.stage, len(lease.rows) - len(rows))
-        counts = await drain(rows, handle, mark, functools.partial(self.progress.advance, lease.stage), limit)
+        # Prefect's timeouts know no progress, and cut a thread anywhere: this one waits for the next row, and cancels.
+        models = Work.model_validate(lease.work).models
+        stall_s = self.settings.stall_s if models is None or models.mode == "online" else None
+        now = asyncio.get_running_loop().time
+        try:
+            async with asyncio.timeout(stall_s) as stalled:
+
+                def done() -> None:
+                    if stall_s is not None and not stalled.expired():
+                        stalled.reschedule(now() + stall_s)
+                    self.progress.advance(lease.stage)
+
+                counts = await drain(rows, handle, mark, done, limit)
+        except TimeoutError:
+            if not stalled.expired():
+                raise
+            raise ShardStalled(
+                f"No row of shard {lease.shard_id} of {lease.stage} has ended for {stall_s:g} s (KODCODE_STALL_S). "
+                "What was stored is kept; run the same command again to continue."
+            ) from None
         counted().rows(lease.stage, counts)
         return counts
 

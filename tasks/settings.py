@@ -80,6 +80,9 @@ class Settings(BaseSettings):
     drainers: int = Field(2, ge=1, le=1000, description="Workers at once, where not local.")
     dask_scheduler: str | None = Field(None, description="Address of a Dask scheduler, like tcp://HOST:8786.")
     lease_s: float = Field(60.0, ge=1, le=3600, description="After so long without a sign a worker is taken for lost.")
+    stall_s: float = Field(
+        3600.0, gt=0, description="A shard of which no row ends for so long is given up; never while it is in batches."
+    )
     embedder: str = Field(
         "hashed",
         description="'hashed', 'sentence-transformers:MODEL', or the name of an OpenAI-compatible embeddings model.",

@@ -35,6 +35,10 @@ class ProviderDown(Exception):
 ENDS_RUN: tuple[type[Exception], ...] = (BudgetReached, ProviderMisconfigured, ProviderDown)
 
 
+class ShardStalled(InfrastructureFailed):
+    """No row of a shard ended for so long that something must hang; what was stored is kept."""
+
+
 class Work(BaseModel):
     """What is to be done with the rows of a shard: all that a worker elsewhere needs to know beside the three URLs."""
 

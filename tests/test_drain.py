@@ -17,7 +17,7 @@ from tasks.settings import ConfigurationError
 from tasks.shards import Lease, Planned, fence, plan
 from tasks.store import copy_rows
 from tasks.store.schema import Question, Trial
-from tasks.work import Work
+from tasks.work import Ending, ShardStalled, Work
 from tests.llm.fault_server import FaultServer, error
 
 ROW = "Leetcode_00000000:0"
@@ -122,3 +122,38 @@ def test_a_run_that_seemed_lost_gets_back_what_another_had_adopted(
     assert sorted(ended) == rows
     with database.connect() as connection:
         assert set(connection.scalars(text("select status from kodcode.shards"))) == {"done"}
+
+
+def test_a_shard_of_which_no_row_ends_is_given_back_and_counted_against_it(
+    database: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KODCODE_STALL_S", "0.3")
+    ended: list[str] = []
+
+    async def handle(run: Run, lease: Lease, work: Work) -> dict[str, int]:
+        async def attempt(row: str) -> Ending:
+            if row == lease.rows[-1]:
+                await asyncio.Event().wait()  # it hangs
+            await asyncio.sleep(0.2)  # less than it takes to be given up, all of them together more
+            ended.append(row)
+            return Ending("accepted")
+
+        async def mark(row: str, ending: Ending) -> None:
+            raise AssertionError
+
+        return dict(await run.drain(lease, lease.rows, attempt, mark, 1))
+
+    monkeypatch.setitem(STAGES, "solve", handle)
+    monkeypatch.setattr("tasks.drain.shard_task", handle_shard)
+
+    async def main() -> None:
+        async with recorded_run("verify", {}, None):
+            await work_through("solve", Work(), lambda: ["a", "b", "c", "d"])
+
+    with pytest.raises(ShardStalled, match="KODCODE_STALL_S"):
+        asyncio.run(asyncio.wait_for(main(), 60))
+    assert ended == ["a", "b", "c"]
+    with database.connect() as connection:
+        shard = connection.execute(text("select status, attempts, reason from kodcode.shards")).one()
+    assert (shard.status, shard.attempts) == ("open", 1)
+    assert "ShardStalled" in shard.reason

@@ -72,6 +72,10 @@ def _print_status(settings: Settings, as_json: bool) -> None:
         if usable:
             with backends_to_look(settings.data_dir) as backends:
                 report |= {
+                    "rows": [
+                        dict(zip(("stage", *history.STATUSES), row, strict=True))
+                        for row in history.stages(backends.engine)
+                    ],
                     "stages": [asdict(pace) for pace in history.paces(backends.engine)],
                     "shards": history.workers(backends.engine),
                     "spent_today_usd": history.spent_today(backends.engine),
@@ -93,7 +97,7 @@ def _print_status(settings: Settings, as_json: bool) -> None:
         rows = history.stages(backends.engine)
         paces, workers = history.paces(backends.engine), history.workers(backends.engine)
         spent = history.spent_today(backends.engine)
-    out.print(table("", ["stage", "pending", "accepted", "rejected", "failed"], rows))
+    out.print(table("", ["stage", *history.STATUSES], rows))
     if paces:
         out.print(
             table(
