@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from prefect import flow
+from prefect import flow, runtime
 
 from tasks.drain import drain_for
 
@@ -14,4 +14,4 @@ async def drain(run_id: str) -> int:
     Args:
         run_id: The run, as `runs` names it. A run that has ended leaves nothing to do.
     """
-    return await drain_for(run_id)
+    return await drain_for(run_id, runtime.flow_run.id)

@@ -12,7 +12,7 @@ from pydantic import Field
 from flows.names import named
 from tasks.drain import work_through
 from tasks.generate import STAGE, has_room, open_questions, plan_questions, read_seeds, store_seeds
-from tasks.options import BenchmarkFile, Seeds, Teacher
+from tasks.options import BenchmarkFile, Blank, Seeds, Teacher
 from tasks.run import recorded_run
 from tasks.screen import screen, store_benchmarks
 from tasks.subsets import get_subset
@@ -63,7 +63,7 @@ def subset_flow(name: str) -> SubsetFlow:
     async def generate_subset(
         questions: Count = 100,
         teacher: Teacher = Teacher(),
-        seeds: Seeds | None = None,
+        seeds: Seeds | Blank = "",
         benchmarks: list[BenchmarkFile] = [],
     ) -> dict[str, int]:
         """Propose new questions and screen them.
@@ -74,7 +74,7 @@ def subset_flow(name: str) -> SubsetFlow:
             seeds: JSONL, Parquet or CSV file, s3:// or hf:// address to draw prompts from; built-in seeds if empty.
             benchmarks: Files whose problems must not appear among the questions (HumanEval, MBPP, own).
         """
-        return await generate(name, questions, teacher, seeds, benchmarks)
+        return await generate(name, questions, teacher, seeds or None, benchmarks)
 
     return generate_subset
 

@@ -11,6 +11,7 @@ from prefect import flow, runtime
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import text
 
+from flows.names import named
 from flows.verify import assess_and_label
 from tasks.drain import work_through
 from tasks.import_ import complete, import_conversions, import_questions, import_trials, subsets_of, unfinished
@@ -21,7 +22,7 @@ from tasks.import_verdicts import (
     open_imported_trials,
 )
 from tasks.imports import Columns, Source, open_sources
-from tasks.options import SubsetName, Teacher, chosen_subsets
+from tasks.options import Blank, SubsetName, Teacher, chosen_subsets
 from tasks.run import Run, recorded_run
 from tasks.screen import screen, store_benchmarks
 from tasks.summary import publish_funnel
@@ -48,13 +49,13 @@ class Imported:
     subsets: tuple[SubsetName, ...]
 
 
-@flow(name="import", flow_run_name="import")
+@flow(name="import", flow_run_name=named("import {files}"))
 async def import_files(
     files: list[str] = [],
     subset: SubsetName | None = None,
     columns: PlainColumns = PlainColumns(),
-    name: str | None = None,
-    licence: str | None = None,
+    name: str | Blank = "",
+    licence: str | Blank = "",
     benchmarks: list[str] = [],
     select: Select = "trust",
 ) -> Imported:
@@ -65,19 +66,20 @@ async def import_files(
         subset: Which subset the questions of plain tables belong to, where they do not say it.
         columns: Where plain tables hold what.
         name: What the rows are called by, in place of a model; the file's name if empty.
-        licence: The licence of the files, as an SPDX identifier.
+        licence: The licence of the files, as an SPDX identifier; unknown if empty.
         benchmarks: Files of problems that must not appear, stored before.
         select: How the pair that stands for a question is chosen: by trust, or by coverage as the original does.
     """
     parameters = {
-        "files": files, "subset": subset, "columns": columns.model_dump(), "name": name, "licence": licence,
+        "files": files, "subset": subset, "columns": columns.model_dump(), "name": name or None,
+        "licence": licence or None,
         "benchmarks": benchmarks, "select": select,
     }  # fmt: skip
     paths = [Path(file) for file in files]
     async with recorded_run("import", parameters, runtime.flow_run.id) as run:
         where = Columns(**columns.model_dump())
         sources = await asyncio.to_thread(
-            open_sources, paths, subset=subset, columns=where, name=name, licence=licence
+            open_sources, paths, subset=subset, columns=where, name=name or None, licence=licence or None
         )
         await asyncio.to_thread(store_benchmarks, run.engine, benchmarks)
         left = await asyncio.to_thread(unfinished, run.engine, sources)

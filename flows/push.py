@@ -10,28 +10,29 @@ from pydantic import Field
 
 from flows.names import named
 from tasks import hub
+from tasks.options import Blank
 from tasks.run import recorded_run
 
-Number = Annotated[int, Field(ge=1)]
+Number = Annotated[int, Field(ge=0)]
 
 
 @flow(name="push", flow_run_name=named("push to {repo}"))
-async def push(repo: str = "", release: Number | None = None, private: bool = False) -> hub.Pushed:
+async def push(repo: str = "", release: Number | Blank = 0, private: bool = False) -> hub.Pushed:
     """Publish a release as a dataset, in one commit. The token is HF_TOKEN of the worker, or its login.
 
     Args:
         repo: ORG/NAME of the dataset; made where there is none.
-        release: Number of the release; the newest if empty.
+        release: Number of the release; 0 is the newest.
         private: Make the dataset private; refused where it is public already.
     """
-    parameters = {"repo": repo, "release": release, "private": private}
+    parameters = {"repo": repo, "release": release or None, "private": private}
     async with recorded_run("push", parameters, runtime.flow_run.id) as run:
         return await asyncio.to_thread(
             hub.push,
             run.engine,
             run.backends.artifacts,
             repo,
-            release=release,
+            release=release or None,
             private=private,
             note=run.progress.say,
         )

@@ -8,7 +8,7 @@ from prefect import flow, runtime
 from pydantic import Field
 
 from flows.names import named
-from tasks.options import FormatName, PresetName, ReleaseFilters, SubsetName, chosen_subsets
+from tasks.options import Blank, FormatName, PresetName, ReleaseFilters, SubsetName, chosen_subsets
 from tasks.release import Released, make_release
 from tasks.run import recorded_run
 
@@ -21,7 +21,7 @@ async def release(
     formats: list[FormatName] = [],
     prove_all: bool = False,
     preset: PresetName | None = None,
-    number: Annotated[int, Field(ge=1)] | None = None,
+    number: Annotated[int, Field(ge=0)] | Blank = 0,
 ) -> Released:
     """Write the dataset with a manifest, in KodCode-V1's layout and others. Nothing new makes no new number.
 
@@ -32,7 +32,7 @@ async def release(
         formats: What to write beside KodCode-V1 (tasks/formats/README.md); KodCode-V1-SFT if empty.
         prove_all: Execute the proof of every row of these formats before publishing, instead of a sample's.
         preset: Filters of a set of the paper, which fill what `filters` does not say.
-        number: Fail where the release does not get this number.
+        number: Fail where the release does not get this number; any if 0.
     """
     names = chosen_subsets(subsets)
     filters = filters.on(preset)
@@ -41,8 +41,8 @@ async def release(
         "canned": canned,
         "formats": formats,
         "prove_all": prove_all,
-        "number": number,
+        "number": number or None,
         **filters.asked(),
     }
     async with recorded_run("release", parameters, runtime.flow_run.id):
-        return await make_release(names, canned, filters, formats, prove_all, number)
+        return await make_release(names, canned, filters, formats, prove_all, number or None)

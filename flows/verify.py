@@ -14,13 +14,12 @@ from tasks.assess import STAGE as ASSESS
 from tasks.assess import unassessed_questions
 from tasks.drain import work_through
 from tasks.label import label
-from tasks.llm import BudgetReached, ProviderMisconfigured
 from tasks.options import ModelName, Models, SolveBudget, SubsetName, Teacher, chosen_subsets
 from tasks.run import Run, recorded_run
 from tasks.solve import STAGE, open_trials, plan_round, plan_trials
 from tasks.summary import publish_funnel
 from tasks.trials import AttemptPolicy, Select
-from tasks.work import ProviderDown, Work
+from tasks.work import ENDS_RUN, Work
 
 Attempts = Annotated[int, Field(ge=1, le=10)]
 Gain = Annotated[float, Field(gt=0, lt=1)]
@@ -67,7 +66,7 @@ async def verify(
                 plan_trials, run.engine, names, resolved, policy.first_round, bounds
             ) or await asyncio.to_thread(plan_round, run.engine, names, resolved, policy, bounds):
                 await _solve(run, names, resolved, models)
-        except (BudgetReached, ProviderMisconfigured, ProviderDown) as error:
+        except ENDS_RUN as error:
             stopped = error  # what is complete is paid for and usable
         labelled = await assess_and_label(run, names, resolved, select)
         if stopped is not None:

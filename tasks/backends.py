@@ -81,6 +81,8 @@ def wanted_services(settings: Settings) -> frozenset[str]:
 def start_services(settings: Settings, note: Note = lambda _: None, *, orchestrated: bool = True) -> Services | None:
     """Bring up what `wanted_services` names and export where it is, for Prefect and for child processes."""
     wanted = wanted_services(settings) - (frozenset() if orchestrated else {"prefect"})
+    if settings.prefect_api_url is not None:  # kodcode.toml's too, which Prefect does not read
+        os.environ["PREFECT_API_URL"] = settings.prefect_api_url
     if not wanted:
         # Telemetry stays off with servers of others too.
         os.environ.update(Services(settings.data_dir).environment())

@@ -158,4 +158,4 @@ def drain_on_dask(run_id: str) -> int:
     """What a Dask worker does: it needs this package, and the three URLs in its environment."""
     from tasks.drain import drain_for  # noqa: PLC0415 (this module is part of that one)
 
-    return asyncio.run(drain_for(run_id, orchestrated=False))
+    return asyncio.run(drain_for(run_id))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import functools
 import logging
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from typing import Any
@@ -12,12 +14,15 @@ from prefect.cache_policies import NO_CACHE
 
 from tasks import assess, convert, generate, import_verdicts, respond, solve
 from tasks.crews import crew_of
-from tasks.llm import BudgetReached, ProviderMisconfigured
+from tasks.llm import BudgetReached
+from tasks.logs import about
 from tasks.record import standing, stop_run
 from tasks.retries import INFRASTRUCTURE_RETRIES
 from tasks.run import Run, current_run, joined_run
 from tasks.shards import Lease, LeaseLost, claim, counts, finish, give_back, keep, plan, shard_size
-from tasks.work import ProviderDown, Work
+from tasks.slots import slots
+from tasks.telemetry import span
+from tasks.work import ENDS_RUN, Work
 
 STAGES: dict[str, Callable[[Run, Lease, Work], Coroutine[Any, Any, dict[str, int]]]] = {
     generate.STAGE: generate.propose_shard,
@@ -29,8 +34,8 @@ STAGES: dict[str, Callable[[Run, Lease, Work], Coroutine[Any, Any, dict[str, int
     import_verdicts.PROVE: import_verdicts.prove_shard,
 }
 ShardTask = Callable[[Lease], Awaitable[dict[str, int]]]
-# What ends a run, not only a shard.
-STOPS: tuple[type[Exception], ...] = (BudgetReached, ProviderMisconfigured, ProviderDown)
+# What says nothing of the shard at hand.
+_NOT_ITS_FAULT: tuple[type[BaseException], ...] = (*ENDS_RUN, asyncio.CancelledError)
 # How often is looked at shards that others work on.
 _LOOK_AGAIN_S = (0.1, 2.0)
 
@@ -46,6 +51,14 @@ async def work_through(stage: str, work: Work, open_rows: Callable[[], Sequence[
     rows = list(await asyncio.to_thread(open_rows))
     total = len(rows)
     run.progress.begin(stage, total)
+    with about(stage=stage), span("stage", stage=stage, rows=total):
+        await _work_through(run, stage, work, open_rows, rows)
+    return total
+
+
+async def _work_through(
+    run: Run, stage: str, work: Work, open_rows: Callable[[], Sequence[str]], rows: list[str]
+) -> None:
     content = work.model_dump(mode="json")
     look_again_s, longest_s = _LOOK_AGAIN_S
     while rows:
@@ -64,7 +77,6 @@ async def work_through(stage: str, work: Work, open_rows: Callable[[], Sequence[
         rows = [row for row in await asyncio.to_thread(open_rows) if row in before]
         await asyncio.sleep(look_again_s if rows else 0)
         look_again_s = min(1.5 * look_again_s, longest_s)
-    return total
 
 
 def _size(run: Run, stage: str, work: Work, rows: int) -> int:
@@ -74,7 +86,7 @@ def _size(run: Run, stage: str, work: Work, rows: int) -> int:
 
 
 async def drain_shards(run: Run, stage: str, shard_ids: Sequence[int]) -> int:
-    """Work on these shards until all are done or dead, whoever does it; returns how many another run took apart."""
+    """Work on these shards until all are done or dead, whoever does it; returns how many another run took away."""
     crew = crew_of(run)
     look_again_s, longest_s = _LOOK_AGAIN_S
     left: int | None = None
@@ -84,7 +96,7 @@ async def drain_shards(run: Run, stage: str, shard_ids: Sequence[int]) -> int:
             if lease is not None:
                 await work_on(run, lease)
                 continue
-        state = await asyncio.to_thread(counts, run.engine, shard_ids)
+        state = await asyncio.to_thread(counts, run.engine, run.run_id, shard_ids)
         if crew is not None and left is not None:
             run.progress.advance(stage, left - state.rows_left)
         left = state.rows_left
@@ -100,28 +112,31 @@ async def drain_shards(run: Run, stage: str, shard_ids: Sequence[int]) -> int:
     return 0
 
 
-async def drain_for(run_id: str, *, orchestrated: bool = True) -> int:
+async def drain_for(run_id: str, flow_run_id: str | None = None) -> int:
     """Work on the shards that another process's run waits for until it has ended; returns on how many.
 
-    Not `orchestrated`, Prefect does not hear of the shards.
+    `flow_run_id` is that of this process; where there is none, Prefect does not hear of the shards.
     """
-    async with joined_run(run_id) as run:
-        if await _over(run):
+    async with joined_run(run_id, flow_run_id) as run:
+        found = await asyncio.to_thread(standing, run.engine, run_id)
+        if found.over:
             return 0
-        serving = asyncio.create_task(_serve(run, orchestrated))
-        watching = asyncio.create_task(_until_over(run))
-        try:
-            await asyncio.wait({serving, watching}, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for one in (serving, watching):
-                one.cancel()
-            await asyncio.wait({serving, watching})
+        with span("drain", found.traceparent, run_id=run_id):
+            serving = asyncio.create_task(_serve(run, orchestrated=flow_run_id is not None))
+            watching = asyncio.create_task(_until_over(run))
+            try:
+                await asyncio.wait({serving, watching}, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                for one in (serving, watching):
+                    one.cancel()
+                await asyncio.wait({serving, watching})
         if not watching.cancelled():
             watching.result()  # raises where it failed
         return 0 if serving.cancelled() else serving.result()
 
 
-async def _serve(run: Run, orchestrated: bool) -> int:
+async def _serve(run: Run, *, orchestrated: bool) -> int:
+    handle: ShardTask = functools.partial(shard_task, limited=True) if orchestrated else handle_shard
     served = 0
     while True:
         lease = await asyncio.to_thread(claim, run.engine, run.run_id, run.settings.lease_s)
@@ -129,21 +144,16 @@ async def _serve(run: Run, orchestrated: bool) -> int:
             await asyncio.sleep(_LOOK_AGAIN_S[1])
             continue
         try:
-            await work_on(run, lease, shard_task if orchestrated else shard_task.fn)
-        except STOPS as error:
+            await work_on(run, lease, handle)
+        except ENDS_RUN as error:
             await asyncio.to_thread(stop_run, run.engine, run.run_id, _told(error))
             return served
         served += 1
 
 
 async def _until_over(run: Run) -> None:
-    while not await _over(run):  # noqa: ASYNC110 (it is the database that changes)
+    while not (await asyncio.to_thread(standing, run.engine, run.run_id)).over:  # noqa: ASYNC110 (of the database)
         await asyncio.sleep(_LOOK_AGAIN_S[1])
-
-
-async def _over(run: Run) -> bool:
-    found = await asyncio.to_thread(standing, run.engine, run.run_id)
-    return not found.living or found.stop is not None
 
 
 def _told(error: Exception) -> dict[str, str]:
@@ -155,7 +165,7 @@ def _reason(stop: Mapping[str, str]) -> Exception:
     """The error that a worker elsewhere stopped the run with."""
     if stop["error"] == BudgetReached.__name__:
         return BudgetReached(stop["message"], stop["cap"])
-    kinds = {kind.__name__: kind for kind in STOPS}
+    kinds = {kind.__name__: kind for kind in ENDS_RUN}
     return kinds[stop["error"]](stop["message"])
 
 
@@ -165,18 +175,38 @@ async def work_on(run: Run, lease: Lease, handle: ShardTask | None = None) -> No
         await (handle or shard_task)(lease)
     except LeaseLost as lost:
         log.warning("%s", lost)
-    except (BudgetReached, ProviderMisconfigured, ProviderDown, asyncio.CancelledError):
+    except _NOT_ITS_FAULT:
         await asyncio.to_thread(give_back, run.engine, lease)
         raise
     except Exception as error:  # whatever it is: it may be the shard's fault, and is raised
+        log.warning("Shard %d of %s is given back: %s", lease.shard_id, lease.stage, type(error).__name__)
         await asyncio.to_thread(give_back, run.engine, lease, f"{type(error).__name__}: {error}", counted=True)
         raise
 
 
-@task(name="shard", task_run_name="{lease.stage} {lease.shard_id}", cache_policy=NO_CACHE, **INFRASTRUCTURE_RETRIES)
-async def shard_task(lease: Lease) -> dict[str, int]:
-    """Handle the rows of a shard that are still open. Raises LeaseLost where another took it over meanwhile."""
+async def handle_shard(lease: Lease, *, limited: bool = False) -> dict[str, int]:
+    """Handle the rows of a shard that are still open; `limited`, not before Prefect's limits have room for it.
+
+    Raises LeaseLost where another took it over meanwhile.
+    """
     run = current_run()
-    handled = await keep(run.engine, lease, STAGES[lease.stage](run, lease, Work.model_validate(lease.work)))
-    await asyncio.to_thread(finish, run.engine, lease)
+    stage, shard_id = lease.stage, lease.shard_id
+
+    async def work() -> dict[str, int]:
+        async with slots(stage, lease.lease_s) if limited else contextlib.nullcontext():
+            return await STAGES[stage](run, lease, Work.model_validate(lease.work))
+
+    told = span("shard", stage=stage, shard_id=shard_id, rows=len(lease.rows), token=lease.token)
+    with about(stage=stage, shard_id=shard_id), told as made:
+        log.info("Shard %d of %s: %d rows.", shard_id, stage, len(lease.rows))
+        handled = await keep(run.engine, lease, work())
+        await asyncio.to_thread(finish, run.engine, lease)
+        for status, count in handled.items():
+            made.set_attribute(f"kodcode.{status}", count)
+        log.info("Shard %d of %s is done: %s.", shard_id, stage, handled or "nothing was left to do")
     return handled
+
+
+shard_task = task(
+    name="shard", task_run_name="{lease.stage} {lease.shard_id}", cache_policy=NO_CACHE, **INFRASTRUCTURE_RETRIES
+)(handle_shard)

@@ -4,24 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 import time
 from collections.abc import Callable
 from uuid import UUID
 
-import httpx
 from prefect.artifacts import acreate_progress_artifact, aupdate_progress_artifact
-from prefect.exceptions import PrefectException
 from prefect.logging import get_run_logger
 
 from tasks.meter import Meter, StageMeter
 from tasks.plaintext import printable
+from tasks.shown import Log, shown
 
 # An artifact's update costs the server 16-22 ms, a line 1 ms.
 BAR_S = 5.0
 LINE_S = 30.0
-
-Log = logging.Logger | logging.LoggerAdapter[logging.Logger]
 
 
 class LiveProgress:
@@ -95,16 +91,15 @@ class LiveProgress:
 
     async def _draw(self) -> None:
         for name, stage in list(self._stages.items()):
-            shown = self._bars.get(name)
-            if not stage.total or (shown is not None and shown[1:] == (stage.done, stage.total)):
+            drawn = self._bars.get(name)
+            if not stage.total or (drawn is not None and drawn[1:] == (stage.done, stage.total)):
                 continue
-            try:
-                if shown is None:
-                    key = f"{self._flow}-progress-{name}"
-                    bar = await acreate_progress_artifact(stage.percent, key=key, description=str(stage))
-                else:
-                    bar = await aupdate_progress_artifact(shown[0], stage.percent, str(stage))
-            except (PrefectException, httpx.HTTPError) as error:
-                self._log.warning("The progress of %s could not be shown: %s", name, type(error).__name__)
+            if drawn is None:
+                key = f"{self._flow}-progress-{name}"
+                creation = acreate_progress_artifact(stage.percent, key=key, description=str(stage))
             else:
-                self._bars[name] = (bar, stage.done, stage.total)
+                creation = aupdate_progress_artifact(drawn[0], stage.percent, str(stage))
+            done, total = stage.done, stage.total
+            bar = await shown(f"the progress of {name}", creation, self._log)
+            if bar is not None:
+                self._bars[name] = (bar, done, total)

@@ -18,6 +18,7 @@ from pydantic import (
     model_serializer,
     model_validator,
 )
+from pydantic.json_schema import SkipJsonSchema
 
 from tasks.licences import LicencePolicy
 from tasks.llm import Budget, BudgetError, parse_price
@@ -69,7 +70,10 @@ def _form(pattern: str, *examples: str) -> Any:
     return Field(json_schema_extra={"pattern": pattern, "examples": list(examples)})
 
 
-Seeds = Annotated[str, _form(r"\S", "seeds.jsonl", "s3://bucket/seeds.parquet", "hf://datasets/owner/name")]
+# None where a program calls a flow. A form asks which kind of value is meant where null is one, so there a parameter
+# that may be left out has 0 or no text instead.
+Blank = SkipJsonSchema[None]
+Seeds = Annotated[str, _form(r"^$|\S", "seeds.jsonl", "s3://bucket/seeds.parquet", "hf://datasets/owner/name")]
 BenchmarkFile = Annotated[str, _form(r"\.(parquet|ndjson|jsonl?(\.\w+)?)$", "HumanEval.jsonl.gz")]
 ModelName = Annotated[str, _form(r"\S")]
 _NUMBER = r"\$?\d+(\.\d+)?"

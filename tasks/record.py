@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import socket
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,7 +16,8 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from tasks.settings import ConfigurationError
-from tasks.shards import expire
+from tasks.shards import expire, owner_of
+from tasks.store import UNKNOWN, gone, machine, this_start
 from tasks.store.schema import Run, fold_rollup
 from tasks.version import code_version
 
@@ -47,7 +47,7 @@ class Heart:
                     connection.execute(
                         update(Run)
                         .where(Run.run_id == self._run_id)
-                        .values(status="running", alive_until=_alive_until(self._lease_s))
+                        .values(status="running", finished_at=None, alive_until=_alive_until(self._lease_s))
                     )
             except (DBAPIError, PoolTimeout) as error:  # the next beat may get through
                 log.warning("The run could not say that it lives: %s", type(error).__name__)
@@ -59,32 +59,40 @@ def _alive_until(lease_s: float) -> ColumnElement[datetime]:
 
 
 def begin_run(
-    engine: Engine, run_id: str, flow: str, parameters: dict[str, Any], flow_run_id: str | None, lease_s: float
+    engine: Engine,
+    run_id: str,
+    flow: str,
+    parameters: dict[str, Any],
+    flow_run_id: str | None,
+    lease_s: float,
+    traceparent: str | None = None,
 ) -> None:
     """Write down that a run of this process begins, or goes on, and which others were lost."""
-    host = socket.gethostname()
     with engine.begin() as connection:
         # Lost are runs without a sign of life, and at once those of this machine whose process is gone.
-        gone = Run.alive_until < func.clock_timestamp()
+        silent = Run.alive_until < func.clock_timestamp()
         running = connection.execute(
-            select(Run.run_id, Run.pid, gone.label("gone"), (Run.host == host).label("here")).where(
+            select(Run.run_id, Run.host, Run.pid, Run.process_start, silent.label("silent")).where(
                 Run.status == "running"
             )
         ).all()
-        killed = [row for row in running if row.here and not _alive(row.pid)]
-        dead = {row.run_id for row in killed} | {row.run_id for row in running if row.gone}
+        killed = [row for row in running if gone(row.host, row.pid, row.process_start)]
+        lost = {row.run_id for row in killed} | {row.run_id for row in running if row.silent}
         connection.execute(
-            update(Run).where(Run.run_id.in_(dead)).values(status="interrupted", finished_at=func.now())
+            update(Run).where(Run.run_id.in_(lost)).values(status="interrupted", finished_at=func.now())
         )
-        expire(connection, [f"{host}:{row.pid}" for row in killed])
+        expire(connection, [owner_of(row.host, row.pid, row.process_start or UNKNOWN) for row in killed])
         values = {
             "flow": flow,
             "flow_run_id": flow_run_id,
             "parameters": parameters,
             "code_version": code_version(),
-            "host": host,
+            "host": machine(),
             "pid": os.getpid(),
+            "process_start": this_start(),
+            "traceparent": traceparent,
             "status": "running",
+            "finished_at": None,
             "error": None,
             "stop": None,
             "alive_until": _alive_until(lease_s),
@@ -111,30 +119,28 @@ def stop_run(engine: Engine, run_id: str, stop: Mapping[str, str]) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """Whether a run lives, and why it is to stop, if it is."""
+    """Whether a run lives, why it is to stop, if it is, and where its trace is."""
 
     living: bool
     stop: Mapping[str, str] | None
+    traceparent: str | None
+
+    @property
+    def over(self) -> bool:
+        """Whether there is nothing more to do for it."""
+        return not self.living or self.stop is not None
 
 
 def standing(engine: Engine, run_id: str) -> Standing:
     """How a run stands. Raises ConfigurationError for one that this database does not know."""
     with engine.connect() as connection:
         living = (Run.status == "running") & (Run.alive_until > func.clock_timestamp())
-        row = connection.execute(select(living.label("living"), Run.stop).where(Run.run_id == run_id)).one_or_none()
+        row = connection.execute(
+            select(living.label("living"), Run.stop, Run.traceparent).where(Run.run_id == run_id)
+        ).one_or_none()
     if row is None:
         raise ConfigurationError(
             f"The database of this worker knows no run {run_id}: give it the KODCODE_DATABASE_URL, "
             "KODCODE_ARTIFACTS_URL and PREFECT_API_URL that the run itself has."
         )
-    return Standing(bool(row.living), row.stop)
-
-
-def _alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
+    return Standing(bool(row.living), row.stop, row.traceparent)

@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from sqlalchemy import Engine, func, update
 
@@ -32,14 +32,19 @@ from tasks.llm import (
     replay_provider,
 )
 from tasks.llm import Progress as Asked
+from tasks.logs import about, send_to_prefect, set_up_logs
 from tasks.options import Models
 from tasks.record import Heart, begin_run, end_run, stop_run
 from tasks.sandbox import Job, Policy, Sandbox, Verdict
 from tasks.settings import Settings
 from tasks.shards import Lease, begin, fence
+from tasks.store import ArtifactStoreUnavailable
 from tasks.store.schema import Response, Trial, Triplet, fold_rollup
-from tasks.telemetry import telemetry
-from tasks.work import Ending, Progress, Silent, drain, first_error, judged
+from tasks.telemetry import counted, span, telemetry, traceparent
+from tasks.work import Ending, Progress, ShardStalled, Silent, Work, drain, first_error, judged
+
+if TYPE_CHECKING:
+    from tasks.live import LiveProgress
 
 Row = TypeVar("Row")
 
@@ -129,7 +134,10 @@ class Run:
         mark: Callable[[Row, Ending], Awaitable[None]],
         limit: int,
     ) -> Counter[str]:
-        """`tasks.work.drain` of those rows of a shard that are still open; none where the shard is dead now."""
+        """`tasks.work.drain` of those rows of a shard that are still open; none where the shard is dead now.
+
+        Raises ShardStalled where none of them ends any more.
+        """
         if not await asyncio.to_thread(begin, self.engine, lease, len(rows)):
             self.progress.say(
                 f"Shard {lease.shard_id} of {lease.stage} has stopped its workers again and again and is left aside: "
@@ -137,7 +145,28 @@ class Run:
             )
             return Counter()
         self.progress.advance(lease.stage, len(lease.rows) - len(rows))
-        return await drain(rows, handle, mark, functools.partial(self.progress.advance, lease.stage), limit)
+        # Prefect's timeouts know no progress, and cut a thread anywhere: this one waits for the next row, and cancels.
+        models = Work.model_validate(lease.work).models
+        stall_s = self.settings.stall_s if models is None or models.mode == "online" else None
+        now = asyncio.get_running_loop().time
+        try:
+            async with asyncio.timeout(stall_s) as stalled:
+
+                def done() -> None:
+                    if stall_s is not None and not stalled.expired():
+                        stalled.reschedule(now() + stall_s)
+                    self.progress.advance(lease.stage)
+
+                counts = await drain(rows, handle, mark, done, limit)
+        except TimeoutError:
+            if not stalled.expired():
+                raise
+            raise ShardStalled(
+                f"No row of shard {lease.shard_id} of {lease.stage} has ended for {stall_s:g} s (KODCODE_STALL_S). "
+                "What was stored is kept; run the same command again to continue."
+            ) from None
+        counted().rows(lease.stage, counts)
+        return counts
 
     def end_row(
         self,
@@ -169,12 +198,19 @@ class Run:
 
     async def judge(self, job: Job) -> Verdict:
         """The sandbox's verdict. Raises InfrastructureFailed where there is none."""
+        with span("execute", job=job.id, judge=job.judge) as made:
+            verdict = await (await self._judges()).judge(job)
+            made.set_attribute("kodcode.verdict", verdict.kind.value)
+            counted().execution(job.judge, verdict.kind.value, verdict.duration_s)
+            return judged(verdict)
+
+    async def _judges(self) -> Sandbox:
         async with self._starting:
             if self._sandbox is None:
                 # tasks/trust runs test modules in the trials of programs.
                 policy = dataclasses.replace(policy_of(self.settings), preload=("pytest",))
                 self._sandbox = await asyncio.to_thread(Sandbox(policy).__enter__)
-        return judged(await self._sandbox.judge(job))
+            return self._sandbox
 
     async def close(self, grace_s: float = GRACE_S, *, abandon: bool = False) -> None:
         """Wait up to `grace_s` for the calls in flight. With `abandon`, executions under way are not waited for: the
@@ -245,57 +281,98 @@ async def recorded_run(flow: str, parameters: Mapping[str, Any], flow_run_id: st
     from tasks.summary import publish_end  # noqa: PLC0415
 
     backends = await asyncio.to_thread(Backends.open)
-    display = progress_display.get()
-    live = LiveProgress(flow) if display is None and flow_run_id is not None else None
-    run = Run(flow_run_id or str(uuid.uuid4()), backends, display or live or Silent())
-    lease_s = run.settings.lease_s
-    await asyncio.to_thread(begin_run, run.engine, run.run_id, flow, dict(parameters), flow_run_id, lease_s)
-    heart = Heart(run.engine, run.run_id, lease_s)
-    token = _current.set(run)
-    status, error = "interrupted", None
-    with cancelled_by_sigterm() as terminated:
-        try:
-            yield run
-            status = "completed"
-        except Exception as problem:  # recorded, whatever it is, and raised
-            first = first_error(problem)
-            if isinstance(first, BudgetReached):
-                error = str(first)
-            else:
-                status, error = "failed", f"{type(first).__name__}: {first}"
-            if first is not problem:
-                raise first from problem
-            raise
-        finally:
-            _current.reset(token)
-            heart.stop()  # what is left takes seconds, and gives no row
-            # Who is stopped does not wait for what can be done without. Task.cancelling() would not tell: a failed
-            # TaskGroup leaves it set.
-            stopped = status == "interrupted" and error is None
-            if run.crew is not None and stopped:
-                why = {"error": "Interrupted", "message": "The run was stopped."}
-                await asyncio.to_thread(stop_run, run.engine, run.run_id, why)
-            await run.close(_TERMINATED_GRACE_S if terminated.is_set() else GRACE_S, abandon=stopped)
-            if live is not None:
-                await live.stop(quietly=stopped)
-            if flow_run_id is not None and not stopped:
-                await publish_end(run, flow, status, error)
-            await asyncio.to_thread(backends.artifacts.pack, run.engine)
-            await asyncio.to_thread(end_run, run.engine, run.run_id, status, error)
-            await asyncio.to_thread(backends.close)
+    set_up_logs(backends.settings.log)
+    run_id = flow_run_id or str(uuid.uuid4())
+    with about(run_id=run_id, flow=flow, flow_run_id=flow_run_id), span("run", run_id=run_id, flow=flow):
+        if flow_run_id is not None:
+            send_to_prefect()
+        display = progress_display.get()
+        live = LiveProgress(flow) if display is None and flow_run_id is not None else None
+        run = Run(run_id, backends, display or live or Silent())
+        lease_s = run.settings.lease_s
+        begun = (flow, dict(parameters), flow_run_id, lease_s, traceparent())
+        await asyncio.to_thread(begin_run, run.engine, run.run_id, *begun)
+        log.info("Run %s of %s has begun.", run_id, flow)
+        heart = Heart(run.engine, run.run_id, lease_s)
+        token = _current.set(run)
+        status, error = "interrupted", None
+        with cancelled_by_sigterm() as terminated:
+            try:
+                yield run
+                status = "completed"
+            except Exception as problem:  # recorded, whatever it is, and raised
+                first = first_error(problem)
+                if isinstance(first, BudgetReached):
+                    error = str(first)
+                else:
+                    status, error = "failed", f"{type(first).__name__}: {first}"
+                if first is not problem:
+                    raise first from problem
+                raise
+            finally:
+                _current.reset(token)
+                # Task.cancelling() would not tell: a failed TaskGroup leaves it set.
+                stopped = status == "interrupted" and error is None
+                try:
+                    grace_s = _TERMINATED_GRACE_S if terminated.is_set() else GRACE_S
+                    publish = functools.partial(publish_end, run, flow, status, error)
+                    await _wind_down(run, live, publish if flow_run_id else None, grace_s, stopped=stopped)
+                finally:
+                    # Not awaited, for whoever stops it once more shall not find a run that seems to go on.
+                    heart.stop()
+                    end_run(run.engine, run.run_id, status, error)
+                    paid = run.asked()
+                    log.info("Run %s of %s: %s, %d answers, $%.4f.", run_id, flow, status, paid.paid, paid.cost_usd)
+                    backends.close()
+
+
+async def _wind_down(
+    run: Run,
+    live: LiveProgress | None,
+    publish: Callable[[], Awaitable[None]] | None,
+    grace_s: float,
+    *,
+    stopped: bool,
+) -> None:
+    """Call off the workers, wait for the calls in flight, show what was done. Who is stopped does not wait for what
+    can be done without."""
+    if run.crew is not None and stopped:
+        why = {"error": "Interrupted", "message": "The run was stopped."}
+        await asyncio.to_thread(stop_run, run.engine, run.run_id, why)
+    await run.close(grace_s, abandon=stopped)
+    if live is not None:
+        await live.stop(quietly=stopped)
+    if stopped:
+        return
+    if publish is not None:
+        await publish()
+    try:
+        await asyncio.to_thread(run.backends.artifacts.pack, run.engine)
+    except ArtifactStoreUnavailable as problem:
+        run.progress.say(f"Texts stay in the database until the next run moves them to the artifact store: {problem}")
 
 
 @contextlib.asynccontextmanager
-async def joined_run(run_id: str) -> AsyncIterator[Run]:
-    """Another process's run, to work for: its answers are paid from its budget, its row is not ours to write."""
+async def joined_run(run_id: str, flow_run_id: str | None = None) -> AsyncIterator[Run]:
+    """Another process's run, to work for: its answers are paid from its budget, its row is not ours to write.
+
+    `flow_run_id` is that of this process, if it is a flow run.
+    """
     backends = await asyncio.to_thread(Backends.open)
-    run = Run(run_id, backends)
-    token = _current.set(run)
-    with cancelled_by_sigterm() as terminated:
-        try:
-            yield run
-        finally:
-            _current.reset(token)
-            # Where something is in flight still, the run was stopped. Only a process that ends may leave its sandbox.
-            await run.close(_TERMINATED_GRACE_S, abandon=terminated.is_set())
-            await asyncio.to_thread(backends.close)
+    set_up_logs(backends.settings.log)
+    with about(run_id=run_id, flow_run_id=flow_run_id):
+        if flow_run_id is not None:
+            send_to_prefect()
+        run = Run(run_id, backends)
+        token = _current.set(run)
+        with cancelled_by_sigterm() as terminated:
+            try:
+                yield run
+            finally:
+                _current.reset(token)
+                try:
+                    # Where something is in flight still, the run was stopped. Only a process that ends may leave its
+                    # sandbox.
+                    await run.close(_TERMINATED_GRACE_S, abandon=terminated.is_set())
+                finally:
+                    backends.close()

@@ -72,6 +72,7 @@ class Settings(BaseSettings):
     shard_size: int | None = Field(
         None, ge=1, le=100_000, description="Rows a Prefect task carries; what took ten minutes lately where absent."
     )
+    log: Literal["human", "json"] = Field("human", description="Lines for people, or a JSON object a line.")
     execution: Literal["local", "prefect", "dask"] = Field(
         "local",
         description="Who works on shards: the flow's process, runs of the deployment drain/drain, or a Dask cluster.",
@@ -79,6 +80,9 @@ class Settings(BaseSettings):
     drainers: int = Field(2, ge=1, le=1000, description="Workers at once, where not local.")
     dask_scheduler: str | None = Field(None, description="Address of a Dask scheduler, like tcp://HOST:8786.")
     lease_s: float = Field(60.0, ge=1, le=3600, description="After so long without a sign a worker is taken for lost.")
+    stall_s: float = Field(
+        3600.0, gt=0, description="A shard of which no row ends for so long is given up; never while it is in batches."
+    )
     embedder: str = Field(
         "hashed",
         description="'hashed', 'sentence-transformers:MODEL', or the name of an OpenAI-compatible embeddings model.",

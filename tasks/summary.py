@@ -8,21 +8,22 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-import httpx
 from prefect.artifacts import acreate_image_artifact, acreate_markdown_artifact, acreate_table_artifact
-from prefect.exceptions import PrefectException
 from sqlalchemy import Engine, select, update
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from tasks.costs import costs
 from tasks.history import funnel, named_query, reading
 from tasks.plaintext import markdown
 from tasks.report import funnel_picture
 from tasks.run import Run, current_run
+from tasks.shown import shown
 from tasks.store.schema import Release
 from tasks.store.schema import Run as RunRow
 
@@ -54,24 +55,28 @@ async def publish_funnel(flow: str, subsets: Sequence[str]) -> None:
     rows = await asyncio.to_thread(funnel, run.engine, subsets)
     table = [{"subset": name, **asdict(row)} for name, row in rows.items()]
     about = _about(run.run_id, 'kodcode sql "select * from v_funnel"')
-    await _shown("the funnel", acreate_table_artifact(table, key=f"{flow}-funnel", description=about))
+    await shown("the funnel", acreate_table_artifact(table, key=f"{flow}-funnel", description=about), log)
     await asyncio.to_thread(_keep, run, {"funnel": table})
     if any(row.proposed for row in rows.values()):
         picture = await asyncio.to_thread(funnel_picture, run.engine, subsets)
-        await _shown("the picture", acreate_image_artifact(picture, key=f"{flow}-picture", description=about))
+        await shown("the picture", acreate_image_artifact(picture, key=f"{flow}-picture", description=about), log)
 
 
 async def publish_end(run: Run, flow: str, status: str, error: str | None) -> None:
     """Artifacts `FLOW-summary`, `FLOW-costs`, `FLOW-failures` and `FLOW-release`, each where there is something to
-    say. A Prefect server that is away costs them, not the run: the database has it all."""
-    ended = await asyncio.to_thread(_ended, run.engine, run.run_id)
+    say. A server that is away or slow costs them, not the run: the database has it all."""
+    try:
+        ended = await asyncio.to_thread(_ended, run.engine, run.run_id)
+    except (DBAPIError, PoolTimeout) as problem:
+        log.warning("The summary of run %s could not be made: %s", run.run_id, type(problem).__name__)
+        return
     text = _summary(ended, status, error)
-    await _shown(
-        "the summary", acreate_markdown_artifact(text, key=f"{flow}-summary", description=f"Run {run.run_id}")
-    )
+    about = f"Run {run.run_id}"
+    await shown("the summary", acreate_markdown_artifact(text, key=f"{flow}-summary", description=about), log)
     if ended.costs:
         about = _about(run.run_id, f"kodcode sql \"select * from llm_calls where run_id = '{run.run_id}'\"")  # noqa: S608
-        await _shown("the costs", acreate_table_artifact(list(ended.costs), key=f"{flow}-costs", description=about))
+        table = acreate_table_artifact(list(ended.costs), key=f"{flow}-costs", description=about)
+        await shown("the costs", table, log)
     dropped = [
         {**row, "next": "the next run tries it again" if row["status"] == "failed" else "kept out, with its reason"}
         for row in ended.added
@@ -79,11 +84,11 @@ async def publish_end(run: Run, flow: str, status: str, error: str | None) -> No
     ]
     if dropped:
         about = _about(run.run_id, 'kodcode sql "select * from v_failures"')
-        await _shown("the failures", acreate_table_artifact(dropped, key=f"{flow}-failures", description=about))
+        await shown("the failures", acreate_table_artifact(dropped, key=f"{flow}-failures", description=about), log)
     for release in ended.releases:
         name = f"Release {release.release_id}"
         told = acreate_markdown_artifact(_released(release), key=f"{flow}-release", description=name)
-        await _shown("the release", told)
+        await shown("the release", told, log)
 
 
 def _ended(engine: Engine, run_id: str) -> _Ended:
@@ -151,13 +156,6 @@ def _released(release: Release) -> str:
 
 def _about(run_id: str, command: str) -> str:
     return f"Run `{run_id}`. Look further with `{command}`."
-
-
-async def _shown(what: str, creation: Awaitable[object]) -> None:
-    try:
-        await creation
-    except (PrefectException, httpx.HTTPError) as error:
-        log.warning("Prefect could not show %s: %s", what, type(error).__name__)
 
 
 def _keep(run: Run, summary: dict[str, object]) -> None:

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict
 from tasks.llm import Progress as Asked
 from tasks.llm.types import BatchUnanswered, BudgetReached, ProviderMisconfigured, ProviderRefused, ProviderUnavailable
 from tasks.options import Models
-from tasks.sandbox.types import Job, Verdict, VerdictKind
+from tasks.sandbox.types import Verdict, VerdictKind
 from tasks.shards import LeaseLost
 
 Row = TypeVar("Row")
@@ -29,6 +29,14 @@ class InfrastructureFailed(Exception):
 
 class ProviderDown(Exception):
     """The provider answers nothing; what was stored is kept and the next run goes on from there."""
+
+
+# What ends a run, not only a shard: every other row would fail the same way. The rows not reached stay pending.
+ENDS_RUN: tuple[type[Exception], ...] = (BudgetReached, ProviderMisconfigured, ProviderDown)
+
+
+class ShardStalled(InfrastructureFailed):
+    """No row of a shard ended for so long that something must hang; what was stored is kept."""
 
 
 class Work(BaseModel):
@@ -173,6 +181,3 @@ def judged(verdict: Verdict) -> Verdict:
     if verdict.kind is VerdictKind.INFRASTRUCTURE:
         raise InfrastructureFailed(verdict.message or "the sandbox came to no verdict")
     return verdict
-
-
-Judge = Callable[[Job], Awaitable[Verdict]]

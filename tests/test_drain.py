@@ -8,15 +8,16 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine, text
 
-from tasks.drain import drain_for
+from tasks.drain import STAGES, drain_for, handle_shard, work_through
 from tasks.llm import ProviderMisconfigured
 from tasks.options import Models
 from tasks.record import begin_run, end_run, standing
+from tasks.run import Run, recorded_run
 from tasks.settings import ConfigurationError
-from tasks.shards import plan
+from tasks.shards import Lease, Planned, fence, plan
 from tasks.store import copy_rows
 from tasks.store.schema import Question, Trial
-from tasks.work import Work
+from tasks.work import Ending, ShardStalled, Work
 from tests.llm.fault_server import FaultServer, error
 
 ROW = "Leetcode_00000000:0"
@@ -38,14 +39,14 @@ def begun(database: Engine) -> None:
 
 def test_a_worker_with_another_database_says_so(database: Engine) -> None:
     with pytest.raises(ConfigurationError, match="KODCODE_DATABASE_URL"):
-        asyncio.run(drain_for("a", orchestrated=False))
+        asyncio.run(drain_for("a"))
 
 
 def test_a_run_that_is_over_leaves_nothing_to_do(database: Engine) -> None:
     begun(database)
     plan(database, "a", "solve", {}, [ROW], 1)
     end_run(database, "a", "completed")
-    assert asyncio.run(drain_for("a", orchestrated=False)) == 0
+    assert asyncio.run(drain_for("a")) == 0
     with database.connect() as connection:
         assert connection.scalar(text("select status from kodcode.shards")) == "open"
 
@@ -66,7 +67,7 @@ def test_what_stops_a_worker_stops_the_run_and_its_shard_is_given_back(database:
             prices=("0",),
         )  # fmt: skip
         plan(database, "a", "solve", Work(models=models).model_dump(mode="json"), [ROW], 1)
-        asyncio.run(drain_for("a", orchestrated=False))
+        asyncio.run(drain_for("a"))
     finally:
         server.close()
     stop = standing(database, "a").stop
@@ -75,3 +76,84 @@ def test_what_stops_a_worker_stops_the_run_and_its_shard_is_given_back(database:
     with database.connect() as connection:
         assert connection.execute(text("select status, attempts from kodcode.shards")).all() == [("open", 0)]
         assert connection.scalar(text("select status from kodcode.trials")) == "pending"
+
+
+def test_a_run_that_seemed_lost_gets_back_what_another_had_adopted(
+    database: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = [f"Evol_{number:08d}:0" for number in range(4)]
+    ended: list[str] = []
+    adopted: list[Planned] = []
+
+    def lives(run_id: str, *, alive: bool) -> None:
+        span = "1 hour" if alive else "-1 second"
+        with database.begin() as connection:
+            connection.execute(
+                text("update kodcode.runs set alive_until = now() + cast(:span as interval) where run_id = :id"),
+                {"id": run_id, "span": span},
+            )
+
+    async def handle(run: Run, lease: Lease, work: Work) -> dict[str, int]:
+        if not adopted:
+            # All at once: the run seems lost, another adopts some of its rows, is killed, and the run lives after all.
+            lives(run.run_id, alive=False)
+            with database.begin() as connection:
+                connection.execute(text("update kodcode.shards set lease_until = now() - interval '1 second'"))
+            begin_run(database, "b", "verify", {}, None, 60)
+            adopted.append(plan(database, "b", "solve", {"other": "work"}, rows[:2], 10))
+            lives("b", alive=False)
+            lives(run.run_id, alive=True)
+        with database.begin() as connection:
+            fence(connection, lease)
+            ended.extend(lease.rows)
+        return {}
+
+    monkeypatch.setitem(STAGES, "solve", handle)
+    monkeypatch.setattr("tasks.drain.shard_task", handle_shard)
+
+    async def main() -> int:
+        async with recorded_run("verify", {}, None):
+            return await asyncio.wait_for(
+                work_through("solve", Work(), lambda: [row for row in rows if row not in ended]), 60
+            )
+
+    assert asyncio.run(main()) == 4
+    assert len(adopted[0].shard_ids) == 1
+    assert sorted(ended) == rows
+    with database.connect() as connection:
+        assert set(connection.scalars(text("select status from kodcode.shards"))) == {"done"}
+
+
+def test_a_shard_of_which_no_row_ends_is_given_back_and_counted_against_it(
+    database: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KODCODE_STALL_S", "0.3")
+    ended: list[str] = []
+
+    async def handle(run: Run, lease: Lease, work: Work) -> dict[str, int]:
+        async def attempt(row: str) -> Ending:
+            if row == lease.rows[-1]:
+                await asyncio.Event().wait()  # it hangs
+            await asyncio.sleep(0.2)  # less than it takes to be given up, all of them together more
+            ended.append(row)
+            return Ending("accepted")
+
+        async def mark(row: str, ending: Ending) -> None:
+            raise AssertionError
+
+        return dict(await run.drain(lease, lease.rows, attempt, mark, 1))
+
+    monkeypatch.setitem(STAGES, "solve", handle)
+    monkeypatch.setattr("tasks.drain.shard_task", handle_shard)
+
+    async def main() -> None:
+        async with recorded_run("verify", {}, None):
+            await work_through("solve", Work(), lambda: ["a", "b", "c", "d"])
+
+    with pytest.raises(ShardStalled, match="KODCODE_STALL_S"):
+        asyncio.run(asyncio.wait_for(main(), 60))
+    assert ended == ["a", "b", "c"]
+    with database.connect() as connection:
+        shard = connection.execute(text("select status, attempts, reason from kodcode.shards")).one()
+    assert (shard.status, shard.attempts) == ("open", 1)
+    assert "ShardStalled" in shard.reason

@@ -12,8 +12,8 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from flows.cli.context import AsJson, DataDir, note, settings_for
-from tasks.backends import Backends, check_prefect
+from flows.cli.context import AsJson, DataDir, opened, settings_for
+from tasks.backends import check_prefect
 from tasks.settings import REPOSITORY, ConfigurationError
 
 out = Console(highlight=False)
@@ -31,21 +31,18 @@ def bootstrap(
     as_json: AsJson = False,
     data_dir: DataDir = None,
 ) -> None:
-    """Set the Prefect server up: work pools, automations that restart crashed runs, deployments. Again is no harm."""
+    """Set a Prefect server up: pools, limits, automations that restart crashed runs, deployments. Again is no harm."""
     settings = settings_for(data_dir)
-    backends = Backends.open(settings, note=note)
-    try:
-        if backends.services is not None:
-            backends.services.wait()
-    finally:
-        backends.close()
-    url = os.environ["PREFECT_API_URL"]
-    check_prefect(url)
+    with opened(settings, orchestrated=True):
+        url = os.environ["PREFECT_API_URL"]
+        check_prefect(url)
     # Prefect reads its settings when it is imported.
     from tasks.orchestration import declared_pools, make_automations, make_pools  # noqa: PLC0415
+    from tasks.slots import make_limits  # noqa: PLC0415
 
     pools = declared_pools(REPOSITORY / "prefect.yaml")
     asyncio.run(make_pools(pools))
+    limits = asyncio.run(make_limits())
     automations = asyncio.run(make_automations(heartbeat_s))
     deployed = subprocess.run(
         [sys.executable, "-m", "prefect", "--no-prompt", "deploy", "--all"],
@@ -57,8 +54,12 @@ def bootstrap(
     if deployed.returncode != 0:
         raise ConfigurationError(f"prefect deploy --all failed at {url}: {deployed.stderr or deployed.stdout}")
     if as_json:
-        print(json.dumps({"prefect_api_url": url, "pools": pools, "automations": automations}))
+        print(json.dumps({"prefect_api_url": url, "pools": pools, "limits": limits, "automations": automations}))
         return
-    out.print(f"{url} has the work pools {', '.join(pools)}, two automations and the deployments of prefect.yaml.")
+    out.print(
+        f"{url} has the work pools {', '.join(pools)}, the limits {', '.join(limits)}, two automations and the "
+        "deployments of prefect.yaml.",
+        soft_wrap=True,
+    )
     for pool in pools:
         out.print(f"  PREFECT_API_URL={url} prefect worker start --pool {pool}", soft_wrap=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +14,7 @@ from rich.console import Console
 from rich.text import Text
 
 from tasks.backends import Backends
+from tasks.logs import in_json, set_up_logs
 from tasks.plaintext import printable
 from tasks.settings import Settings, load_settings, user_data_dir
 
@@ -26,10 +28,14 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object and 
 
 # People read what happens on standard error; standard output is for results.
 console = Console(stderr=True, highlight=False)
+log = logging.getLogger(__name__)
 
 
 def note(message: str) -> None:
     """A line about what goes on."""
+    if in_json():
+        log.info("%s", printable(message))
+        return
     console.print(Text(printable(message), style="dim"), soft_wrap=True)
 
 
@@ -38,9 +44,7 @@ def settings_for(data_dir: Path | None, *, demo: bool = False, **overrides: Any)
     settings = load_settings(data_dir=data_dir, **overrides)
     if demo and "data_dir" not in settings.model_fields_set:
         settings = load_settings(data_dir=user_data_dir() / "demo", **overrides)
-    # Flows and child processes read the same settings from the environment.
-    os.environ["KODCODE_DATA_DIR"] = str(settings.data_dir)
-    return settings
+    return _settled(settings)
 
 
 def settings_to_look(data_dir: Path | None) -> Settings:
@@ -51,15 +55,31 @@ def settings_to_look(data_dir: Path | None) -> Settings:
     if not chosen and not settings.data_dir.exists() and demo.exists():
         note(f"No run of your own yet in {settings.data_dir}: looking at the demo's data in {demo}.")
         settings = load_settings(data_dir=demo)
+    return _settled(settings)
+
+
+def _settled(settings: Settings) -> Settings:
+    # Flows and child processes read the same settings from the environment.
     os.environ["KODCODE_DATA_DIR"] = str(settings.data_dir)
+    if settings.log == "json":
+        set_up_logs(settings.log)
     return settings
+
+
+@contextlib.contextmanager
+def opened(settings: Settings, *, orchestrated: bool = False) -> Iterator[Backends]:
+    """Database and artifact store; `orchestrated`: and the Prefect server, which answers by now if it is embedded."""
+    backends = Backends.open(settings, note=note, orchestrated=orchestrated)
+    try:
+        if orchestrated and backends.services is not None:
+            backends.services.wait()
+        yield backends
+    finally:
+        backends.close()
 
 
 @contextlib.contextmanager
 def backends_to_look(data_dir: Path | None) -> Iterator[Backends]:
     """Database and artifact store for a command that looks at data; Prefect is not needed and not started."""
-    backends = Backends.open(settings_to_look(data_dir), note=note, orchestrated=False)
-    try:
+    with opened(settings_to_look(data_dir)) as backends:
         yield backends
-    finally:
-        backends.close()

@@ -4,24 +4,20 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from flows.cli.context import AsJson, DataDir, console, note, settings_for
-from tasks.backends import Backends
+from flows.cli.context import AsJson, DataDir, console, note, opened, settings_for
+from flows.cli.options import Benchmarks, Subsets
 from tasks.options import chosen_subsets, thresholds_of
 from tasks.screening import Policy, load_benchmark, make_embedder, store_benchmark
 from tasks.screening import decontaminate as check
 
 
 def decontaminate(
-    benchmark: Annotated[
-        list[Path],
-        typer.Option(help="JSONL or Parquet: HumanEval, MBPP, BigCodeBench, LiveCodeBench, own; may be repeated."),
-    ] = [],
-    subset: Annotated[list[str], typer.Option(help="Which subset; may be repeated. All 12 where none is named.")] = [],
+    benchmark: Benchmarks = [],
+    subset: Subsets = [],
     reject: Annotated[
         bool,
         typer.Option("--reject", help="Reject contaminated questions that have no trials yet; else only mark them."),
@@ -56,14 +52,11 @@ def decontaminate(
     thresholds = thresholds_of(settings.model_copy(update={
         "thresholds": settings.thresholds | {name: value for name, value in given.items() if value is not None}
     }))  # fmt: skip
-    backends = Backends.open(settings, note=note, orchestrated=False)
-    try:
+    with opened(settings) as backends:
         for path, found in problems:
             note(f"{store_benchmark(backends.engine, found)} problems of {path}")
         embedder = make_embedder(settings.embedder, base_url=settings.embedder_url)
         report = check(backends.engine, chosen_subsets(subset), embedder, thresholds, policy=policy)
-    finally:
-        backends.close()
     if as_json:
         print(json.dumps(asdict(report)))
         return

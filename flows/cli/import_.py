@@ -13,7 +13,8 @@ from sqlalchemy import Engine, text
 
 from flows.cli.context import AsJson, DataDir, console, note, settings_for
 from flows.cli.display import funnel_table
-from flows.cli.pipeline import SelectChoice, complain, conducted, rows_left
+from flows.cli.options import Benchmarks, Select, SelectChoice
+from flows.cli.pipeline import complain, conducted, rows_left
 from tasks.history import funnel
 from tasks.imports import Columns, check_files
 from tasks.options import chosen_subsets
@@ -39,13 +40,8 @@ def import_(
     licence: Annotated[
         str | None, typer.Option(help="Licence of the files, an SPDX identifier.")
     ] = None,
-    benchmark: Annotated[
-        list[Path], typer.Option(help="File of problems that must not appear (HumanEval, MBPP, own); may be repeated.")
-    ] = [],
-    select: Annotated[
-        SelectChoice,
-        typer.Option(help="Which passing pair stands for a question: the most trusted, or the original's rule."),
-    ] = SelectChoice.trust,
+    benchmark: Benchmarks = [],
+    select: Select = SelectChoice.trust,
     as_json: AsJson = False,
     data_dir: DataDir = None,
 ) -> None:

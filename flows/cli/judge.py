@@ -11,6 +11,7 @@ import typer
 
 from flows.cli.context import note
 from flows.cli.errors import UsageError
+from flows.cli.options import TrialTimeout
 from tasks.run import policy_of
 from tasks.sandbox import check as engine
 from tasks.settings import REPOSITORY, load_settings
@@ -22,7 +23,7 @@ def check(
         Path | None, typer.Option(help="Where results go, a JSON line a pair.", show_default="stdout")
     ] = None,
     jobs: Annotated[int, typer.Option(min=0, help="Trials at once; 0: one a core.")] = 0,
-    timeout: Annotated[float | None, typer.Option(min=0.1, help="Seconds a trial may run.", show_default="30")] = None,
+    timeout: TrialTimeout = None,
     memory_mb: Annotated[int | None, typer.Option(min=64, help="Memory of a trial.", show_default="4096")] = None,
     coverage: Annotated[bool, typer.Option(help="Measure line coverage of the solution.")] = True,
     star_import: Annotated[

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 import warnings
 
@@ -22,6 +23,7 @@ from flows.cli import (
     servers,
 )
 from flows.cli.errors import exit_status, paragraph
+from tasks.logs import in_json
 
 app = typer.Typer(
     name="kodcode",
@@ -72,5 +74,8 @@ def main() -> None:
         status = exit_status(error)
         if status is None:
             raise
-        print(f"kodcode: {paragraph(error)}", file=sys.stderr)
+        if in_json():
+            logging.getLogger(__name__).error("%s", paragraph(error))
+        else:
+            print(f"kodcode: {paragraph(error)}", file=sys.stderr)
         sys.exit(status)

@@ -6,23 +6,24 @@ import json
 import os
 import time
 from collections.abc import Callable, Coroutine, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass
 from enum import StrEnum
-from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, NamedTuple, TypeVar
 
 import typer
 from sqlalchemy import text
 
-from flows.cli.context import AsJson, DataDir, console, note, settings_for
+from flows.cli.context import AsJson, DataDir, console, note, opened, settings_for
 from flows.cli.display import Display, cost, funnel_table, table
 from flows.cli.errors import RowsLeft, Stopped, UsageError
+from flows.cli.options import Benchmarks, Select, SelectChoice, Subsets, TrialTimeout
 from tasks.backends import Backends, check_prefect
 from tasks.history import funnel
 from tasks.interrupt import run_interruptible
 from tasks.llm import PriceTable
 from tasks.llm.offline import bank_size
+from tasks.logs import in_json
 from tasks.options import Style, Teacher, chosen_subsets, solve_budgets
 from tasks.run import progress_display
 from tasks.screening import DEMO_BENCHMARK
@@ -47,11 +48,6 @@ class ModeChoice(StrEnum):
 class StyleChoice(StrEnum):
     complete = "complete"
     online_judge = "online_judge"
-
-
-class SelectChoice(StrEnum):
-    trust = "trust"
-    coverage = "coverage"
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +113,7 @@ def demo(
 
 
 def run(
-    subset: Annotated[list[str], typer.Option(help="Which subset; may be repeated. All 12 where none is named.")] = [],
+    subset: Subsets = [],
     questions: Annotated[
         int | None, typer.Option(min=1, help="Questions each subset shall hold from this teacher.", show_default="100")
     ] = None,
@@ -203,14 +199,9 @@ def run(
         str | None,
         typer.Option(help="JSONL, Parquet or CSV file, s3:// or hf:// address; needs exactly one --subset."),
     ] = None,
-    benchmark: Annotated[
-        list[Path], typer.Option(help="File of problems that must not appear (HumanEval, MBPP, own); may be repeated.")
-    ] = [],
-    select: Annotated[
-        SelectChoice,
-        typer.Option(help="Which passing pair stands for a question: the most trusted, or the original's rule."),
-    ] = SelectChoice.trust,
-    timeout: Annotated[float | None, typer.Option(min=0.1, help="Seconds a trial may run.", show_default="30")] = None,
+    benchmark: Benchmarks = [],
+    select: Select = SelectChoice.trust,
+    timeout: TrialTimeout = None,
     replay: Annotated[
         bool, typer.Option("--replay", help="Answer from the ledger only; stop where an answer is missing.")
     ] = False,
@@ -284,12 +275,9 @@ def run(
 def _forecast(settings: Settings, teacher: Teacher, as_json: bool, *plan: Any) -> None:
     from tasks.forecast import Plan, forecast  # noqa: PLC0415 - slow to import, and Prefect with it
 
-    backends = Backends.open(settings, note=note, orchestrated=False)
-    try:
-        prices = PriceTable.load(settings.prices, teacher.prices)
+    prices = PriceTable.load(settings.prices, teacher.prices)
+    with opened(settings) as backends:
         found = forecast(backends.engine, Plan(*plan), teacher.resolved(settings), prices)
-    finally:
-        backends.close()
     if as_json:
         print(json.dumps(found.as_json()))
         return
@@ -301,7 +289,7 @@ def _forecast(settings: Settings, teacher: Teacher, as_json: bool, *plan: Any) -
     console.print(found.sentence(), soft_wrap=True, markup=False)
 
 
-def carry_out(settings: Settings, names: Sequence[str], flow: str, **parameters: Any) -> tuple[Outcome, int]:
+def carry_out(settings: Settings, names: Sequence[str], flow: str, **parameters: Any) -> tuple[Outcome, Left]:
     """Run a flow that ends in a release, and gather what it left; and how many rows failed."""
     teacher = parameters.get("teacher", Teacher()).resolved(settings)
     canned = parameters.get("canned", teacher.provider == "offline")
@@ -316,33 +304,39 @@ def conducted(
     settings: Settings, flow: str, canned: bool, /, *arguments: Any, **parameters: Any
 ) -> Iterator[tuple[Backends, Any]]:
     """Start what is needed and run the flow with live progress: open connections, and what the flow returned."""
-    # Prefect reports a failed flow with its traceback; here the error is told by main().
-    os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
-    backends = Backends.open(settings, note=note)
-    try:
+    if not in_json():
+        # Prefect reports a failed flow with its traceback; here the error is told by main().
+        os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
+    with opened(settings, orchestrated=True) as backends:
         _keep_apart(backends, canned)
-        flows = _flows(backends)
-        with Display(console) as display:
+        flows = _flows()
+        # Logs tell the progress by themselves.
+        with nullcontext() if in_json() else Display(console) as display:
             token = progress_display.set(display)
             try:
                 returned = _run(flows[flow](*arguments, **parameters))
             finally:
                 progress_display.reset(token)
         yield backends, returned
-    finally:
-        backends.close()
 
 
-def rows_left(backends: Backends) -> int:
-    """How many rows of the whole database wait for the next run."""
+class Left(NamedTuple):
+    """Rows that are open still: `failed` ones the next run tries, those in `dead` shards only after a retry."""
+
+    failed: int
+    dead: int
+
+
+def rows_left(backends: Backends) -> Left:
+    """Rows of the whole database that no run brought to an end."""
     with backends.engine.connect() as connection:
-        left = connection.scalar(
+        left = connection.execute(
             text(
-                "select (select coalesce(sum(rows), 0) from kodcode.v_stages where status = 'failed')"
-                " + (select coalesce(sum(rows), 0) from kodcode.v_shards where status = 'dead')"
+                "select (select coalesce(sum(rows), 0)::bigint from kodcode.v_stages where status = 'failed'),"
+                " (select coalesce(sum(rows), 0)::bigint from kodcode.v_shards where status = 'dead')"
             )
-        )
-    return int(left or 0)
+        ).one()
+    return Left(*left)
 
 
 def _keep_apart(backends: Backends, canned: bool) -> None:
@@ -364,10 +358,8 @@ def _keep_apart(backends: Backends, canned: bool) -> None:
         )
 
 
-def _flows(backends: Backends) -> dict[str, Callable[..., Coroutine[Any, Any, Any]]]:
+def _flows() -> dict[str, Callable[..., Coroutine[Any, Any, Any]]]:
     """The flows by name. Prefect reads its settings when it is imported, so that comes after the servers are known."""
-    if backends.services is not None:
-        backends.services.wait()
     check_prefect(os.environ["PREFECT_API_URL"])
     from flows.import_ import import_files  # noqa: PLC0415
     from flows.nightly import nightly  # noqa: PLC0415
@@ -407,11 +399,19 @@ def _show(outcome: Outcome, settings: Settings, seconds: float) -> None:
     )
 
 
-def complain(left: int) -> None:
-    """Raises RowsLeft where rows wait for the next run."""
-    if left:
-        raise RowsLeft(
-            f"{left} rows failed for reasons of infrastructure, not of their content. Nothing is lost: run the same "
-            "command again to try them once more; kodcode sql \"select * from v_stages where status = 'failed'\" "
+def complain(left: Left) -> None:
+    """Raises RowsLeft where there are any."""
+    said = []
+    if left.failed:
+        said.append(
+            f"{left.failed} rows failed for reasons of infrastructure, not of their content. Nothing is lost: run the "
+            "same command again to try them once more; kodcode sql \"select * from v_stages where status = 'failed'\" "
             "shows why."
         )
+    if left.dead:
+        said.append(
+            f"{left.dead} rows are in shards that stopped every worker that took them, and are left aside: kodcode "
+            "status says why. kodcode retry frees them, then run the same command again."
+        )
+    if said:
+        raise RowsLeft(" ".join(said))

@@ -9,6 +9,7 @@ from typing import Annotated, Any, get_args
 import typer
 
 from flows.cli.context import AsJson, DataDir, console, settings_for
+from flows.cli.options import Subsets
 from flows.cli.pipeline import carry_out
 from tasks.formats import FORMATS, chosen_formats
 from tasks.licences import LicencePolicy
@@ -17,7 +18,7 @@ from tasks.options import AnyStyle, PresetName, chosen_subsets, quotas, release_
 
 def release(
     context: typer.Context,
-    subset: Annotated[list[str], typer.Option(help="Which subset; may be repeated. All 12 where none is named.")] = [],
+    subset: Subsets = [],
     canned: Annotated[bool, typer.Option("--canned", help="Release the demo's canned answers.")] = False,
     classes: Annotated[
         bool | None,

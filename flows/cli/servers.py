@@ -10,10 +10,10 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from flows.cli.context import AsJson, DataDir, backends_to_look, note, settings_for, settings_to_look
+from flows.cli.context import AsJson, DataDir, backends_to_look, opened, settings_for, settings_to_look
 from flows.cli.display import table
 from tasks import history
-from tasks.backends import Backends, wanted_services
+from tasks.backends import wanted_services
 from tasks.run import policy_of
 from tasks.sandbox import Level, probe
 from tasks.settings import Settings
@@ -31,13 +31,8 @@ LEVELS = {
 def up(as_json: AsJson = False, data_dir: DataDir = None) -> None:
     """Start the embedded servers that no setting replaces: PostgreSQL, S3, Prefect. They stay until `kodcode down`."""
     settings = settings_for(data_dir)
-    backends = Backends.open(settings, note=note)
-    try:
-        if backends.services is not None:
-            backends.services.wait()
-    finally:
-        backends.close()
-    _print_status(settings, as_json)
+    with opened(settings, orchestrated=True):
+        _print_status(settings, as_json)
 
 
 def down(as_json: AsJson = False, data_dir: DataDir = None) -> None:
@@ -77,6 +72,10 @@ def _print_status(settings: Settings, as_json: bool) -> None:
         if usable:
             with backends_to_look(settings.data_dir) as backends:
                 report |= {
+                    "rows": [
+                        dict(zip(("stage", *history.STATUSES), row, strict=True))
+                        for row in history.stages(backends.engine)
+                    ],
                     "stages": [asdict(pace) for pace in history.paces(backends.engine)],
                     "shards": history.workers(backends.engine),
                     "spent_today_usd": history.spent_today(backends.engine),
@@ -98,7 +97,7 @@ def _print_status(settings: Settings, as_json: bool) -> None:
         rows = history.stages(backends.engine)
         paces, workers = history.paces(backends.engine), history.workers(backends.engine)
         spent = history.spent_today(backends.engine)
-    out.print(table("", ["stage", "pending", "accepted", "rejected", "failed"], rows))
+    out.print(table("", ["stage", *history.STATUSES], rows))
     if paces:
         out.print(
             table(

@@ -2,7 +2,7 @@
 create or replace view kodcode.v_shards as
 select shard_id, stage,
        case when status = 'leased' and lease_until < clock_timestamp() then 'lost' else status end as status,
-       cardinality(rows) as rows, attempts, owner,
+       cardinality(rows) as rows, attempts, regexp_replace(owner, '/.*:', ':') as owner,
        case when status = 'leased' then extract(epoch from clock_timestamp() - claimed_at)::float end as working_s,
        case when status = 'leased' then extract(epoch from lease_until - clock_timestamp())::float end as lease_left_s,
        reason, wanted_by, rows[1] as first_row

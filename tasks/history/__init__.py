@@ -6,10 +6,11 @@ from tasks.history.mirror import MirrorFailed, MirrorFile, mirror
 from tasks.history.pace import Pace, paces, spent_today, workers
 from tasks.history.queries import NamedQuery, Parameter, QueryError, named_queries, named_query
 from tasks.history.reading import GrantFailed, grant_reading, reading
-from tasks.history.stages import stages
+from tasks.history.stages import STATUSES, stages
 from tasks.history.why import UnknownId, why
 
 __all__ = [
+    "STATUSES",
     "Audit",
     "FunnelRow",
     "GrantFailed",

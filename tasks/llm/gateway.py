@@ -26,7 +26,6 @@ from tasks.llm.types import (
     BudgetReached,
     Completion,
     Provider,
-    ProviderError,
     ProviderMisconfigured,
     ProviderRefused,
     ProviderUnavailable,
@@ -96,7 +95,7 @@ class Gateway:
         self._engine = engine
         self._prices = prices
         self._budget = budget
-        self._telemetry = telemetry
+        self._telemetry = telemetry or Telemetry()
         self._max_concurrency = max_concurrency
         # Twice as many may have a lease as are in flight: some wait for their next try, and others go ahead.
         self._slots = asyncio.Semaphore(2 * max_concurrency)
@@ -257,18 +256,13 @@ class Gateway:
 
         async def send() -> Completion:
             flight.sent = True
-            if self._telemetry is not None:
-                self._telemetry.sent(want.request)
             try:
-                return await self.provider.complete(want.request)
-            except ProviderError as error:
-                if self._telemetry is not None:
-                    self._telemetry.failed(want.request, error)
-                raise
+                with self._telemetry.call(want.request, want.request_hash) as span:
+                    completion = await self.provider.complete(want.request)
+                    self._telemetry.completed(span, completion)
+                    return completion
             finally:
                 flight.sent = False
-                if self._telemetry is not None:
-                    self._telemetry.left(want.request)
 
         def check() -> None:
             if not flight.waiting:
@@ -294,8 +288,7 @@ class Gateway:
         cost_usd = self._prices.price_of(want.request).cost_usd(completion.usage)
         paid = Paid(want.request, want.request_hash, canonical, completion, cost_usd, latency_s)
         self._count(paid)
-        if self._telemetry is not None:
-            self._telemetry.answered(want.request, latency_s)
+        self._telemetry.answered(want.request, latency_s)
         answer = await self._store(paid)
         # Another process may have been first, and its answer counts; paid was this one too.
         return replace(answer, from_ledger=False)
@@ -317,8 +310,7 @@ class Gateway:
         self._progress.input_tokens += usage.input_tokens
         self._progress.output_tokens += usage.output_tokens
         self._progress.cost_usd += paid.cost_usd
-        if self._telemetry is not None:
-            self._telemetry.paid(paid.request, usage, paid.cost_usd)
+        self._telemetry.paid(paid.request, usage, paid.cost_usd)
 
     def _count_failure(self, error: ProviderUnavailable) -> None:
         self._progress.retries += 1

@@ -1,37 +1,66 @@
-"""Metrics of what is asked, in OpenTelemetry's words for generative models where it has one."""
+"""Metrics and spans of what is asked, in OpenTelemetry's words for generative models where it has one."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from tasks.llm.types import ProviderError, Request, Usage
+from opentelemetry import metrics, trace
+from opentelemetry.trace import Span, SpanKind, Status, StatusCode
 
-if TYPE_CHECKING:
-    from opentelemetry.metrics import Meter
+from tasks.llm.types import Completion, ProviderError, Request, Usage
 
 METER = "kodcode.llm"
 
 
 class Telemetry:
-    """Records on the instruments of one meter. Who wants none makes none: OpenTelemetry is not imported then.
+    """Records on the instruments of a meter, and makes spans with a tracer; of the whole process where none is given,
+    whose API does nothing until somebody sets OpenTelemetry up.
 
     Tokens, durations: https://opentelemetry.io/docs/specs/semconv/gen-ai/gen-ai-metrics/
     """
 
-    def __init__(self, meter: Meter) -> None:
+    def __init__(self, meter: metrics.Meter | None = None, tracer: trace.Tracer | None = None) -> None:
+        meter = meter or metrics.get_meter(METER)
+        self._tracer = tracer or trace.get_tracer(METER)
         self._tokens = meter.create_histogram("gen_ai.client.token.usage", "{token}", "Tokens of an answer.")
         self._duration = meter.create_histogram("gen_ai.client.operation.duration", "s", "Seconds of a call.")
         self._cost = meter.create_counter("kodcode.llm.cost", "USD", "Dollars paid.")
         self._failures = meter.create_counter("kodcode.llm.failures", "{call}", "Calls without an answer, by kind.")
         self._in_flight = meter.create_up_down_counter("kodcode.llm.in_flight", "{call}", "Calls in flight.")
 
-    def sent(self, request: Request) -> None:
-        self._in_flight.add(1, _attributes(request))
+    @contextmanager
+    def call(self, request: Request, request_hash: str) -> Iterator[Span]:
+        """Around one call, from when it is sent until it is over, whatever comes of it.
 
-    def left(self, request: Request) -> None:
-        """The call is over, whatever came of it."""
-        self._in_flight.add(-1, _attributes(request))
+        The span has no text: neither what was asked nor what was answered, nor what a provider says of its failure.
+        """
+        attributes = _attributes(request)
+        about = attributes | {"kodcode.attempt": request.attempt, "kodcode.request_hash": request_hash}
+        name = f"{attributes['gen_ai.operation.name']} {request.model}"
+        self._in_flight.add(1, attributes)
+        try:
+            with self._tracer.start_as_current_span(
+                name, kind=SpanKind.CLIENT, attributes=about, record_exception=False, set_status_on_exception=False
+            ) as span:
+                try:
+                    yield span
+                except BaseException as error:  # cancelled too; raised
+                    span.set_status(Status(StatusCode.ERROR))
+                    span.set_attribute("error.type", type(error).__name__)
+                    if isinstance(error, ProviderError):
+                        self._failures.add(1, attributes | {"error.type": type(error).__name__})
+                    raise
+        finally:
+            self._in_flight.add(-1, attributes)
+
+    def completed(self, span: Span, completion: Completion) -> None:
+        """What came of the call of this span."""
+        span.set_attribute("gen_ai.response.finish_reasons", [completion.finish_reason])
+        span.set_attribute("gen_ai.usage.input_tokens", completion.usage.input_tokens)
+        span.set_attribute("gen_ai.usage.output_tokens", completion.usage.output_tokens)
 
     def answered(self, request: Request, latency_s: float) -> None:
         """A call brought an answer. Not told of batches: their hours say nothing of how long a model takes."""
@@ -47,9 +76,6 @@ class Telemetry:
             ("reasoning", usage.reasoning_tokens),
         ):
             self._tokens.record(count, attributes | {"gen_ai.token.type": kind})
-
-    def failed(self, request: Request, error: ProviderError) -> None:
-        self._failures.add(1, _attributes(request) | {"error.type": type(error).__name__})
 
 
 def _attributes(request: Request) -> dict[str, Any]:

@@ -5,16 +5,15 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-import socket
 import threading
 import uuid
-from pathlib import Path
 
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from tasks.llm.ledger import LedgerError
+from tasks.store import gone, machine, this_start
 
 # A worker that says nothing for so long is taken for dead. One that was only suspended finds its requests asked by
 # another: its answers then change nothing, for the first one stored counts.
@@ -77,7 +76,7 @@ class Worker:
             "insert into kodcode.llm_workers (worker_id, host, pid, process_start, run_id, expires_at)"
             " values (%s, %s, %s, %s, %s, now() + make_interval(secs => %s))"
             " on conflict (worker_id) do update set expires_at = excluded.expires_at",
-            (self.worker_id, host(), os.getpid(), process_start(os.getpid()) or 0.0, self._run_id, LEASE_S),
+            (self.worker_id, machine(), os.getpid(), this_start(), self._run_id, LEASE_S),
         )
 
 
@@ -85,11 +84,11 @@ def bury(connection: Connection) -> None:
     """Delete workers that are dead and what they held: those whose time is up, and at once those of this machine whose
     process is gone, so that a killed run goes on without waiting."""
     here = connection.exec_driver_sql(
-        "select worker_id, pid, process_start from kodcode.llm_workers where host = %s", (host(),)
+        "select worker_id, pid, process_start from kodcode.llm_workers where host = %s", (machine(),)
     ).all()
-    gone = [row.worker_id for row in here if process_start(row.pid) != row.process_start]
+    ended = [row.worker_id for row in here if gone(machine(), row.pid, row.process_start)]
     connection.exec_driver_sql(
-        "delete from kodcode.llm_workers where expires_at < now() or worker_id = any(%s)", (gone,)
+        "delete from kodcode.llm_workers where expires_at < now() or worker_id = any(%s)", (ended,)
     )
     connection.exec_driver_sql(
         "delete from kodcode.llm_leases where request_hash in (select request_hash from kodcode.llm_leases l"
@@ -97,32 +96,3 @@ def bury(connection: Connection) -> None:
         " and batch_id is null"
         " for update skip locked)"
     )
-
-
-def host() -> str:
-    """This machine's name with the process namespace: two containers may share the one, not the other."""
-    try:
-        namespace = Path("/proc/self/ns/pid").stat().st_ino
-    except OSError:
-        namespace = 0
-    return f"{socket.gethostname()}/{namespace}"
-
-
-def process_start(pid: int) -> float | None:
-    """When the process began (clock ticks since boot), which tells it from a later one with its number; None where
-    there is none. Zero where the system does not say."""
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-        return None if fields[0] in "ZX" else float(fields[19])
-    except FileNotFoundError:
-        if Path("/proc/self/stat").exists():
-            return None
-    except (OSError, ValueError, IndexError):
-        return 0.0
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return None
-    except PermissionError:
-        return 0.0
-    return 0.0

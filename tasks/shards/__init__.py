@@ -18,6 +18,7 @@ from tasks.shards.leases import (
     give_back,
     keep,
     owner,
+    owner_of,
 )
 from tasks.shards.planning import Counts, Planned, counts, plan, retry_dead, shard_size
 
@@ -36,6 +37,7 @@ __all__ = [
     "give_back",
     "keep",
     "owner",
+    "owner_of",
     "plan",
     "retry_dead",
     "shard_size",

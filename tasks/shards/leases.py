@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import socket
 from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -13,6 +12,8 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from tasks.store import machine, this_start
 
 Result = TypeVar("Result")
 
@@ -40,7 +41,12 @@ class Lease:
 
 def owner() -> str:
     """This process, as leases name it."""
-    return f"{socket.gethostname()}:{os.getpid()}"
+    return owner_of(machine(), os.getpid(), this_start())
+
+
+def owner_of(host: str, pid: int, start: float) -> str:
+    """A process, as leases name it: MACHINE:START:PID."""
+    return f"{host}:{start:.0f}:{pid}"
 
 
 # SKIP LOCKED: two claims never wait for each other, and never get the same shard.

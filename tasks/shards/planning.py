@@ -30,7 +30,8 @@ class Planned:
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """How many of some shards are where. `vanished`: taken apart by another run, because theirs seemed gone."""
+    """How many of some shards are where, for one run. `vanished`: what another run adopted, because this one seemed
+    lost, or what was freed by `retry_dead`: their rows are to be planned again."""
 
     unfinished: int
     rows_left: int
@@ -61,7 +62,7 @@ _COUNTS = text("""
 select count(*) filter (where status in ('open', 'leased')) as unfinished,
        coalesce(sum(cardinality(rows)) filter (where status in ('open', 'leased')), 0) as rows_left,
        cardinality(cast(:ids as bigint[])) - count(*) as vanished
-from kodcode.shards where shard_id = any(:ids)
+from kodcode.shards where shard_id = any(:ids) and :run_id = any(wanted_by)
 """)
 _MEASURED = text("""
 select sum(extract(epoch from finished_at - claimed_at))::float / sum(remaining) as row_s
@@ -118,10 +119,10 @@ def plan(engine: Engine, run_id: str, stage: str, work: Mapping[str, Any], rows:
     return Planned((*shared, *ids), frozenset(elsewhere), frozenset(dead))
 
 
-def counts(engine: Engine, shard_ids: Sequence[int]) -> Counts:
-    """How far these shards are."""
+def counts(engine: Engine, run_id: str, shard_ids: Sequence[int]) -> Counts:
+    """How far these shards are, of those that the run waits for still."""
     with engine.connect() as connection:
-        row = connection.execute(_COUNTS, {"ids": list(shard_ids)}).one()
+        row = connection.execute(_COUNTS, {"run_id": run_id, "ids": list(shard_ids)}).one()
     return Counts(row.unfinished, row.rows_left, row.vanished)
 
 

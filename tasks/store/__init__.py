@@ -19,10 +19,12 @@ from tasks.store.database import (
     migrate,
 )
 from tasks.store.moving import Moved, MoveFailed, MoveRefused, move
+from tasks.store.process import UNKNOWN, gone, machine, this_start
 from tasks.store.schema import storable
 from tasks.store.services import ServiceError, Services, ServiceStatus
 
 __all__ = [
+    "UNKNOWN",
     "ArtifactCorrupt",
     "ArtifactMissing",
     "ArtifactStore",
@@ -44,10 +46,13 @@ __all__ = [
     "ValueNotStorable",
     "connect",
     "copy_rows",
+    "gone",
+    "machine",
     "migrate",
     "move",
     "open_artifacts",
     "services",
     "storable",
     "text_key",
+    "this_start",
 ]

@@ -138,6 +138,8 @@ def test_the_form_says_what_every_parameter_is(form: Page, office: Office, shot:
     for parameter in schema["definitions"]["Teacher"]["properties"].values():
         expect(field(form, parameter["title"])).to_contain_text(parameter["description"])
     expect(field(form, "questions").locator("input")).to_have_value("100")
+    for optional, untouched in (("target_verified", "0"), ("initial", "0"), ("seeds", "")):  # no kind is to be chosen
+        expect(field(form, optional).locator("input, textarea")).to_have_value(untouched)
     shot("form")
     expect(options_of(form, "subsets")).to_have_text(list(SUBSETS))
 

@@ -17,7 +17,7 @@ from tasks.llm.openai_provider import OpenAIProvider
 from tasks.llm.telemetry import METER, Telemetry
 from tasks.settings import ConfigurationError
 from tasks.store import ArtifactStore
-from tasks.telemetry import telemetry
+from tasks.telemetry import counted, telemetry, tracer
 from tests.llm.fault_server import FaultServer, chat, error
 
 
@@ -62,9 +62,9 @@ def test_calls_tokens_dollars_and_failures_are_measured(
     assert [point.value for point in found["kodcode.llm.in_flight"]] == [0]
 
 
-def test_without_an_endpoint_there_are_no_metrics_and_nothing_is_imported() -> None:
+def test_without_an_endpoint_nothing_is_set_up() -> None:
     program = (
-        "import sys, tasks.llm.gateway, tasks.telemetry as t; assert t.telemetry() is None;"
+        "import sys, tasks.llm.gateway, tasks.telemetry as t; t.telemetry(), t.counted(), t.tracer();"
         "sys.exit(any(name.startswith('opentelemetry.sdk') for name in sys.modules))"
     )
     assert subprocess.run([sys.executable, "-c", program], env={}, check=False).returncode == 0
@@ -73,5 +73,8 @@ def test_without_an_endpoint_there_are_no_metrics_and_nothing_is_imported() -> N
 def test_an_endpoint_without_the_exporter_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:1")
     monkeypatch.setitem(sys.modules, "opentelemetry.exporter.otlp.proto.http.metric_exporter", None)
-    with pytest.raises(ConfigurationError, match=r"kodcode\[otel\]"):
-        telemetry.__wrapped__()
+    monkeypatch.setitem(sys.modules, "opentelemetry.exporter.otlp.proto.http.trace_exporter", None)
+    for asked in (tracer, counted, telemetry):
+        asked.cache_clear()
+        with pytest.raises(ConfigurationError, match=r"kodcode\[otel\]"):
+            asked()

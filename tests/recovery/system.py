@@ -13,9 +13,37 @@ from typing import Any
 import psutil
 
 from tests.pipeline.conftest import Workplace
+from tests.recovery.teacher import Teacher
 
 # None outlives the tests, however these end.
 TIED = ("setpriv", "--pdeathsig", "KILL", "--")
+
+# Calls at once of a process: what may be paid for nothing when it is lost.
+IN_FLIGHT = 4
+
+
+def parameters(teacher: Teacher, questions: int) -> dict[str, Any]:
+    """The nightly that is disturbed, as a person enters it in the form: subset Leetcode, two attempts."""
+    return {
+        "subsets": ["Leetcode"],
+        "questions": questions,
+        "attempts": 2,
+        "styles": ["complete"],
+        "responses": 1,
+        "teacher": {"provider": "openai", "base_url": teacher.url, "max_concurrency": IN_FLIGHT, "prices": ["0"]},
+    }
+
+
+def command(teacher: Teacher, questions: int) -> list[str]:
+    """The same as a command; its trials are quick, so they get little time."""
+    asked = parameters(teacher, questions)
+    models = asked["teacher"]
+    options = {
+        "subset": asked["subsets"][0], "questions": questions, "attempts": asked["attempts"],
+        "responses": asked["responses"], "style": asked["styles"][0], "concurrency": models["max_concurrency"],
+        "base-url": models["base_url"], "price": models["prices"][0], "timeout": 10,
+    }  # fmt: skip
+    return ["run", "--json", *(str(part) for name, value in options.items() for part in (f"--{name}", value))]
 
 
 def end_tree(process: subprocess.Popen[Any]) -> None:

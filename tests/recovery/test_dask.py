@@ -14,9 +14,8 @@ import psutil
 import pytest
 
 from tests.pipeline.conftest import Workplace, wait_until
-from tests.recovery.system import TIED, end_tree
+from tests.recovery.system import IN_FLIGHT, TIED, command, end_tree
 from tests.recovery.teacher import Teacher
-from tests.recovery.test_together import IN_FLIGHT, command
 
 
 def dask(stack: ExitStack, environment: Mapping[str, str], log: Path, *arguments: str) -> subprocess.Popen[Any]:

@@ -8,25 +8,11 @@ import psutil
 import pytest
 
 from tests.pipeline.conftest import Workplace, wait_until
-from tests.recovery.system import Api, end_tree, worker
+from tests.recovery.system import IN_FLIGHT, Api, end_tree, parameters, worker
 from tests.recovery.teacher import Teacher
 
-IN_FLIGHT = 4
 LEASE_S = "5"
 FINAL = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
-
-
-def parameters(teacher: Teacher, questions: int) -> dict[str, object]:
-    """What a person enters in the form of `nightly`."""
-    return {
-        "subsets": ["Leetcode"],
-        "questions": questions,
-        "attempts": 2,
-        "styles": ["complete"],
-        "tries": 1,
-        "responses": 1,
-        "teacher": {"provider": "openai", "base_url": teacher.url, "max_concurrency": IN_FLIGHT, "prices": ["0"]},
-    }
 
 
 def answers(workplace: Workplace) -> int:

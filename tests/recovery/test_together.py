@@ -6,18 +6,8 @@ import pytest
 from sqlalchemy.exc import ProgrammingError
 
 from tests.pipeline.conftest import Workplace, wait_until
+from tests.recovery.system import command
 from tests.recovery.teacher import Teacher
-
-IN_FLIGHT = 4
-
-
-def command(teacher: Teacher, questions: int) -> list[str]:
-    """A run of subset Leetcode; its trials are quick, so they get little time."""
-    return [
-        "run", "--json", "--subset", "leetcode", "--questions", str(questions), "--attempts", "2", "--responses", "1",
-        "--style", "complete", "--timeout", "10", "--concurrency", str(IN_FLIGHT), "--base-url", teacher.url,
-        "--price", "0",
-    ]  # fmt: skip
 
 
 @pytest.mark.slow

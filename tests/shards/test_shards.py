@@ -141,7 +141,7 @@ def test_workers_of_two_runs_share_the_shards_and_write_each_row_once(database: 
     for worker in workers:
         worker.join()
     assert each_row_once(database)
-    assert counts(database, shards).unfinished == 0
+    assert counts(database, "a", shards).unfinished == 0
     assert stored(database, "select distinct status, attempts, rows from kodcode.shards") == [("done", 1, [])]
 
 

@@ -25,8 +25,10 @@ class Run(Base):
     budget_usd: Mapped[Decimal | None]
     status: Mapped[str] = mapped_column(server_default="running")
     error: Mapped[str | None]
-    host: Mapped[str]
+    host: Mapped[str]  # with its boot and process namespace
     pid: Mapped[int]
+    process_start: Mapped[float | None]  # clock ticks since that boot
+    traceparent: Mapped[str | None]  # of its OpenTelemetry span, for those who work for it elsewhere
     started_at: Mapped[datetime] = mapped_column(server_default=func.now())
     alive_until: Mapped[datetime | None]  # renewed while its process lives; a running one past it was lost
     stop: Mapped[Json | None]  # why its workers elsewhere are to stop: the error of one of them
