@@ -199,7 +199,7 @@ def main(arguments: list[str]) -> None:
     tasks.run.make_provider = lambda name, *, base_url: Instant()  # type: ignore[attr-defined, assignment]
     if arguments[0] == "drain":
         os.sched_setaffinity(0, {int(arguments[2])})
-        asyncio.run(drain.drain_for(arguments[1], orchestrated=False))
+        asyncio.run(drain.drain_for(arguments[1]))
         return
     stage, *numbers = arguments
     first, rows, drainers = (*map(int, numbers), 0)[:3]

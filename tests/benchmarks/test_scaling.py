@@ -26,7 +26,8 @@ DRAINED = int(os.environ.get("KODCODE_BENCHMARK_DRAINED", "6000"))
 
 
 def scaled(workplace: Workplace, *arguments: object, **more: str) -> dict[str, Any]:
-    environment = workplace.environment | {"OPENAI_API_KEY": "any", "PYTHONPATH": str(REPOSITORY)} | more
+    cheap = {"OPENAI_API_KEY": "any", "PYTHONPATH": str(REPOSITORY), "KODCODE_CONFIRM": "false"}
+    environment = workplace.environment | cheap | more
     command = [sys.executable, "-m", "tests.benchmarks.scaling", *map(str, arguments)]
     ended = subprocess.run(command, env=environment, cwd=workplace.folder, check=False, capture_output=True, text=True)
     assert ended.returncode == 0, ended.stderr[-3000:]
