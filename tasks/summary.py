@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import httpx
-from prefect.artifacts import acreate_image_artifact, acreate_markdown_artifact, acreate_table_artifact
+from prefect.artifacts import acreate_markdown_artifact, acreate_table_artifact
 from prefect.exceptions import PrefectException
 from sqlalchemy import Engine, select, update
 
@@ -57,8 +57,9 @@ async def publish_funnel(flow: str, subsets: Sequence[str]) -> None:
     await _shown("the funnel", acreate_table_artifact(table, key=f"{flow}-funnel", description=about))
     await asyncio.to_thread(_keep, run, {"funnel": table})
     if any(row.proposed for row in rows.values()):
-        picture = await asyncio.to_thread(funnel_picture, run.engine, subsets)
-        await _shown("the picture", acreate_image_artifact(picture, key=f"{flow}-picture", description=about))
+        # Not an image artifact: the UI writes the whole address of those below them.
+        picture = f"![The funnel]({await asyncio.to_thread(funnel_picture, run.engine, subsets)})"
+        await _shown("the picture", acreate_markdown_artifact(picture, key=f"{flow}-picture", description=about))
 
 
 async def publish_end(run: Run, flow: str, status: str, error: str | None) -> None:
