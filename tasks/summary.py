@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from prefect.artifacts import acreate_image_artifact, acreate_markdown_artifact, acreate_table_artifact
+from prefect.artifacts import acreate_markdown_artifact, acreate_table_artifact
 from sqlalchemy import Engine, select, update
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -58,8 +58,10 @@ async def publish_funnel(flow: str, subsets: Sequence[str]) -> None:
     await shown("the funnel", acreate_table_artifact(table, key=f"{flow}-funnel", description=about), log)
     await asyncio.to_thread(_keep, run, {"funnel": table})
     if any(row.proposed for row in rows.values()):
-        picture = await asyncio.to_thread(funnel_picture, run.engine, subsets)
-        await shown("the picture", acreate_image_artifact(picture, key=f"{flow}-picture", description=about), log)
+        # Not an image artifact: the UI writes the whole address of those below them.
+        picture = f"![The funnel]({await asyncio.to_thread(funnel_picture, run.engine, subsets)})"
+        told = acreate_markdown_artifact(picture, key=f"{flow}-picture", description=about)
+        await shown("the picture", told, log)
 
 
 async def publish_end(run: Run, flow: str, status: str, error: str | None) -> None:

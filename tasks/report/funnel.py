@@ -17,7 +17,7 @@ _QUERY = "select *, accepted - verified - failed as unlabelled from v_funnel"
 _SAID = {"unscreened": "not yet screened", "unlabelled": "not yet labelled", "failed": "no attempt passed"}
 
 _TOP, _HEIGHT, _GAP, _NODE, _LEAST = 34.0, 440.0, 7.0, 14.0, 9.0
-_X = (132.0, 620.0, 1120.0)
+_X = (132.0, 600.0, 1064.0)
 
 
 @dataclass(frozen=True, slots=True)

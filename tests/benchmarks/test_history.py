@@ -84,7 +84,7 @@ def test_mirror(million: Engine, tmp_path: Path) -> None:
 
 
 def test_reports(million: Engine, tmp_path: Path) -> None:
-    """A page about a selection counts its rows, where that about all reads the rollup; each has up to 10,000 triplets."""
+    """A page about a selection counts its rows, that about all reads the rollup; each has up to 10,000 triplets."""
     artifacts = open_artifacts((tmp_path / "artifacts").as_uri())
     took = {}
     for selection in (Selection(), Selection(run_id="run50"), Selection(release_id=2)):
