@@ -42,8 +42,8 @@ class Worker:
         os.kill(self.process.pid or 0, signal.SIGSTOP)
 
     def thaw(self) -> None:
-        self._go_on.set()
         os.kill(self.process.pid or 0, signal.SIGCONT)
+        self._go_on.set()  # waits for those that wait for it to wake up, which a frozen process never does
 
     def join(self) -> None:
         self.process.join(60)
