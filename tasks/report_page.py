@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,11 @@ from prefect.artifacts import acreate_link_artifact
 from prefect.cache_policies import NO_CACHE
 
 from tasks.report import Selection, make_report
+from tasks.retries import INFRASTRUCTURE_RETRIES
 from tasks.run import Run, current_run
+from tasks.shown import shown
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +29,7 @@ class StoredReport:
     triplets: int
 
 
-@task(name="report", cache_policy=NO_CACHE)
+@task(name="report", cache_policy=NO_CACHE, **INFRASTRUCTURE_RETRIES)
 async def store_report(selection: Selection) -> StoredReport:
     """Put the page about `selection` into the artifact store, and a link to it beside the flow run.
 
@@ -32,9 +37,10 @@ async def store_report(selection: Selection) -> StoredReport:
     """
     run = current_run()
     stored = await asyncio.to_thread(_store, run, selection)
-    await acreate_link_artifact(
+    link = acreate_link_artifact(
         link=stored.url, link_text=selection.title, key="report", description=f"{selection.title}. {selection.meaning}"
     )
+    await shown("the link to the report", link, log)
     return stored
 
 
