@@ -203,7 +203,8 @@ async def handle_shard(lease: Lease, *, limited: bool = False) -> dict[str, int]
         await asyncio.to_thread(finish, run.engine, lease)
         for status, count in handled.items():
             made.set_attribute(f"kodcode.{status}", count)
-        log.info("Shard %d of %s is done: %s.", shard_id, stage, handled or "nothing was left to do")
+        counts = ", ".join(f"{count} {status}" for status, count in sorted(handled.items()))
+        log.info("Shard %d of %s is done: %s.", shard_id, stage, counts or "nothing was left to do")
     return handled
 
 
