@@ -89,7 +89,7 @@ async def drain_shards(run: Run, stage: str, shard_ids: Sequence[int]) -> int:
     """Work on these shards until all are done or dead, whoever does it; returns how many another run took away."""
     crew = crew_of(run)
     look_again_s, longest_s = _LOOK_AGAIN_S
-    left: int | None = None
+    left, vanished = 0, -1
     while shard_ids:
         if crew is None:
             lease = await asyncio.to_thread(claim, run.engine, run.run_id, run.settings.lease_s, shard_ids)
@@ -97,9 +97,9 @@ async def drain_shards(run: Run, stage: str, shard_ids: Sequence[int]) -> int:
                 await work_on(run, lease)
                 continue
         state = await asyncio.to_thread(counts, run.engine, run.run_id, shard_ids)
-        if crew is not None and left is not None:
+        if crew is not None and vanished == state.vanished:  # else some rows did not end, but went to another run
             run.progress.advance(stage, left - state.rows_left)
-        left = state.rows_left
+        left, vanished = state.rows_left, state.vanished
         if not state.unfinished:
             return state.vanished
         if crew is not None:
