@@ -92,7 +92,7 @@ async def drain_shards(run: Run, stage: str, shard_ids: Sequence[int]) -> int:
     left, vanished = 0, -1
     while shard_ids:
         if crew is None:
-            lease = await asyncio.to_thread(claim, run.engine, run.run_id, run.settings.lease_s, shard_ids)
+            lease = await _claimed(run, shard_ids)
             if lease is not None:
                 await work_on(run, lease)
                 continue
@@ -110,6 +110,18 @@ async def drain_shards(run: Run, stage: str, shard_ids: Sequence[int]) -> int:
         await asyncio.sleep(look_again_s)
         look_again_s = min(1.5 * look_again_s, longest_s)
     return 0
+
+
+async def _claimed(run: Run, shard_ids: Sequence[int] | None = None) -> Lease | None:
+    """A shard to work on. Who is cancelled meanwhile leaves none behind that would wait for the end of its lease."""
+    claiming = asyncio.create_task(asyncio.to_thread(claim, run.engine, run.run_id, run.settings.lease_s, shard_ids))
+    try:
+        return await asyncio.shield(claiming)
+    except asyncio.CancelledError:
+        lease = await claiming
+        if lease is not None:
+            await asyncio.to_thread(give_back, run.engine, lease)
+        raise
 
 
 async def drain_for(run_id: str, flow_run_id: str | None = None) -> int:
@@ -139,7 +151,7 @@ async def _serve(run: Run, *, orchestrated: bool) -> int:
     handle: ShardTask = functools.partial(shard_task, limited=True) if orchestrated else handle_shard
     served = 0
     while True:
-        lease = await asyncio.to_thread(claim, run.engine, run.run_id, run.settings.lease_s)
+        lease = await _claimed(run)
         if lease is None:
             await asyncio.sleep(_LOOK_AGAIN_S[1])
             continue
