@@ -18,7 +18,7 @@ import yaml
 from jsonschema import Draft202012Validator
 from prefect.utilities.templating import find_placeholders
 
-from tasks.settings import REPOSITORY
+from tasks.settings import REPOSITORY, Settings
 
 INFRA = REPOSITORY / "infra"
 POOLS = {path.stem: json.loads(path.read_text()) for path in sorted((INFRA / "pools").glob("*.json"))}
@@ -181,6 +181,20 @@ CONTAINER_SECURITY = {
     "allowPrivilegeEscalation", "readOnlyRootFilesystem", "capabilities", "procMount", "seccompProfile",
     "appArmorProfile", "runAsNonRoot", "runAsUser", "runAsGroup", "privileged",
 }  # fmt: skip
+
+
+def test_no_container_runs_more_programs_than_its_memory_holds() -> None:
+    """Sandboxes are as many as the machine has cores where nothing says otherwise."""
+    kubernetes, docker = (POOLS[kind]["variables"]["properties"] for kind in ("kubernetes", "docker"))
+    worker = COMPOSE["services"]["worker"]
+    trial_gb = Settings.model_fields["trial_memory_mb"].default / 1024
+    for jobs, memory in (
+        (kubernetes["env"]["default"]["KODCODE_SANDBOX_JOBS"], kubernetes["memory_limit"]["default"]),
+        (docker["env"]["default"]["KODCODE_SANDBOX_JOBS"], docker["mem_limit"]["default"]),
+        (worker["environment"]["KODCODE_SANDBOX_JOBS"], worker["deploy"]["resources"]["limits"]["memory"]),
+    ):
+        assert int(jobs) * trial_gb + 4 <= int(re.sub(r"[gG]i?$", "", memory))
+    assert kubernetes["cpu_request"]["default"] == kubernetes["env"]["default"]["KODCODE_SANDBOX_JOBS"]
 
 
 def test_a_job_has_no_field_that_kubernetes_does_not_know() -> None:
