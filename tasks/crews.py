@@ -24,6 +24,8 @@ DEPLOYMENT = "drain/drain"
 _MOST_FAILED = 3
 # Between two looks at whether the drainers still live.
 _TEND_S = 10.0
+# So long a Prefect server may take; its client alone would try for minutes where one takes requests and answers none.
+_ANSWER_S = 60.0
 
 log = logging.getLogger(__name__)
 
@@ -64,29 +66,31 @@ class PrefectCrew:
                 return
             self._tended = time.monotonic()
             try:
-                self._drainers = {drainer.id for drainer in await self._unfinished()}
+                async with asyncio.timeout(_ANSWER_S):
+                    self._drainers = {drainer.id for drainer in await self._unfinished()}
                 if len(self._failures) > _MOST_FAILED * self._size:
                     raise ConfigurationError(f"Runs of {DEPLOYMENT} fail, at last: {self._failures[-1]}")
                 while len(self._drainers) < self._size:
-                    started = await arun_deployment(
-                        DEPLOYMENT, parameters={"run_id": self._run_id}, timeout=0, as_subflow=False
-                    )
+                    async with asyncio.timeout(_ANSWER_S):
+                        started = await arun_deployment(
+                            DEPLOYMENT, parameters={"run_id": self._run_id}, timeout=0, as_subflow=False
+                        )
                     self._drainers.add(started.id)
             except ObjectNotFound:
                 raise ConfigurationError(
                     f"This Prefect server has no deployment {DEPLOYMENT}: kodcode bootstrap makes it."
                 ) from None
-            except (PrefectException, httpx.HTTPError) as error:
+            except (PrefectException, httpx.HTTPError, TimeoutError) as error:
                 log.warning("The drainers could not be looked after: %s", type(error).__name__)
 
     async def dismiss(self) -> None:
         """Cancel those that no worker has taken yet."""
         try:
-            async with get_client() as client:
+            async with asyncio.timeout(_ANSWER_S), get_client() as client:
                 for drainer in await self._unfinished():
                     if drainer.state is not None and not drainer.state.is_running():
                         await client.set_flow_run_state(drainer.id, Cancelled(message="The run has ended."))
-        except (PrefectException, httpx.HTTPError) as error:
+        except (PrefectException, httpx.HTTPError, TimeoutError) as error:
             log.warning("Drainers that have not begun could not be called off: %s", type(error).__name__)
 
     async def _unfinished(self) -> list[Any]:

@@ -89,17 +89,17 @@ async def drain_shards(run: Run, stage: str, shard_ids: Sequence[int]) -> int:
     """Work on these shards until all are done or dead, whoever does it; returns how many another run took away."""
     crew = crew_of(run)
     look_again_s, longest_s = _LOOK_AGAIN_S
-    left: int | None = None
+    left, vanished = 0, -1
     while shard_ids:
         if crew is None:
-            lease = await asyncio.to_thread(claim, run.engine, run.run_id, run.settings.lease_s, shard_ids)
+            lease = await _claimed(run, shard_ids)
             if lease is not None:
                 await work_on(run, lease)
                 continue
         state = await asyncio.to_thread(counts, run.engine, run.run_id, shard_ids)
-        if crew is not None and left is not None:
+        if crew is not None and vanished == state.vanished:  # else some rows did not end, but went to another run
             run.progress.advance(stage, left - state.rows_left)
-        left = state.rows_left
+        left, vanished = state.rows_left, state.vanished
         if not state.unfinished:
             return state.vanished
         if crew is not None:
@@ -110,6 +110,18 @@ async def drain_shards(run: Run, stage: str, shard_ids: Sequence[int]) -> int:
         await asyncio.sleep(look_again_s)
         look_again_s = min(1.5 * look_again_s, longest_s)
     return 0
+
+
+async def _claimed(run: Run, shard_ids: Sequence[int] | None = None) -> Lease | None:
+    """A shard to work on. Who is cancelled meanwhile leaves none behind that would wait for the end of its lease."""
+    claiming = asyncio.create_task(asyncio.to_thread(claim, run.engine, run.run_id, run.settings.lease_s, shard_ids))
+    try:
+        return await asyncio.shield(claiming)
+    except asyncio.CancelledError:
+        lease = await claiming
+        if lease is not None:
+            await asyncio.to_thread(give_back, run.engine, lease)
+        raise
 
 
 async def drain_for(run_id: str, flow_run_id: str | None = None) -> int:
@@ -139,7 +151,7 @@ async def _serve(run: Run, *, orchestrated: bool) -> int:
     handle: ShardTask = functools.partial(shard_task, limited=True) if orchestrated else handle_shard
     served = 0
     while True:
-        lease = await asyncio.to_thread(claim, run.engine, run.run_id, run.settings.lease_s)
+        lease = await _claimed(run)
         if lease is None:
             await asyncio.sleep(_LOOK_AGAIN_S[1])
             continue
@@ -203,7 +215,8 @@ async def handle_shard(lease: Lease, *, limited: bool = False) -> dict[str, int]
         await asyncio.to_thread(finish, run.engine, lease)
         for status, count in handled.items():
             made.set_attribute(f"kodcode.{status}", count)
-        log.info("Shard %d of %s is done: %s.", shard_id, stage, handled or "nothing was left to do")
+        counts = ", ".join(f"{count} {status}" for status, count in sorted(handled.items()))
+        log.info("Shard %d of %s is done: %s.", shard_id, stage, counts or "nothing was left to do")
     return handled
 
 

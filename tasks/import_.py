@@ -19,6 +19,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from tasks.imports import BadRow, ImportedRow, Pair, Source
 from tasks.label import STYLE_LETTERS
+from tasks.retries import INFRASTRUCTURE_RETRIES
 from tasks.run import Run, current_run
 from tasks.screening import text_hash
 from tasks.store import copy_rows
@@ -29,19 +30,19 @@ MOST_TRIALS = 10  # of a question: what the layout of KodCode-V1 holds
 _CHUNK = 500  # rows a transaction
 
 
-@task(name="import questions", cache_policy=NO_CACHE)
+@task(name="import questions", cache_policy=NO_CACHE, **INFRASTRUCTURE_RETRIES)
 async def import_questions(source: Source) -> None:
     """Store the questions of a file, from the row on that was stored last. Raises ImportFileError."""
     await asyncio.to_thread(_import_questions, current_run(), source)
 
 
-@task(name="import trials", cache_policy=NO_CACHE)
+@task(name="import trials", cache_policy=NO_CACHE, **INFRASTRUCTURE_RETRIES)
 async def import_trials(source: Source) -> None:
     """Store the pairs of the file's accepted questions, to be judged. Raises ImportFileError."""
     await asyncio.to_thread(_again, current_run(), source, _plan_trials)
 
 
-@task(name="import conversions", cache_policy=NO_CACHE)
+@task(name="import conversions", cache_policy=NO_CACHE, **INFRASTRUCTURE_RETRIES)
 async def import_conversions(source: Source) -> None:
     """Store the conversions in the file whose instruct question is verified. Raises ImportFileError."""
     await asyncio.to_thread(_again, current_run(), source, _plan_conversions)

@@ -101,5 +101,6 @@ class LiveProgress:
                 creation = aupdate_progress_artifact(drawn[0], stage.percent, str(stage))
             done, total = stage.done, stage.total
             bar = await shown(f"the progress of {name}", creation, self._log)
-            if bar is not None:
-                self._bars[name] = (bar, done, total)
+            if bar is None:
+                return  # nor would the others be taken now
+            self._bars[name] = (bar, done, total)

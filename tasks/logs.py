@@ -46,7 +46,7 @@ class Record(logging.LogRecord):
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
-        self.about = _about.get()
+        self.kodcode = _about.get()  # a name that no other library puts into `extra`, which logging would refuse
 
     def getMessage(self) -> str:  # noqa: N802 (logging's name)
         return without_secrets(super().getMessage())
@@ -66,7 +66,7 @@ class JsonLines(logging.Formatter):
         for name in ("flow_run_id", "task_run_id"):
             if (given := getattr(record, name, None)) is not None:
                 line[name] = str(given)
-        line |= getattr(record, "about", {})
+        line |= getattr(record, "kodcode", {})
         if record.exc_info:
             line["error"] = without_secrets(self.formatException(record.exc_info))
         return json.dumps(line, default=str)
@@ -128,7 +128,7 @@ def send_to_prefect() -> None:
         """Of what belongs to a flow run."""
 
         def emit(self, record: logging.LogRecord) -> None:
-            flow_run_id = getattr(record, "about", {}).get("flow_run_id")
+            flow_run_id = getattr(record, "kodcode", {}).get("flow_run_id")
             if flow_run_id is not None:
                 record.flow_run_id = flow_run_id
                 super().emit(record)

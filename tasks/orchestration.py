@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
@@ -21,10 +23,22 @@ _REST_S = 30.0
 TAG = "kodcode"
 
 
-def declared_pools(prefect_yaml: Path) -> list[str]:
-    """The work pools that its deployments go to."""
-    declared = yaml.safe_load(prefect_yaml.read_text("utf-8"))["deployments"]
-    return sorted({deployment["work_pool"]["name"] for deployment in declared})
+@dataclass(frozen=True, slots=True)
+class Declared:
+    """The work pools that the deployments of a prefect.yaml go to, and the names of their flows."""
+
+    pools: tuple[str, ...]
+    flows: tuple[str, ...]
+
+
+def declared(prefect_yaml: Path) -> Declared:
+    """What the file declares; its entrypoints are imported for their names."""
+    deployments = yaml.safe_load(prefect_yaml.read_text("utf-8"))["deployments"]
+    entrypoints = [deployment["entrypoint"].rpartition(".") for deployment in deployments]
+    return Declared(
+        tuple(sorted({deployment["work_pool"]["name"] for deployment in deployments})),
+        tuple(sorted({getattr(importlib.import_module(module), name).name for module, _, name in entrypoints})),
+    )
 
 
 async def make_pools(names: Sequence[str]) -> None:
@@ -37,14 +51,16 @@ async def make_pools(names: Sequence[str]) -> None:
                 continue
 
 
-def automations(silent_s: float) -> list[AutomationCore]:
-    """A run that sends no event for `silent_s` is crashed; a crashed run of ours is scheduled again, as the same run.
+def automations(silent_s: float, flows: Sequence[str]) -> list[AutomationCore]:
+    """A run of these flows that sends no event for `silent_s` is crashed; a crashed run of a deployment of ours is
+    scheduled again, as the same run. Others may use the same server: their runs are left alone.
 
     The first expects any event of the run, for one that has ended sends no heartbeats either.
     """
     runs = {"prefect.resource.id": "prefect.flow-run.*"}
     lost = EventTrigger(
         match=runs,
+        match_related={"prefect.resource.role": "flow", "prefect.resource.name": list(flows)},
         after={"prefect.flow-run.heartbeat"},
         expect={"prefect.flow-run.*"},
         for_each={"prefect.resource.id"},
@@ -79,10 +95,10 @@ def automations(silent_s: float) -> list[AutomationCore]:
     ]
 
 
-async def make_automations(silent_s: float) -> list[str]:
+async def make_automations(silent_s: float, flows: Sequence[str]) -> list[str]:
     """Make the automations, or change those of the same name."""
     async with get_client() as client:
-        for wanted in automations(silent_s):
+        for wanted in automations(silent_s, flows):
             existing = await client.read_automations_by_name(wanted.name)
             if existing:
                 await client.update_automation(existing[0].id, wanted)

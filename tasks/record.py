@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextvars
 import logging
 import os
 import threading
@@ -33,7 +34,9 @@ class Heart:
         self._run_id = run_id
         self._lease_s = lease_s
         self._stopped = threading.Event()
-        self._thread = threading.Thread(target=self._beat, name="run-heart", daemon=True)
+        # What it logs is about the run, like what started it.
+        inherited = contextvars.copy_context()
+        self._thread = threading.Thread(target=inherited.run, args=(self._beat,), name="run-heart", daemon=True)
         self._thread.start()
 
     def stop(self) -> None:

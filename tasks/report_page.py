@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import shlex
 import socket
 import tempfile
@@ -15,7 +16,11 @@ from prefect.cache_policies import NO_CACHE
 
 from tasks.plaintext import markdown
 from tasks.report import Selection, make_report
+from tasks.retries import INFRASTRUCTURE_RETRIES
 from tasks.run import Run, current_run
+from tasks.shown import shown
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +33,7 @@ class StoredReport:
     path: Path | None = None
 
 
-@task(name="report", cache_policy=NO_CACHE)
+@task(name="report", cache_policy=NO_CACHE, **INFRASTRUCTURE_RETRIES)
 async def store_report(selection: Selection) -> StoredReport:
     """Put the page about `selection` into the artifact store, and how to open it beside the flow run.
 
@@ -36,7 +41,8 @@ async def store_report(selection: Selection) -> StoredReport:
     """
     run = current_run()
     stored = await asyncio.to_thread(_store, run, selection)
-    await acreate_markdown_artifact(_told(stored, selection), key="report", description=selection.title)
+    told = acreate_markdown_artifact(_told(stored, selection), key="report", description=selection.title)
+    await shown("how to open the report", told, log)
     return stored
 
 

@@ -34,7 +34,7 @@ async def screen(subset: str) -> dict[str, int]:
     return {"screened": report.screened, "accepted": report.accepted, **report.rejected}
 
 
-@task(name="decontaminate", cache_policy=NO_CACHE)
+@task(name="decontaminate", cache_policy=NO_CACHE, **INFRASTRUCTURE_RETRIES)
 async def compare_with_benchmarks(
     subsets: Sequence[str], policy: Policy, thresholds: Mapping[str, int | float]
 ) -> dict[str, int]:

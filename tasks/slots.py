@@ -55,6 +55,7 @@ async def make_limits() -> list[str]:
 @asynccontextmanager
 async def slots(stage: str, lease_s: float) -> AsyncIterator[None]:
     """Hold the slots that a shard of this stage needs; waits for them, for as long as it takes."""
+    told = False
     async with AsyncExitStack() as held:
         while True:
             try:
@@ -70,7 +71,9 @@ async def slots(stage: str, lease_s: float) -> AsyncIterator[None]:
                 if not _is_closed(error):
                     log.warning("Going on without the limits of Prefect: %s", type(error.__cause__).__name__)
                     break
-                log.warning("A limit of Prefect is 0 (%s): waiting until it is raised.", " or ".join(NEEDS[stage]))
+                if not told:
+                    log.warning("A limit of Prefect is 0, %s: waiting until it is raised.", " or ".join(NEEDS[stage]))
+                told = True
                 await asyncio.sleep(_LOOK_AGAIN_S)
         yield
 

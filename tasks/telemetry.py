@@ -33,8 +33,8 @@ def tracer() -> trace.Tracer:
         from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter  # noqa: PLC0415
         from opentelemetry.sdk.trace import TracerProvider  # noqa: PLC0415
         from opentelemetry.sdk.trace.export import BatchSpanProcessor  # noqa: PLC0415
-    except ImportError:
-        raise _not_installed(named) from None
+    except ImportError as error:
+        raise _not_installed(named, error) from None
     # Not the global provider, which belongs to whoever embeds this. It flushes when the interpreter exits.
     provider = TracerProvider()
     provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
@@ -51,8 +51,8 @@ def _meters() -> Any:
         from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter  # noqa: PLC0415
         from opentelemetry.sdk.metrics import MeterProvider  # noqa: PLC0415
         from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader  # noqa: PLC0415
-    except ImportError:
-        raise _not_installed(named) from None
+    except ImportError as error:
+        raise _not_installed(named, error) from None
     return MeterProvider([PeriodicExportingMetricReader(OTLPMetricExporter())])
 
 
@@ -115,7 +115,7 @@ def _endpoint(kind: str) -> str | None:
     return next((name for name in names if os.environ.get(name)), None)
 
 
-def _not_installed(named: str) -> ConfigurationError:
+def _not_installed(named: str, error: ImportError) -> ConfigurationError:
     return ConfigurationError(
-        f"{named} is set, but OpenTelemetry is not installed. Install the extra, kodcode[otel], or unset it."
+        f"{named} is set, but {error.name} is not installed. Install the extra, kodcode[otel], or unset it."
     )

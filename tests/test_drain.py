@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import Engine, text
@@ -14,7 +16,7 @@ from tasks.options import Models
 from tasks.record import begin_run, end_run, standing
 from tasks.run import Run, recorded_run
 from tasks.settings import ConfigurationError
-from tasks.shards import Lease, Planned, fence, plan
+from tasks.shards import Lease, Planned, claim, fence, plan
 from tasks.store import copy_rows
 from tasks.store.schema import Question, Trial
 from tasks.work import Ending, ShardStalled, Work
@@ -122,6 +124,35 @@ def test_a_run_that_seemed_lost_gets_back_what_another_had_adopted(
     assert sorted(ended) == rows
     with database.connect() as connection:
         assert set(connection.scalars(text("select status from kodcode.shards"))) == {"done"}
+
+
+def test_who_is_stopped_while_it_claims_a_shard_leaves_it_to_others(
+    database: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    claiming, go_on = threading.Event(), threading.Event()
+
+    def slowly(*arguments: Any) -> Lease | None:
+        claiming.set()
+        go_on.wait()
+        return claim(*arguments)
+
+    monkeypatch.setattr("tasks.drain.claim", slowly)
+
+    async def stopped() -> None:
+        async with recorded_run("verify", {}, None):
+            await work_through("solve", Work(), lambda: [ROW])
+
+    async def main() -> None:
+        stopping = asyncio.create_task(stopped())
+        await asyncio.to_thread(claiming.wait)
+        stopping.cancel()
+        asyncio.get_running_loop().call_later(0.1, go_on.set)
+        with pytest.raises(asyncio.CancelledError):
+            await stopping
+
+    asyncio.run(main())
+    with database.connect() as connection:
+        assert connection.execute(text("select status, attempts from kodcode.shards")).all() == [("open", 0)]
 
 
 def test_a_shard_of_which_no_row_ends_is_given_back_and_counted_against_it(

@@ -18,7 +18,7 @@ import yaml
 from jsonschema import Draft202012Validator
 from prefect.utilities.templating import find_placeholders
 
-from tasks.settings import REPOSITORY
+from tasks.settings import REPOSITORY, Settings
 
 INFRA = REPOSITORY / "infra"
 POOLS = {path.stem: json.loads(path.read_text()) for path in sorted((INFRA / "pools").glob("*.json"))}
@@ -146,6 +146,70 @@ def test_pods_meet_the_restricted_standard_and_have_bounded_room() -> None:
     assert all(volume["emptyDir"]["sizeLimit"] for volume in spec["volumes"])
     mounted = {mount["name"] for mount in spec["containers"][0]["volumeMounts"]}
     assert mounted == {volume["name"] for volume in spec["volumes"]}
+
+
+def test_postgres_is_healthy_only_when_others_can_reach_it() -> None:
+    """While its entry point initialises the folder, a server of its own listens on a Unix socket."""
+    assert COMPOSE["services"]["postgres"]["healthcheck"]["test"][:3] == ["CMD", "pg_isready", "-h"]
+
+
+def test_the_context_for_level_full_gives_away_no_more_than_it_needs() -> None:
+    (written,) = re.findall(r"container_security_context:\n(.+?)\n\n", (INFRA / "README.md").read_text(), re.DOTALL)
+    context = json.loads(written)
+    assert set(context) <= CONTAINER_SECURITY
+    assert context["allowPrivilegeEscalation"] is False and context["readOnlyRootFilesystem"] is True
+    assert context["capabilities"] == {"drop": ["ALL"]}
+    assert {context[name]["type"] for name in ("seccompProfile", "appArmorProfile")} == {"Unconfined"}
+
+
+# Names of fields of the Kubernetes API 1.33 that may stand there, of those that a job of ours could use.
+JOB = {"backoffLimit", "ttlSecondsAfterFinished", "activeDeadlineSeconds", "parallelism", "completions", "template"}
+POD = {
+    "restartPolicy", "serviceAccountName", "automountServiceAccountToken", "enableServiceLinks", "hostUsers",
+    "terminationGracePeriodSeconds", "securityContext", "containers", "volumes", "nodeSelector", "tolerations",
+    "imagePullSecrets", "priorityClassName", "runtimeClassName", "affinity",
+}  # fmt: skip
+CONTAINER = {
+    "name", "image", "imagePullPolicy", "args", "command", "env", "envFrom", "securityContext", "resources",
+    "volumeMounts", "workingDir",
+}  # fmt: skip
+POD_SECURITY = {
+    "runAsNonRoot", "runAsUser", "runAsGroup", "fsGroup", "fsGroupChangePolicy", "supplementalGroups",
+    "seccompProfile", "appArmorProfile",
+}  # fmt: skip
+CONTAINER_SECURITY = {
+    "allowPrivilegeEscalation", "readOnlyRootFilesystem", "capabilities", "procMount", "seccompProfile",
+    "appArmorProfile", "runAsNonRoot", "runAsUser", "runAsGroup", "privileged",
+}  # fmt: skip
+
+
+def test_no_container_runs_more_programs_than_its_memory_holds() -> None:
+    """Sandboxes are as many as the machine has cores where nothing says otherwise."""
+    kubernetes, docker = (POOLS[kind]["variables"]["properties"] for kind in ("kubernetes", "docker"))
+    worker = COMPOSE["services"]["worker"]
+    trial_gb = Settings.model_fields["trial_memory_mb"].default / 1024
+    for jobs, memory in (
+        (kubernetes["env"]["default"]["KODCODE_SANDBOX_JOBS"], kubernetes["memory_limit"]["default"]),
+        (docker["env"]["default"]["KODCODE_SANDBOX_JOBS"], docker["mem_limit"]["default"]),
+        (worker["environment"]["KODCODE_SANDBOX_JOBS"], worker["deploy"]["resources"]["limits"]["memory"]),
+    ):
+        assert int(jobs) * trial_gb + 4 <= int(re.sub(r"[gG]i?$", "", memory))
+    assert kubernetes["cpu_request"]["default"] == kubernetes["env"]["default"]["KODCODE_SANDBOX_JOBS"]
+
+
+def test_a_job_has_no_field_that_kubernetes_does_not_know() -> None:
+    """A cluster drops those without a word, a limit or a security context among them."""
+    variables = POOLS["kubernetes"]["variables"]["properties"]
+    manifest = POOLS["kubernetes"]["job_configuration"]["job_manifest"]
+    assert (manifest["apiVersion"], manifest["kind"]) == ("batch/v1", "Job")
+    assert set(manifest["spec"]) <= JOB
+    pod = manifest["spec"]["template"]["spec"]
+    assert set(pod) <= POD
+    for container in pod["containers"]:
+        assert set(container) <= CONTAINER
+        assert set(container["resources"]) == {"requests", "limits"}
+    assert set(variables["pod_security_context"]["default"]) <= POD_SECURITY
+    assert set(variables["container_security_context"]["default"]) <= CONTAINER_SECURITY
 
 
 def test_every_pool_that_deployments_may_go_to_has_a_template() -> None:

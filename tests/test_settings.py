@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
+from tasks.backends import start_services
 from tasks.settings import ConfigurationError, load_settings
 
 
 @pytest.fixture(autouse=True)
 def alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty folder and no settings of the surroundings."""
-    import os
-
     for name in list(os.environ):
         if name.startswith(("KODCODE_", "PREFECT_", "AWS_ENDPOINT")):
             monkeypatch.delenv(name)
@@ -65,6 +65,16 @@ def test_a_wrong_value_is_named_and_not_repeated(name: str, value: str, monkeypa
         load_settings()
     assert name.removeprefix("KODCODE_").lower() in str(caught.value).lower()
     assert value not in str(caught.value)
+
+
+def test_a_server_that_the_file_names_is_named_to_prefect_too(alone: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Prefect reads its environment only."""
+    (alone / "kodcode.toml").write_text(
+        'database_url = "postgresql://h/d"\nartifacts_url = "file:///a"\nprefect_api_url = "http://127.0.0.1:1/api"\n'
+    )
+    monkeypatch.setattr(os, "environ", dict(os.environ))
+    assert start_services(load_settings()) is None
+    assert os.environ["PREFECT_API_URL"] == "http://127.0.0.1:1/api"
 
 
 def test_an_unknown_name_in_the_file_is_refused(alone: Path) -> None:

@@ -37,13 +37,14 @@ def bootstrap(
         url = os.environ["PREFECT_API_URL"]
         check_prefect(url)
     # Prefect reads its settings when it is imported.
-    from tasks.orchestration import declared_pools, make_automations, make_pools  # noqa: PLC0415
+    from tasks.orchestration import declared, make_automations, make_pools  # noqa: PLC0415
     from tasks.slots import make_limits  # noqa: PLC0415
 
-    pools = declared_pools(REPOSITORY / "prefect.yaml")
+    wanted = declared(REPOSITORY / "prefect.yaml")
+    pools = wanted.pools
     asyncio.run(make_pools(pools))
     limits = asyncio.run(make_limits())
-    automations = asyncio.run(make_automations(heartbeat_s))
+    automations = asyncio.run(make_automations(heartbeat_s, wanted.flows))
     deployed = subprocess.run(
         [sys.executable, "-m", "prefect", "--no-prompt", "deploy", "--all"],
         cwd=REPOSITORY,

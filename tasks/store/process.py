@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import os
 import socket
+import uuid
 from pathlib import Path
 
 UNKNOWN = 0.0
@@ -16,12 +17,13 @@ UNKNOWN = 0.0
 
 @functools.cache
 def machine() -> str:
-    """NAME/BOOT/NAMESPACE: whoever has the same sees the same processes by the same numbers."""
+    """NAME/BOOT/NAMESPACE: whoever has the same sees the same processes by the same numbers. Where the system does not
+    say, each process is a machine of its own, of which others know by its leases only."""
     try:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip()
         namespace = Path("/proc/self/ns/pid").stat().st_ino
     except OSError:
-        boot, namespace = "", 0
+        boot, namespace = str(uuid.uuid4()), 0
     return f"{socket.gethostname()}/{boot}/{namespace}"
 
 
