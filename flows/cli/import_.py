@@ -11,10 +11,10 @@ from typing import Annotated, Any
 import typer
 from sqlalchemy import Engine, text
 
+from flows.cli.conduct import complain, conducted, rows_left
 from flows.cli.context import AsJson, DataDir, console, note, settings_for
 from flows.cli.display import funnel_table
 from flows.cli.options import Benchmarks, Select, SelectChoice
-from flows.cli.pipeline import complain, conducted, rows_left
 from tasks.history import funnel
 from tasks.imports import Columns, check_files
 from tasks.options import chosen_subsets
