@@ -13,7 +13,8 @@ from tasks.formats.card import CARD_FILE, Facts, Licence, SubsetFacts, card
 PASS_AT = (1, 3, 10)
 MOST_SOURCES = 40  # told one by one; the rest is a line
 
-# `chosen_triplets` (triplet_id, question_id, subset) is what the release holds.
+# `chosen_triplets` (triplet_id, question_id, subset) is what the release holds. Sizes are in bytes, which the database
+# knows without reading a text.
 _SUBSETS = """
 with asked as (
     select distinct question_id, subset from chosen_triplets
@@ -31,9 +32,8 @@ with asked as (
     select c.subset, count(*) filter (where t.style = 'instruct') as instruct,
            count(*) filter (where t.style = 'complete') as complete,
            count(*) filter (where t.style = 'online_judge') as online_judge,
-           percentile_disc(0.5) within group (order by char_length(t.question)) as question_chars,
-           percentile_disc(0.5) within group (
-               order by cardinality(string_to_array(rtrim(t.solution, E'\\n'), E'\\n'))) as solution_lines
+           percentile_disc(0.5) within group (order by octet_length(t.question)) as question_bytes,
+           percentile_disc(0.5) within group (order by octet_length(t.solution)) as solution_bytes
     from chosen_triplets c join kodcode.triplets t using (triplet_id) group by c.subset
 ), questions as (
     select a.subset, count(*) as questions,
@@ -49,7 +49,7 @@ with asked as (
     left join kodcode.trials t on t.question_id = a.question_id and t.attempt = i.chosen_attempt
     group by a.subset
 )
-select q.*, r.instruct, r.complete, r.online_judge, r.question_chars, r.solution_lines,
+select q.*, r.instruct, r.complete, r.online_judge, r.question_bytes, r.solution_bytes,
        case when p.subset is null then 0 else p.cost_usd end as cost_usd
 from questions q join rows r using (subset) left join paid p using (subset)
 order by q.subset
@@ -126,8 +126,8 @@ def _subset(row: Row[Any]) -> SubsetFacts:
         questions=row.questions,
         styles={style: getattr(row, style) for style in ("instruct", "complete", "online_judge")},
         difficulties={name: getattr(row, name) for name in ("easy", "medium", "hard")},
-        question_chars=row.question_chars,
-        solution_lines=row.solution_lines,
+        question_bytes=row.question_bytes,
+        solution_bytes=row.solution_bytes,
         tests=row.tests,
         pass_at={k: value for k, value in passed.items() if value is not None},
         trust=row.trust,

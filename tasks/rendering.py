@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field, replace
@@ -14,9 +14,11 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 from sqlalchemy import Connection, Engine, func, select, text
 
-from tasks.formats import FileEntry, Format
+from tasks.formats import DatasetWriter, FileEntry, Format, TripletRecord
+from tasks.formats.batch import Batch
 from tasks.licences import Author, Origin
 from tasks.loading import Background, Lens, load
 from tasks.selection import Piece, ids_of
@@ -146,14 +148,9 @@ def render(
     with ExitStack() as stack:
         writers = [stack.enter_context(format.writer(folder, piece.name, splits=())) for format in formats]
         for loaded in load(connection, artifacts, ids, lens):
-            backgrounds[loaded.background] += 1
-            for format, writer in zip(formats, writers, strict=True):
-                split = None
-                for row in format.rows(loaded.record, loaded.responses):
-                    writer.add(row.split, row.columns)
-                    split = row.split
-                if split is not None:
-                    members.setdefault((format.name, split), []).append(loaded.record.triplet_id)
+            backgrounds.update(loaded.backgrounds)
+            for name, split, made in _written(loaded.batch, formats, writers):
+                members.setdefault((name, split), []).extend(made)
     origins: Counter[Origin] = Counter()
     for background, rows in backgrounds.items():
         origins[background.origin] += rows
@@ -169,6 +166,31 @@ def render(
         },
         members=members,
     )
+
+
+def _written(
+    batch: Batch, formats: Sequence[Format], writers: Sequence[DatasetWriter]
+) -> Iterator[tuple[str, str, list[str]]]:
+    """Write the rows of some triplets; yields which of them have rows: format, split, ids."""
+    ids = batch.triplets["triplet_id"]
+    records: list[TripletRecord] = []
+    for format, writer in zip(formats, writers, strict=True):
+        if format.laid is not None:
+            laid = format.laid(batch)
+            for split in format.splits:
+                there = pc.equal(laid.splits, split)
+                if there.true_count:
+                    writer.add_batch(split, laid.columns.filter(there))
+                    yield format.name, split, ids.take(laid.triplets.filter(there)).to_pylist()
+            continue
+        records = records or batch.records()
+        for record, responses in zip(records, batch.responses, strict=True):
+            splits = set()
+            for row in format.rows(record, responses):
+                writer.add(row.split, row.columns)
+                splits.add(row.split)
+            for split in splits:
+                yield format.name, split, [record.triplet_id]
 
 
 def key_of(entry: FileEntry) -> str:

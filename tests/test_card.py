@@ -66,7 +66,7 @@ def test_facts_are_those_of_the_chosen_rows(run: Run) -> None:
     (subset,) = facts.subsets
     assert subset == SubsetFacts(
         subset="Leetcode", questions=1, styles={"instruct": 1, "complete": 0, "online_judge": 0},
-        difficulties={"easy": 1, "medium": 0, "hard": 0}, question_chars=4, solution_lines=3, tests=2,
+        difficulties={"easy": 1, "medium": 0, "hard": 0}, question_bytes=4, solution_bytes=6, tests=2,
         pass_at={1: 0.5, 3: 1.0}, trust=0.5, kill_rate=0.75, cost_usd=0.5,
     )  # fmt: skip
     assert facts.authors == [

@@ -74,5 +74,6 @@ def test_classes_and_long_answers_are_left_out_on_demand(
         (piece,) = choose(connection, ["Leetcode"], False, filters, TERMS).pieces
         lens = Lens(TERMS, filters.max_response_tokens)
         found = list(load(connection, artifacts, ids_of(connection, piece), lens))
-    assert [selected.record.triplet_id[-3:] for selected in found] == triplets
-    assert [response.text for selected in found for response in selected.responses] == answers
+    assert [record.triplet_id[-3:] for loaded in found for record in loaded.batch.records()] == triplets
+    answered = [response.text for loaded in found for responses in loaded.batch.responses for response in responses]
+    assert answered == answers
