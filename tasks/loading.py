@@ -143,9 +143,8 @@ def _answered(connection: Connection, ids: Sequence[str], lens: Lens) -> list[li
     answered: list[list[Any]] = [[] for _ in ids]
     for row in connection.execute(
         readable_responses(lens.max_response_tokens, lens.minded)
-        .where(
-            Response.triplet_id == func.any(func.string_to_array(" ".join(ids), " ")), Response.request_hash.is_not(None)
-        )
+        .where(Response.triplet_id == func.any(func.string_to_array(" ".join(ids), " ")))
+        .where(Response.request_hash.is_not(None))
         .order_by(Response.provider, Response.model, Response.attempt)
     ):
         answered[place[row.triplet_id]].append(row)

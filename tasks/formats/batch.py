@@ -1,4 +1,4 @@
-"""Some triplets of a release side by side: a column a field, so that a layout's columns can be made for all at once."""
+"""Some triplets of a release side by side, a column a field: layouts can be made of all of them at once."""
 
 from __future__ import annotations
 
