@@ -9,8 +9,10 @@ from sqlalchemy import Connection, Row, text
 
 from tasks.formats import Manifest
 from tasks.formats.card import CARD_FILE, Facts, Licence, SubsetFacts, card
+from tasks.licences import Author
 
 PASS_AT = (1, 3, 10)
+_PARTS = ("question", "solution", "conversion", "response")
 MOST_SOURCES = 40  # told one by one; the rest is a line
 
 # `chosen_triplets` (triplet_id, question_id, subset) is what the release holds. Sizes are in bytes, which the database
@@ -54,22 +56,6 @@ select q.*, r.instruct, r.complete, r.online_judge, r.question_bytes, r.solution
 from questions q join rows r using (subset) left join paid p using (subset)
 order by q.subset
 """
-_AUTHORS = """
-with asked as (select distinct question_id from chosen_triplets)
-select 'question' as part, q.provider, q.model, count(*) as found, 0 as place
-from asked a join kodcode.questions q using (question_id) group by 2, 3
-union all
-select 'solution and test', t.provider, t.model, count(*), 1
-from asked a join kodcode.trials t using (question_id) where t.model is not null group by 2, 3
-union all
-select 'conversion', t.provider, t.model, count(*), 2
-from chosen_triplets c join kodcode.triplets t using (triplet_id) where t.style <> 'instruct' group by 2, 3
-union all
-select 'response', r.provider, r.model, count(*), 3
-from chosen_triplets c join kodcode.responses r using (triplet_id)
-where r.status in ('accepted', 'rejected') group by 2, 3
-order by place, provider, model
-"""
 _SOURCES = """
 with asked as (select distinct question_id from chosen_triplets)
 select s.source, s.licence, count(distinct a.question_id) as questions
@@ -94,14 +80,16 @@ where t.question_id in (select question_id from chosen_triplets) and t.verdict i
 """
 
 
-def dataset_card(connection: Connection, manifest: Manifest) -> Callable[[int], Mapping[str, bytes]]:
-    """Count now what the card says; the number of the release comes later."""
-    facts = measure(connection)
+def dataset_card(
+    connection: Connection, manifest: Manifest, authors: Mapping[Author, int]
+) -> Callable[[int], Mapping[str, bytes]]:
+    """Count now what the card says; the number of the release comes later. `authors` with the rows of each."""
+    facts = measure(connection, authors)
     licence = Licence(**manifest.licence, left_out=manifest.left_out)
     return lambda number: {CARD_FILE: card(number, manifest, facts, licence)}
 
 
-def measure(connection: Connection) -> Facts:
+def measure(connection: Connection, authors: Mapping[Author, int]) -> Facts:
     """What the rows in `chosen_triplets` are like, and where they come from."""
     sources = [(row.source, row.licence, row.questions) for row in connection.execute(text(_SOURCES))]
     if len(sources) > MOST_SOURCES:
@@ -110,7 +98,10 @@ def measure(connection: Connection) -> Facts:
         sources = [*sources[:MOST_SOURCES], (told, "see seed_licences", sum(count for _, _, count in rest))]
     return Facts(
         subsets=[_subset(row) for row in connection.execute(text(_SUBSETS))],
-        authors=[(row.part, row.provider, row.model, row.found) for row in connection.execute(text(_AUTHORS))],
+        authors=sorted(
+            ((author.part, author.provider, author.model, rows) for author, rows in authors.items()),
+            key=lambda told: (_PARTS.index(told[0]), *told),
+        ),
         sources=sources,
         benchmarks=[
             (row.benchmark, row.nearest, row.cosine, row.cautioned) for row in connection.execute(text(_BENCHMARKS))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from typing import Any
@@ -16,6 +16,7 @@ from sqlalchemy import Connection, func, text
 
 from tasks.formats import AuthorRecord, ResponseRecord
 from tasks.formats.batch import TRIALS, TRIPLETS, Batch
+from tasks.formats.format import Shown
 from tasks.licences import Author, Origin, TermsTable, readable, resulting_licence
 from tasks.llm import stored_answers
 from tasks.selection import Model, readable_responses
@@ -29,11 +30,12 @@ BATCH = 500  # triplets in memory at once
 
 @dataclass(frozen=True, slots=True)
 class Lens:
-    """How rows are read: which responses count, and what the terms of their authors are."""
+    """How rows are read: which responses count and are shown, and what the terms of their authors are."""
 
     terms: TermsTable
     max_response_tokens: int | None = None
     minded: frozenset[Model] = frozenset()  # models whose responses are left out
+    shows: tuple[Shown, ...] = ()  # of the formats that show answers; where there is none, no response is read
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -109,8 +111,13 @@ def _load(connection: Connection, artifacts: ArtifactStore, ids: Sequence[str], 
     asked = " ".join(questions.dictionary.to_pylist())
     trials = read_columns(connection, _TRIALS, _TRIAL_KINDS, {"ids": asked})
     answered = _answered(connection, ids, lens)
+    responses = _responses(connection, artifacts, answered)
+    responders = [
+        {(rows[one.attempt].provider, rows[one.attempt].model) for show in lens.shows for one in show(records)}
+        for rows, records in zip(answered, responses, strict=True)
+    ]
     row_of_question = np.asarray(questions.indices)
-    backgrounds, code = _backgrounds(found, row_of_question, trials, answered, lens.terms)
+    backgrounds, code = _backgrounds(found, row_of_question, trials, responders, lens.terms)
     columns = {
         **{name: found[name] for name in set(TRIPLETS.names) & _TRIPLET_KINDS.keys()},
         **{name: _lists(found[name], name) for name in ("functions", "pass_sequence", "seed_ids")},
@@ -124,7 +131,7 @@ def _load(connection: Connection, artifacts: ArtifactStore, ids: Sequence[str], 
         Batch(
             pa.RecordBatch.from_arrays([columns[name] for name in TRIPLETS.names], schema=TRIPLETS),
             trials.select(TRIALS.names),
-            _responses(connection, artifacts, answered),
+            responses,
         ),
         counted,
     )
@@ -141,6 +148,8 @@ def _answered(connection: Connection, ids: Sequence[str], lens: Lens) -> list[li
     """The rows of the responses to each triplet, several reasoners' after each other."""
     place = {triplet_id: place for place, triplet_id in enumerate(ids)}
     answered: list[list[Any]] = [[] for _ in ids]
+    if not lens.shows:
+        return answered
     for row in connection.execute(
         readable_responses(lens.max_response_tokens, lens.minded)
         .where(Response.triplet_id == func.any(func.string_to_array(" ".join(ids), " ")))
@@ -174,7 +183,7 @@ def _backgrounds(
     found: pa.RecordBatch,
     row_of_question: np.ndarray,
     trials: pa.RecordBatch,
-    answered: Sequence[Sequence[Any]],
+    wrote_shown: Sequence[Set[Model]],
     terms: TermsTable,
 ) -> tuple[list[Background], np.ndarray]:
     """The backgrounds of the triplets, each once, and the place of each triplet's among them."""
@@ -183,10 +192,10 @@ def _backgrounds(
     wrote = np.zeros((len(found), len(writers.dictionary)), bool)
     named = np.flatnonzero(writers.is_valid())
     wrote[np.asarray(trials["question_row"])[named], np.asarray(writers.indices.fill_null(-1))[named]] = True
-    responders = sorted({(row.provider, row.model) for rows in answered for row in rows})
+    responders = sorted(frozenset[Model]().union(*wrote_shown))
     responded = np.zeros((len(found), len(responders)), bool)
-    for place, rows in enumerate(answered):
-        responded[place, [responders.index((row.provider, row.model)) for row in rows]] = True
+    for place, models in enumerate(wrote_shown):
+        responded[place, [responders.index(model) for model in models]] = True
     facts = np.column_stack([*(np.asarray(column.indices) for column in single), wrote[row_of_question], responded])
     _, first, code = np.unique(facts, axis=0, return_index=True, return_inverse=True)
     solvers = [tuple(json.loads(writer)) for writer in writers.dictionary.to_pylist()]

@@ -27,7 +27,7 @@ from sqlalchemy.dialects.postgresql import insert
 from tasks.card import dataset_card
 from tasks.formats import MANIFEST_FILE, FileEntry, Format, Manifest, ReleaseExists, chosen_formats, kodcode_v1
 from tasks.formats.proof import SAMPLE, prove
-from tasks.licences import TermsTable, resulting_licence
+from tasks.licences import Author, TermsTable, resulting_licence
 from tasks.loading import Lens
 from tasks.options import ReleaseFilters
 from tasks.rendering import RenderedShard, key_of, render_all, shard_id, stored_shards
@@ -39,9 +39,9 @@ from tasks.store.schema import Release, ReleasePart, ReleaseShard
 from tasks.version import code_version
 
 # Files beside the formats' folders, such as a README.md: measured in the snapshot that a release is drawn up in (its
-# rows are in the temporary table `selection.CHOSEN`), written when its number is known: path in the release ->
-# content. The same rows have to give the same files.
-Beside = Callable[[Connection, Manifest], Callable[[int], Mapping[str, bytes]]]
+# rows are in the temporary table `selection.CHOSEN`, their authors are counted by rows), written when its number is
+# known: path in the release -> content. The same rows have to give the same files.
+Beside = Callable[[Connection, Manifest, Mapping[Author, int]], Callable[[int], Mapping[str, bytes]]]
 BESIDE: tuple[Beside, ...] = (dataset_card,)
 
 _UPLOADS = 8  # at once
@@ -70,6 +70,7 @@ class _Draft:
     manifest: Manifest
     shards: tuple[RenderedShard, ...]
     beside: tuple[Callable[[int], Mapping[str, bytes]], ...]
+    tried: frozenset[str] = frozenset()  # shards that were proven now, to their last row
 
 
 @task(name="release", cache_policy=NO_CACHE, **INFRASTRUCTURE_RETRIES)
@@ -124,7 +125,8 @@ def _draw_up(
     with run.engine.begin() as connection:
         connection.execute(text("set transaction isolation level repeatable read"))
         selection = choose(connection, subsets, canned, filters, terms)
-        lens = Lens(terms, filters.max_response_tokens, selection.minded)
+        shows = tuple(format.shows for format in formats if format.shows is not None)
+        lens = Lens(terms, filters.max_response_tokens, selection.minded, shows)
         wanted = {shard_id(piece, formats, lens): piece for piece in selection.pieces}
         made = stored_shards(connection, wanted)
         missing = {identity: piece for identity, piece in wanted.items() if identity not in made}
@@ -132,7 +134,16 @@ def _draw_up(
         shards = [made[identity] for identity in wanted]
         asked = {"subsets": list(subsets), "canned": canned, **filters.asked()}
         manifest = _manifest(folder, shards, formats, asked, selection, terms)
-        return _Draft(manifest, tuple(shards), tuple(measure(connection, manifest) for measure in BESIDE))
+        beside = tuple(measure(connection, manifest, _authors(shards)) for measure in BESIDE)
+        return _Draft(manifest, tuple(shards), beside)
+
+
+def _authors(shards: Sequence[RenderedShard]) -> Counter[Author]:
+    """Who wrote what the rows show, with the rows that each wrote a part of."""
+    authors: Counter[Author] = Counter()
+    for origin in (origin for shard in shards for origin in shard.origins):
+        authors.update(dict.fromkeys(origin.authors, origin.rows))
+    return authors
 
 
 def _manifest(
@@ -195,7 +206,8 @@ def _proven(
     for shard in shards:
         total.update(shard.proven)
     proven = {name: total[name] for name in sorted(provable)}
-    return replace(draft, shards=shards, manifest=replace(draft.manifest, proven=proven))
+    wholly = frozenset(by_id) if prove_all else frozenset[str]()
+    return replace(draft, shards=shards, manifest=replace(draft.manifest, proven=proven), tried=wholly)
 
 
 def _counted(shard: RenderedShard, held: Mapping[str, int]) -> RenderedShard:
@@ -273,7 +285,10 @@ def _named(draft: _Draft, number: int, formats: Sequence[Format]) -> tuple[Manif
             for name, content in format.companions(number, entries).items():
                 contents[f"{format.name}/{name}"] = (format.name, content)
     for write in draft.beside:
-        contents |= {path: ("", content) for path, content in write(number).items()}
+        for path, content in write(number).items():
+            if path in contents:
+                raise ValueError(f"{path} has two writers")
+            contents[path] = ("", content)
     added = [
         FileEntry(
             path, owner, "", 0, len(content), hashlib.sha256(content).hexdigest(), f"{_prefix(number)}/{path}"
@@ -289,22 +304,36 @@ def _free_number(
 ) -> tuple[int, Manifest, dict[str, bytes]]:
     """The next number under which the store holds nothing but, perhaps, what an attempt at this same release left.
 
-    Numbers of releases that another database made, or that were begun and not ended, are left out.
+    Numbers of releases that another database made, or that were begun with other content and not ended, are left out.
     """
     if wanted is not None and wanted <= last:
         raise ReleaseExists(f"The number {wanted} is taken: the newest release is {last}. Name a higher one, or none.")
     number = wanted or last + 1
     while True:
         manifest, files = _named(draft, number, formats)
-        key = f"{_prefix(number)}/{MANIFEST_FILE}"
-        if not store.exists(key) or store.get(key) == manifest.document():
+        foreign = _foreign(store, number, manifest)
+        if foreign is None:
             return number, manifest, files
         if wanted is not None:
             raise ReleaseExists(
-                f"{store.url(key)} is there already, and no release of this database. Name another number, or another "
-                "place in KODCODE_ARTIFACTS_URL."
+                f"{store.url(foreign)} is there already, and no release of this database. Name another number, or "
+                "another place in KODCODE_ARTIFACTS_URL."
             )
         number += 1
+
+
+def _foreign(store: ArtifactStore, number: int, manifest: Manifest) -> str | None:
+    """A file under this number that the release would not have put there; None where there is none."""
+    ours = {f"{_prefix(number)}/{entry.path}": entry.sha256 for entry in manifest.files}
+    ours[f"{_prefix(number)}/{MANIFEST_FILE}"] = hashlib.sha256(manifest.document()).hexdigest()
+    return next(
+        (
+            key
+            for key in store.list(f"{_prefix(number)}/")
+            if key not in ours or store.file_problem(key, ours[key]) is not None
+        ),
+        None,
+    )
 
 
 def _same_dataset(released: Mapping[str, Any], manifest: Manifest) -> bool:
@@ -318,7 +347,7 @@ def _same_dataset(released: Mapping[str, Any], manifest: Manifest) -> bool:
 
 
 def _store_shards(connection: Connection, draft: _Draft) -> None:
-    """New shards, and what was proven of others."""
+    """New shards, and what was proven just now of others: what was remembered of them may have grown since."""
     new = [shard for shard in draft.shards if shard.new]
     copy_rows(connection, ReleaseShard, [shard.row() for shard in new])
     members = [
@@ -330,7 +359,7 @@ def _store_shards(connection: Connection, draft: _Draft) -> None:
     if members:
         connection.execute(text(_MEMBERS), members)
     for shard in draft.shards:
-        if not shard.new:
+        if shard.shard_id in draft.tried:
             connection.execute(
                 update(ReleaseShard)
                 .where(ReleaseShard.shard_id == shard.shard_id, ReleaseShard.proven != shard.proven)

@@ -12,6 +12,7 @@ from tasks.backends import Backends
 from tasks.card import measure
 from tasks.formats import chosen_formats
 from tasks.formats.card import Facts, SubsetFacts
+from tasks.licences import Author
 from tasks.options import ReleaseFilters
 from tasks.release import _make_release
 from tasks.run import Run
@@ -26,6 +27,9 @@ def run(database: Engine, artifacts: ArtifactStore, tmp_path: Path) -> Run:
     return Run("run", Backends(Settings(data_dir=tmp_path), database, artifacts, None))
 
 
+AUTHOR = Author("response", "openai", "r")
+
+
 def measured(run: Run, *triplet_ids: str) -> Facts:
     """The facts of a release of these triplets."""
     with run.engine.begin() as connection:
@@ -36,7 +40,7 @@ def measured(run: Run, *triplet_ids: str) -> Facts:
             ),
             {"ids": list(triplet_ids)},
         )
-        return measure(connection)
+        return measure(connection, {AUTHOR: 3, Author("question", "openai", "m"): 2})
 
 
 def add(run: Run, table: Any, **values: Any) -> None:
@@ -69,10 +73,7 @@ def test_facts_are_those_of_the_chosen_rows(run: Run) -> None:
         difficulties={"easy": 1, "medium": 0, "hard": 0}, question_bytes=4, solution_bytes=6, tests=2,
         pass_at={1: 0.5, 3: 1.0}, trust=0.5, kill_rate=0.75, cost_usd=0.5,
     )  # fmt: skip
-    assert facts.authors == [
-        ("question", "openai", "deepseek-r1", 1), ("solution and test", "openai", "deepseek-r1", 1),
-        ("response", "openai", "deepseek-r1", 2),
-    ]  # fmt: skip
+    assert facts.authors == [("question", "openai", "m", 2), ("response", "openai", "r", 3)]
     assert facts.sources == [("s", "MIT", 1)]
     assert facts.benchmarks == [("B", 1, 0.7, 1)]
     assert facts.verdicts == {"passed": 1}

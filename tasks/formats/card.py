@@ -56,7 +56,7 @@ class Facts:
     """What was counted of a release's rows."""
 
     subsets: Sequence[SubsetFacts]
-    authors: Sequence[tuple[str, str, str, int]]  # part, provider, model, how many of it
+    authors: Sequence[tuple[str, str, str, int]]  # part, provider, model, rows that show what it wrote
     sources: Sequence[tuple[str, str | None, int]]  # source, licence, questions made from it
     benchmarks: Sequence[tuple[str, int, float | None, int]]  # name, nearest for questions, highest cosine, cautioned
     verdicts: Mapping[str, int]  # of the executed trials
@@ -209,7 +209,7 @@ def _making(manifest: Manifest, facts: Facts) -> Iterator[str]:
     )
     yield ""
     yield from _table(
-        ("part", "provider", "model", "how many"),
+        ("part", "provider", "model", "rows"),
         ((part, provider, model, count) for part, provider, model, count in facts.authors),
     )
     yield ""

@@ -30,8 +30,9 @@ V1 = Format(
     kodcode_v1.NAME, kodcode_v1.VERSION, layout.SPLITS, kodcode_v1.edition_columns(), _v1_rows, kodcode_v1.v1_laid
 )
 SFT = Format(
-    sft.NAME, sft.VERSION, sft.SPLITS, sft.edition_columns(), _sft_rows, sft.sft_laid, proof=Answered(_sft_answers)
-)
+    sft.NAME, sft.VERSION, sft.SPLITS, sft.edition_columns(), _sft_rows, sft.sft_laid, sft.shown_answer,
+    proof=Answered(_sft_answers),
+)  # fmt: skip
 FORMATS: dict[str, Format] = {
     format.name: format
     for format in (

@@ -60,7 +60,7 @@ def sft_row(record: TripletRecord, responses: Sequence[ResponseRecord], edition:
     if not responses:
         return None
     ordered = sorted(responses, key=lambda response: response.attempt)
-    shown = _shown(ordered)
+    (shown,) = shown_answer(ordered)
     columns: dict[str, Any] = kodcode_v1.v1_columns(record, edition) | {
         "r1_pass_sequence": [int(response.passed) for response in ordered],
         "r1_pass_trial_num": sum(response.passed for response in ordered),
@@ -79,7 +79,7 @@ def sft_laid(batch: Batch) -> Laid:
     """What `sft_row` makes of the triplets that have answers, for all at once."""
     answered = pa.array(np.flatnonzero([bool(responses) for responses in batch.responses]))
     ordered = [sorted(responses, key=lambda one: one.attempt) for responses in batch.responses if responses]
-    shown = [_shown(responses) for responses in ordered]
+    shown = [answer for responses in ordered for answer in shown_answer(responses)]
     passed = pa.array([response.passed for response in shown], pa.bool_())
     results = [[int(response.passed) for response in responses] for responses in ordered]
     some = Batch(batch.triplets.take(answered), batch.trials, [])
@@ -99,8 +99,10 @@ def sft_laid(batch: Batch) -> Laid:
     )
 
 
-def _shown(ordered: Sequence[ResponseRecord]) -> ResponseRecord:
-    return first_passing(ordered) or ordered[0]
+def shown_answer(responses: Sequence[ResponseRecord]) -> Sequence[ResponseRecord]:
+    """The answer that a row holds: the first that passed, else the first; none where there is none."""
+    passing = first_passing(responses)
+    return [passing] if passing is not None else sorted(responses, key=lambda one: one.attempt)[:1]
 
 
 def first_passing(responses: Sequence[ResponseRecord]) -> ResponseRecord | None:

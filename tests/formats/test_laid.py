@@ -26,6 +26,7 @@ from tasks.formats import (
     TripletRecord,
 )
 from tasks.formats.batch import TRIALS, TRIPLETS, Batch
+from tasks.formats.sft import shown_answer
 from tasks.licences import TermsTable
 from tasks.loading import Lens, load
 from tasks.rendering import _written
@@ -183,7 +184,7 @@ def test_a_triplet_comes_out_of_the_database_as_it_is_stored(
             .values(benchmark="B", benchmark_item="B/1", benchmark_similarity=0.25, caution=HOSTILE)
         )
         ids = connection.scalars(select(Triplet.triplet_id).order_by(Triplet.triplet_id.desc())).all()
-        (loaded,) = load(connection, artifacts, ids, Lens(TermsTable.load()))
+        (loaded,) = load(connection, artifacts, ids, Lens(TermsTable.load(), shows=(shown_answer,)))
     plain, first, converted = loaded.batch.records()
     assert [record.triplet_id for record in (plain, first, converted)] == ids
     assert plain.trials == (TrialRecord(0, "passed", plain.solution, plain.test, None, "deepseek-r1"),)
