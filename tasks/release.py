@@ -24,10 +24,10 @@ from prefect.cache_policies import NO_CACHE
 from sqlalchemy import Connection, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 
-from tasks.card import dataset_card
+from tasks.card import dataset_card, piece_facts
 from tasks.formats import MANIFEST_FILE, FileEntry, Format, Manifest, ReleaseExists, chosen_formats, kodcode_v1
 from tasks.formats.proof import SAMPLE, prove
-from tasks.licences import Author, TermsTable, resulting_licence
+from tasks.licences import TermsTable, resulting_licence
 from tasks.loading import Lens
 from tasks.options import ReleaseFilters
 from tasks.rendering import RenderedShard, key_of, render_all, shard_id, stored_shards
@@ -39,9 +39,9 @@ from tasks.store.schema import Release, ReleasePart, ReleaseShard
 from tasks.version import code_version
 
 # Files beside the formats' folders, such as a README.md: measured in the snapshot that a release is drawn up in (its
-# rows are in the temporary table `selection.CHOSEN`, their authors are counted by rows), written when its number is
-# known: path in the release -> content. The same rows have to give the same files.
-Beside = Callable[[Connection, Manifest, Mapping[Author, int]], Callable[[int], Mapping[str, bytes]]]
+# rows are in the temporary table `selection.CHOSEN`), written when its number is known: path in the release ->
+# content. The same rows have to give the same files.
+Beside = Callable[[Connection, Manifest, Sequence[RenderedShard]], Callable[[int], Mapping[str, bytes]]]
 BESIDE: tuple[Beside, ...] = (dataset_card,)
 
 _UPLOADS = 8  # at once
@@ -131,19 +131,12 @@ def _draw_up(
         made = stored_shards(connection, wanted)
         missing = {identity: piece for identity, piece in wanted.items() if identity not in made}
         made |= render_all(run.engine, connection, run.backends.artifacts, folder, formats, missing, lens)
+        facts = piece_facts(connection, list(missing.values()))
+        made |= {identity: replace(made[identity], facts=facts[piece]) for identity, piece in missing.items()}
         shards = [made[identity] for identity in wanted]
         asked = {"subsets": list(subsets), "canned": canned, **filters.asked()}
         manifest = _manifest(folder, shards, formats, asked, selection, terms)
-        beside = tuple(measure(connection, manifest, _authors(shards)) for measure in BESIDE)
-        return _Draft(manifest, tuple(shards), beside)
-
-
-def _authors(shards: Sequence[RenderedShard]) -> Counter[Author]:
-    """Who wrote what the rows show, with the rows that each wrote a part of."""
-    authors: Counter[Author] = Counter()
-    for origin in (origin for shard in shards for origin in shard.origins):
-        authors.update(dict.fromkeys(origin.authors, origin.rows))
-    return authors
+        return _Draft(manifest, tuple(shards), tuple(measure(connection, manifest, shards) for measure in BESIDE))
 
 
 def _manifest(

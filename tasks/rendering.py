@@ -39,6 +39,7 @@ class RenderedShard:
     origins: tuple[Origin, ...]
     prompts: Mapping[str, Sequence[str]]  # stage -> versions, sorted
     proven: Mapping[str, int] = field(default_factory=dict)  # format -> rows that were executed
+    facts: Mapping[str, Any] = field(default_factory=dict)  # as tasks/card.py counts them
     members: Mapping[tuple[str, str], Sequence[str]] = field(default_factory=dict)  # of a new one: by format and split
     new: bool = True
 
@@ -53,6 +54,7 @@ class RenderedShard:
             "origins": [asdict(origin) for origin in self.origins],
             "prompts": {stage: list(versions) for stage, versions in self.prompts.items()},
             "proven": dict(self.proven),
+            "facts": dict(self.facts),
         }
 
 
@@ -91,6 +93,7 @@ def stored_shards(connection: Connection, pieces: Mapping[str, Piece]) -> dict[s
             tuple(_origin(origin) for origin in row.origins),
             row.prompts,
             row.proven,
+            row.facts,
             new=False,
         )
         for row in rows

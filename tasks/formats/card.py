@@ -36,15 +36,15 @@ _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\
 
 @dataclass(frozen=True, slots=True)
 class SubsetFacts:
-    """What was counted of a subset's rows. Means and medians are None where nothing was measured."""
+    """What was counted of a subset's rows. Means are None where nothing was measured."""
 
     subset: str
     questions: int
     styles: Mapping[str, int]  # style -> rows
     difficulties: Mapping[str, int]  # difficulty -> questions
-    question_bytes: float | None  # medians over rows, in UTF-8
-    solution_bytes: float | None
-    tests: float | None  # median over questions: tests that the chosen pair ran
+    question_bytes: float  # means over rows, in UTF-8
+    solution_bytes: float
+    tests: float | None  # mean over questions: tests that the chosen pair ran
     pass_at: Mapping[int, float]  # k -> mean over the questions with k attempts
     trust: float | None
     kill_rate: float | None
@@ -144,8 +144,8 @@ def _subsets(subsets: Sequence[SubsetFacts]) -> Iterator[str]:
     yield ""
     yield (
         "Styles count rows, difficulties questions: easy from two thirds of the attempts that passed, medium from one "
-        "third, hard below. Next, what they are like: medians of the bytes of question and solution and of the "
-        "tests that were run, mean pass@k over the questions with k attempts, mean trust and kill rate (0 to 1; "
+        "third, hard below. Next, what they are like: means of the bytes of question and solution and of the "
+        "tests that were run, pass@k over the questions with k attempts, trust and kill rate (0 to 1; "
         "what the attempts and mutants of the solution say of a pair), and what was paid for the calls that these "
         "rows came from, those of rejected ones not included."
     )
