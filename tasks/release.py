@@ -30,7 +30,7 @@ from tasks.formats.proof import SAMPLE, prove
 from tasks.licences import TermsTable, resulting_licence
 from tasks.loading import Lens
 from tasks.options import ReleaseFilters
-from tasks.rendering import RenderedShard, key_of, render_all, shard_id, stored_shards
+from tasks.rendering import SHARDS_FOLDER, RenderedShard, key_of, render_all, shard_id, stored_shards
 from tasks.retries import INFRASTRUCTURE_RETRIES
 from tasks.run import Run, current_run
 from tasks.selection import Selection, choose
@@ -128,7 +128,7 @@ def _draw_up(
         shows = tuple(format.shows for format in formats if format.shows is not None)
         lens = Lens(terms, filters.max_response_tokens, selection.minded, shows)
         wanted = {shard_id(piece, formats, lens): piece for piece in selection.pieces}
-        made = stored_shards(connection, wanted)
+        made = _whole(run.backends.artifacts, stored_shards(connection, wanted))
         missing = {identity: piece for identity, piece in wanted.items() if identity not in made}
         made |= render_all(run.engine, connection, run.backends.artifacts, folder, formats, missing, lens)
         facts = piece_facts(connection, list(missing.values()))
@@ -137,6 +137,12 @@ def _draw_up(
         asked = {"subsets": list(subsets), "canned": canned, **filters.asked()}
         manifest = _manifest(folder, shards, formats, asked, selection, terms)
         return _Draft(manifest, tuple(shards), tuple(measure(connection, manifest, shards) for measure in BESIDE))
+
+
+def _whole(store: ArtifactStore, made: dict[str, RenderedShard]) -> dict[str, RenderedShard]:
+    """Those of the shards whose files the store has: it may be another than theirs, or have lost some."""
+    there = set(store.list(f"{SHARDS_FOLDER}/")) if made else set()
+    return {identity: shard for identity, shard in made.items() if all(entry.key in there for entry in shard.files)}
 
 
 def _manifest(
@@ -234,6 +240,10 @@ def _publish(run: Run, draft: _Draft, formats: Sequence[Format], wanted: int | N
             select(Release.__table__).order_by(Release.release_id.desc()).limit(1)
         ).one_or_none()
         if newest is not None and _same_dataset(newest.manifest, _named(draft, newest.release_id, formats)[0]):
+            if wanted not in (None, newest.release_id):
+                raise ReleaseExists(
+                    f"Nothing is new: this is release {newest.release_id}, so that none gets the number {wanted}."
+                )
             _store_shards(connection, draft)
             return Released(newest.release_id, newest.path, newest.rows, new=False)
         last = 0 if newest is None else newest.release_id

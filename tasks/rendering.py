@@ -25,7 +25,7 @@ from tasks.selection import Piece, ids_of
 from tasks.store import ArtifactStore
 from tasks.store.schema import ReleaseShard
 
-FOLDER = "releases/shards"  # of the files' keys in the store
+SHARDS_FOLDER = "releases/shards"  # of the files' keys in the store
 _AT_ONCE = 3  # shards; each holds a connection and a row group of every format
 
 
@@ -198,4 +198,4 @@ def _written(
 
 def key_of(entry: FileEntry) -> str:
     """Where the store holds a file of rows: by its content, whichever releases have it."""
-    return f"{FOLDER}/{entry.sha256[:2]}/{entry.sha256[2:]}{Path(entry.path).suffix}"
+    return f"{SHARDS_FOLDER}/{entry.sha256[:2]}/{entry.sha256[2:]}{Path(entry.path).suffix}"

@@ -23,7 +23,7 @@ from tasks.release import Released, _make_release
 from tasks.run import Run
 from tasks.selection import EmptySelection
 from tasks.settings import ConfigurationError, Settings
-from tasks.store import ArtifactMissing, ArtifactStore, ArtifactStoreUnavailable
+from tasks.store import ArtifactStore, ArtifactStoreUnavailable, open_artifacts
 from tasks.work import Silent
 from tests.conftest import S3Server
 from tests.formats.verified import TEST, store
@@ -154,17 +154,24 @@ def test_proofs_of_shared_shards_count_and_the_missing_ones_can_be_made_up_for(
     store(run, 3001)
     release(run, ["messages"])
     assert manifest_of(run, 3).proven == {"messages": 5}
-    with run.engine.begin() as connection:
-        connection.execute(text("update kodcode.release_shards set proven = '{}' where first_number = 0"))
-        (key,) = connection.scalars(
-            text(
-                "select f ->> 'key' from kodcode.release_shards, jsonb_array_elements(files) f"
-                " where first_number = 0 and f ->> 'format' = 'messages'"
-            )
-        )
-    run.backends.artifacts.delete(key)
-    with pytest.raises(ArtifactMissing):
-        release(run, ["messages"], prove_all=True)
+
+
+def test_a_shard_that_the_store_lost_is_made_again(run: Run, tmp_path: Path) -> None:
+    store(run, 1)
+    store(run, 1001)
+    release(run)
+    entries = [entry for entry in manifest_of(run, 1).files if entry.rows]
+    run.backends.artifacts.delete(entries[0].key)
+    store(run, 2001)
+    release(run)
+    # And another store has none of them.
+    elsewhere = open_artifacts((tmp_path / "elsewhere").as_uri())
+    moved = Run("run", Backends(Settings(data_dir=tmp_path), run.engine, elsewhere, None))
+    store(run, 3001)
+    release(moved)
+    for maker, number in ((run, 2), (moved, 3)):
+        for entry in manifest_of(maker, number).files:
+            assert maker.backends.artifacts.file_problem(entry.key, entry.sha256) is None
 
 
 def test_the_permissive_policy_leaves_out_what_it_minds_and_counts_it(run: Run) -> None:
@@ -299,6 +306,9 @@ def test_a_number_that_is_taken_is_refused_and_never_written_over(run: Run) -> N
         release(run, number=2)
     assert release(run, number=7).number == 7
     assert artifacts.get("releases/000001/manifest.json") == b"of another database"
+    assert release(run, number=7).new is False
+    with pytest.raises(ReleaseExists, match="Nothing is new: this is release 7"):
+        release(run, number=8)
 
 
 class Heard(Silent):
