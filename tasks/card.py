@@ -21,19 +21,21 @@ MOST_SOURCES = 40  # told one by one; the rest is a line
 
 # Sums of each piece that is asked for, which add up to those of a release. Means are pairs of sum and count; sizes are
 # in bytes, which the database knows without reading a text. All is of rows that a piece's fingerprint is taken of.
+_COUNTED = """
+create temporary table counted_triplets on commit drop as
+select c.triplet_id, c.question_id, c.subset, c.place from chosen_triplets c
+join unnest(cast(:subsets as text[]), cast(:places as int[])) as wanted(subset, place) using (subset, place)
+"""
 _PIECES = """
-with chosen as (
-    select c.triplet_id, c.question_id, c.subset, c.place from chosen_triplets c
-    join unnest(cast(:subsets as text[]), cast(:places as int[])) as wanted(subset, place) using (subset, place)
-), asked as (
-    select distinct question_id, subset, place from chosen
+with asked as materialized (
+    select distinct question_id, subset, place from counted_triplets
 ), calls as (
     select a.subset, a.place, q.request_hash from asked a join kodcode.questions q using (question_id)
     union select a.subset, a.place, q.annotation_hash from asked a join kodcode.questions q using (question_id)
     union select a.subset, a.place, t.request_hash from asked a join kodcode.trials t using (question_id)
-    union select c.subset, c.place, e ->> 'request_hash' from chosen c join kodcode.triplets t using (triplet_id),
+    union select c.subset, c.place, e ->> 'request_hash' from counted_triplets c join kodcode.triplets t using (triplet_id),
           jsonb_array_elements(t.tries) e
-    union select c.subset, c.place, r.request_hash from chosen c join kodcode.responses r using (triplet_id)
+    union select c.subset, c.place, r.request_hash from counted_triplets c join kodcode.responses r using (triplet_id)
           where r.status in ('accepted', 'rejected')
 ), paid as (
     select calls.subset, place, case when bool_and(l.cost_usd is not null) then sum(l.cost_usd)::float8 end as cost_usd
@@ -44,7 +46,7 @@ with chosen as (
            count(*) filter (where t.style = 'instruct') as instruct,
            count(*) filter (where t.style = 'complete') as complete,
            count(*) filter (where t.style = 'online_judge') as online_judge
-    from chosen c join kodcode.triplets t using (triplet_id) group by 1, 2
+    from counted_triplets c join kodcode.triplets t using (triplet_id) group by 1, 2
 ), questions as (
     select a.subset, a.place, count(*) as questions,
            count(*) filter (where i.difficulty = 'easy') as easy,
@@ -96,7 +98,10 @@ group by 1
 def piece_facts(connection: Connection, pieces: Sequence[Piece]) -> dict[Piece, dict[str, Any]]:
     """What the card needs to know of each of these pieces, as JSON-able data that is kept with its shard."""
     asked = {"subsets": [piece.subset for piece in pieces], "places": [piece.place for piece in pieces]}
-    found = {(row.subset, row.place): row._asdict() for row in connection.execute(text(_PIECES), asked)}
+    connection.execute(text(_COUNTED), asked)
+    # A few rows or all of them: the plans differ, and without this none would know.
+    connection.execute(text("analyze counted_triplets"))
+    found = {(row.subset, row.place): row._asdict() for row in connection.execute(text(_PIECES))}
     return {
         piece: {
             name: int(value) if isinstance(value, Decimal) else value
