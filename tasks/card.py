@@ -1,136 +1,184 @@
-"""Counts what the card of a release says, in the transaction that selected its rows."""
+"""Counts what the card of a release says, in the transaction that selected its rows: of each shard when it is made."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import Connection, Row, text
+from sqlalchemy import Connection, text
 
 from tasks.formats import Manifest
 from tasks.formats.card import CARD_FILE, Facts, Licence, SubsetFacts, card
+from tasks.licences import Author
+from tasks.rendering import RenderedShard
+from tasks.selection import Piece
 
 PASS_AT = (1, 3, 10)
+_PARTS = ("question", "solution", "conversion", "response")
 MOST_SOURCES = 40  # told one by one; the rest is a line
 
-# `chosen_triplets` (triplet_id, question_id, subset) is what the release holds.
-_SUBSETS = """
-with asked as (
-    select distinct question_id, subset from chosen_triplets
+# Sums of each piece that is asked for, which add up to those of a release. Means are pairs of sum and count; sizes are
+# in bytes, which the database knows without reading a text. All is of rows that a piece's fingerprint is taken of.
+_COUNTED = """
+create temporary table counted_triplets on commit drop as
+select c.triplet_id, c.question_id, c.subset, c.place from chosen_triplets c
+join unnest(cast(:subsets as text[]), cast(:places as int[])) as wanted(subset, place) using (subset, place)
+"""
+_PIECES = """
+with asked as materialized (
+    select distinct question_id, subset, place from counted_triplets
 ), calls as (
-    select a.subset, q.request_hash from asked a join kodcode.questions q using (question_id)
-    union select a.subset, q.annotation_hash from asked a join kodcode.questions q using (question_id)
-    union select a.subset, t.request_hash from asked a join kodcode.trials t using (question_id)
-    union select c.subset, e ->> 'request_hash' from chosen_triplets c join kodcode.triplets t using (triplet_id),
+    select a.subset, a.place, q.request_hash from asked a join kodcode.questions q using (question_id)
+    union select a.subset, a.place, q.annotation_hash from asked a join kodcode.questions q using (question_id)
+    union select a.subset, a.place, t.request_hash from asked a join kodcode.trials t using (question_id)
+    union select c.subset, c.place, e ->> 'request_hash' from counted_triplets c join kodcode.triplets t using (triplet_id),
           jsonb_array_elements(t.tries) e
-    union select c.subset, r.request_hash from chosen_triplets c join kodcode.responses r using (triplet_id)
+    union select c.subset, c.place, r.request_hash from counted_triplets c join kodcode.responses r using (triplet_id)
+          where r.status in ('accepted', 'rejected')
 ), paid as (
-    select c.subset, case when bool_and(l.cost_usd is not null) then sum(l.cost_usd) end as cost_usd
-    from calls c join kodcode.llm_calls l using (request_hash) group by c.subset
+    select calls.subset, place, case when bool_and(l.cost_usd is not null) then sum(l.cost_usd)::float8 end as cost_usd
+    from calls join kodcode.llm_calls l using (request_hash) group by 1, 2
 ), rows as (
-    select c.subset, count(*) filter (where t.style = 'instruct') as instruct,
+    select c.subset, c.place, count(*) as rows, sum(octet_length(t.question)) as question_bytes,
+           sum(octet_length(t.solution)) as solution_bytes,
+           count(*) filter (where t.style = 'instruct') as instruct,
            count(*) filter (where t.style = 'complete') as complete,
-           count(*) filter (where t.style = 'online_judge') as online_judge,
-           percentile_disc(0.5) within group (order by char_length(t.question)) as question_chars,
-           percentile_disc(0.5) within group (
-               order by cardinality(string_to_array(rtrim(t.solution, E'\\n'), E'\\n'))) as solution_lines
-    from chosen_triplets c join kodcode.triplets t using (triplet_id) group by c.subset
+           count(*) filter (where t.style = 'online_judge') as online_judge
+    from counted_triplets c join kodcode.triplets t using (triplet_id) group by 1, 2
 ), questions as (
-    select a.subset, count(*) as questions,
+    select a.subset, a.place, count(*) as questions,
            count(*) filter (where i.difficulty = 'easy') as easy,
            count(*) filter (where i.difficulty = 'medium') as medium,
            count(*) filter (where i.difficulty = 'hard') as hard,
-           percentile_disc(0.5) within group (order by (
-               select count(*) from jsonb_object_keys(t.outcomes))) filter (where t.outcomes is not null) as tests,
-           avg(i.pass_at_k[1]) as pass_at_1, avg(i.pass_at_k[3]) as pass_at_3, avg(i.pass_at_k[10]) as pass_at_10,
-           avg(i.trust) as trust, avg(i.kill_rate) as kill_rate
+           jsonb_build_array(
+               sum((select count(*) from jsonb_object_keys(t.outcomes))) filter (where t.outcomes is not null),
+               count(t.outcomes)) as tests,
+           jsonb_build_array(sum(i.pass_at_k[1]), count(i.pass_at_k[1])) as pass_at_1,
+           jsonb_build_array(sum(i.pass_at_k[3]), count(i.pass_at_k[3])) as pass_at_3,
+           jsonb_build_array(sum(i.pass_at_k[10]), count(i.pass_at_k[10])) as pass_at_10,
+           jsonb_build_array(sum(i.trust), count(i.trust)) as trust,
+           jsonb_build_array(sum(i.kill_rate), count(i.kill_rate)) as kill_rate
     from asked a
     join kodcode.triplets i on i.question_id = a.question_id and i.style = 'instruct'
     left join kodcode.trials t on t.question_id = a.question_id and t.attempt = i.chosen_attempt
-    group by a.subset
+    group by 1, 2
+), nearest as (
+    select subset, place, jsonb_object_agg(benchmark, jsonb_build_array(found, cosine)) as nearest from (
+        select a.subset, a.place, q.benchmark, count(*) as found, max(q.benchmark_similarity) as cosine
+        from asked a join kodcode.questions q using (question_id) where q.benchmark is not null group by 1, 2, 3
+    ) n group by 1, 2
+), verdicts as (
+    select subset, place, jsonb_object_agg(verdict, found) as verdicts from (
+        select a.subset, a.place, t.verdict, count(*) as found
+        from asked a join kodcode.trials t using (question_id) where t.verdict is not null group by 1, 2, 3
+    ) v group by 1, 2
 )
-select q.*, r.instruct, r.complete, r.online_judge, r.question_chars, r.solution_lines,
-       case when p.subset is null then 0 else p.cost_usd end as cost_usd
-from questions q join rows r using (subset) left join paid p using (subset)
-order by q.subset
+select q.*, r.rows, r.question_bytes, r.solution_bytes, r.instruct, r.complete, r.online_judge,
+       case when p.subset is null then 0 else p.cost_usd end as cost_usd,
+       coalesce(n.nearest, '{}') as nearest, coalesce(v.verdicts, '{}') as verdicts
+from questions q join rows r using (subset, place) left join paid p using (subset, place)
+left join nearest n using (subset, place) left join verdicts v using (subset, place)
 """
-_AUTHORS = """
-with asked as (select distinct question_id from chosen_triplets)
-select 'question' as part, q.provider, q.model, count(*) as found, 0 as place
-from asked a join kodcode.questions q using (question_id) group by 2, 3
-union all
-select 'solution and test', t.provider, t.model, count(*), 1
-from asked a join kodcode.trials t using (question_id) where t.model is not null group by 2, 3
-union all
-select 'conversion', t.provider, t.model, count(*), 2
-from chosen_triplets c join kodcode.triplets t using (triplet_id) where t.style <> 'instruct' group by 2, 3
-union all
-select 'response', r.provider, r.model, count(*), 3
-from chosen_triplets c join kodcode.responses r using (triplet_id)
-where r.status in ('accepted', 'rejected') group by 2, 3
-order by place, provider, model
-"""
+# `chosen_triplets` (triplet_id, question_id, subset, place) is what the release holds.
 _SOURCES = """
 with asked as (select distinct question_id from chosen_triplets)
 select s.source, s.licence, count(distinct a.question_id) as questions
 from asked a join kodcode.questions q using (question_id), unnest(q.seed_ids) as used(seed_id)
 join kodcode.seeds s using (seed_id) group by 1, 2 order by 3 desc, 1, 2
 """
-_BENCHMARKS = """
-with asked as (select distinct question_id from chosen_triplets), near as (
-    select q.benchmark, count(*) as nearest, max(q.benchmark_similarity) as cosine
-    from asked a join kodcode.questions q using (question_id) where q.benchmark is not null group by 1
-), found as (
-    select c.benchmark, count(distinct c.question_id) as cautioned
-    from asked a join kodcode.contaminations c using (question_id) group by 1
-)
-select coalesce(n.benchmark, f.benchmark) as benchmark, coalesce(n.nearest, 0) as nearest, n.cosine,
-       coalesce(f.cautioned, 0) as cautioned
-from near n full join found f using (benchmark) order by 1
-"""
-_VERDICTS = """
-select t.verdict, count(*) as found from kodcode.trials t
-where t.question_id in (select question_id from chosen_triplets) and t.verdict is not null group by 1
+_CAUTIONED = """
+select c.benchmark, count(distinct c.question_id) as cautioned
+from (select distinct question_id from chosen_triplets) asked join kodcode.contaminations c using (question_id)
+group by 1
 """
 
 
-def dataset_card(connection: Connection, manifest: Manifest) -> Callable[[int], Mapping[str, bytes]]:
+def piece_facts(connection: Connection, pieces: Sequence[Piece]) -> dict[Piece, dict[str, Any]]:
+    """What the card needs to know of each of these pieces, as JSON-able data that is kept with its shard."""
+    asked = {"subsets": [piece.subset for piece in pieces], "places": [piece.place for piece in pieces]}
+    connection.execute(text(_COUNTED), asked)
+    # A few rows or all of them: the plans differ, and without this none would know.
+    connection.execute(text("analyze counted_triplets"))
+    found = {(row.subset, row.place): row._asdict() for row in connection.execute(text(_PIECES))}
+    return {
+        piece: {
+            name: int(value) if isinstance(value, Decimal) else value
+            for name, value in found[piece.subset, piece.place].items()
+            if name not in ("subset", "place")
+        }
+        for piece in pieces
+    }
+
+
+def dataset_card(
+    connection: Connection, manifest: Manifest, shards: Sequence[RenderedShard]
+) -> Callable[[int], Mapping[str, bytes]]:
     """Count now what the card says; the number of the release comes later."""
-    facts = measure(connection)
+    facts = measure(connection, shards)
     licence = Licence(**manifest.licence, left_out=manifest.left_out)
     return lambda number: {CARD_FILE: card(number, manifest, facts, licence)}
 
 
-def measure(connection: Connection) -> Facts:
-    """What the rows in `chosen_triplets` are like, and where they come from."""
+def measure(connection: Connection, shards: Sequence[RenderedShard]) -> Facts:
+    """What the rows of the shards are like, and where they come from."""
     sources = [(row.source, row.licence, row.questions) for row in connection.execute(text(_SOURCES))]
     if len(sources) > MOST_SOURCES:
         rest = sources[MOST_SOURCES:]
         told = f"{len(rest)} more sources"
         sources = [*sources[:MOST_SOURCES], (told, "see seed_licences", sum(count for _, _, count in rest))]
+    by_subset: dict[str, list[Mapping[str, Any]]] = {}
+    verdicts: Counter[str] = Counter()
+    authors: Counter[Author] = Counter()
+    for shard in shards:
+        by_subset.setdefault(shard.piece.subset, []).append(shard.facts)
+        verdicts.update(shard.facts["verdicts"])
+        for origin in shard.origins:
+            authors.update(dict.fromkeys(origin.authors, origin.rows))
     return Facts(
-        subsets=[_subset(row) for row in connection.execute(text(_SUBSETS))],
-        authors=[(row.part, row.provider, row.model, row.found) for row in connection.execute(text(_AUTHORS))],
+        subsets=[_subset(subset, facts) for subset, facts in sorted(by_subset.items())],
+        authors=sorted(
+            ((author.part, author.provider, author.model, rows) for author, rows in authors.items()),
+            key=lambda told: (_PARTS.index(told[0]), *told),
+        ),
         sources=sources,
-        benchmarks=[
-            (row.benchmark, row.nearest, row.cosine, row.cautioned) for row in connection.execute(text(_BENCHMARKS))
-        ],
-        verdicts={row.verdict: row.found for row in connection.execute(text(_VERDICTS))},
+        benchmarks=_benchmarks(shards, {row.benchmark: row.cautioned for row in connection.execute(text(_CAUTIONED))}),
+        verdicts=verdicts,
     )
 
 
-def _subset(row: Row[Any]) -> SubsetFacts:
-    passed = {k: getattr(row, f"pass_at_{k}") for k in PASS_AT}
+def _benchmarks(
+    shards: Sequence[RenderedShard], cautioned: Mapping[str, int]
+) -> list[tuple[str, int, float | None, int]]:
+    near: dict[str, tuple[int, float | None]] = dict.fromkeys(cautioned, (0, None))
+    for shard in shards:
+        for name, (found, cosine) in shard.facts["nearest"].items():
+            count, highest = near.get(name, (0, None))
+            near[name] = (count + found, max((one for one in (highest, cosine) if one is not None), default=None))
+    return [(name, *near[name], cautioned.get(name, 0)) for name in sorted(near)]
+
+
+def _subset(subset: str, shards: Sequence[Mapping[str, Any]]) -> SubsetFacts:
+    def total(name: str) -> int:
+        return sum(facts[name] for facts in shards)
+
+    def mean(name: str) -> float | None:
+        count = sum(facts[name][1] for facts in shards)
+        return sum(facts[name][0] or 0 for facts in shards) / count if count else None
+
+    costs = [facts["cost_usd"] for facts in shards]
+    passed = {k: mean(f"pass_at_{k}") for k in PASS_AT}
     return SubsetFacts(
-        subset=row.subset,
-        questions=row.questions,
-        styles={style: getattr(row, style) for style in ("instruct", "complete", "online_judge")},
-        difficulties={name: getattr(row, name) for name in ("easy", "medium", "hard")},
-        question_chars=row.question_chars,
-        solution_lines=row.solution_lines,
-        tests=row.tests,
+        subset=subset,
+        questions=total("questions"),
+        styles={style: total(style) for style in ("instruct", "complete", "online_judge")},
+        difficulties={name: total(name) for name in ("easy", "medium", "hard")},
+        question_bytes=total("question_bytes") / total("rows"),
+        solution_bytes=total("solution_bytes") / total("rows"),
+        tests=mean("tests"),
         pass_at={k: value for k, value in passed.items() if value is not None},
-        trust=row.trust,
-        kill_rate=row.kill_rate,
-        cost_usd=None if row.cost_usd is None else float(row.cost_usd),
+        trust=mean("trust"),
+        kill_rate=mean("kill_rate"),
+        cost_usd=None if None in costs else sum(costs),
     )

@@ -1,35 +1,41 @@
-"""Reads triplets with their history out of the database, as the records that the formats are made from."""
+"""Reads triplets with their history out of the database, as the batches that the formats are made from."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence, Set
+from dataclasses import asdict, dataclass
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Connection, Text, func, select
-from sqlalchemy.dialects.postgresql import ARRAY, array
+import numpy as np
+import polars as pl
+import pyarrow as pa
+from sqlalchemy import Connection, func, text
 
-from tasks.formats import AuthorRecord, FunctionRecord, NearestProblem, ResponseRecord, TrialRecord, TripletRecord
+from tasks.formats import AuthorRecord, ResponseRecord
+from tasks.formats.batch import TRIALS, TRIPLETS, Batch
+from tasks.formats.format import Shown
 from tasks.licences import Author, Origin, TermsTable, readable, resulting_licence
 from tasks.llm import stored_answers
 from tasks.selection import Model, readable_responses
 from tasks.store import ArtifactStore
-from tasks.store.schema import BenchmarkItem, Question, Response, Seed, Trial, Triplet
+from tasks.store.columns import Kind, read_columns
+from tasks.store.schema import Response
 from tasks.work import shards
 
 BATCH = 500  # triplets in memory at once
 
-Grouped = Mapping[str, Sequence[Any]]
-
 
 @dataclass(frozen=True, slots=True)
 class Lens:
-    """How rows are read: which responses count, and what the terms of their authors are."""
+    """How rows are read: which responses count and are shown, and what the terms of their authors are."""
 
     terms: TermsTable
     max_response_tokens: int | None = None
     minded: frozenset[Model] = frozenset()  # models whose responses are left out
+    shows: tuple[Shown, ...] = ()  # of the formats that show answers; where there is none, no response is read
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -42,127 +48,174 @@ class Background:
     authors: tuple[AuthorRecord, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Loaded:
-    """A triplet to release with the reasoning answers that were judged, and where it comes from."""
+    """Triplets to release with the reasoning answers that were judged, and how many of them come from where."""
 
-    record: TripletRecord
-    responses: tuple[ResponseRecord, ...]
-    background: Background
+    batch: Batch
+    backgrounds: Mapping[Background, int]
+
+
+# What a row is made from, in the columns of TRIPLETS or as JSON; `proposed` and `made`: by whom, with which prompt.
+_TRIPLETS = """
+select t.triplet_id, t.question_id, t.subset, t.style, q.number, t.question, t.solution, t.test,
+       coalesce(t.test_info, '[]')::text as functions, i.difficulty, to_json(i.pass_sequence)::text as pass_sequence,
+       i.chosen_attempt, case when t.style <> 'instruct' then q.text end as original_question,
+       to_json(q.seed_ids)::text as seed_ids, q.benchmark, q.benchmark_item, b.text as benchmark_text,
+       case when q.benchmark_item is not null then q.benchmark_similarity end as benchmark_similarity,
+       coalesce(nullif(t.filter_reason, ''), q.caution) as filter_reason,
+       coalesce((select json_agg(distinct coalesce(s.licence, '')) from kodcode.seeds s
+                 where s.seed_id = any(q.seed_ids)), '[]')::text as licences,
+       json_build_array(t.subset, q.provider, q.model, q.prompt_version)::text as proposed,
+       json_build_array(t.style, t.provider, t.model, t.prompt_version)::text as made
+from unnest(string_to_array(%(ids)s, ' ')) with ordinality as wanted(triplet_id, place)
+join kodcode.triplets t using (triplet_id)
+join kodcode.questions q on q.question_id = t.question_id
+join kodcode.triplets i on i.question_id = t.question_id and i.style = 'instruct'
+left join kodcode.benchmark_items b on b.benchmark = q.benchmark and b.item_id = q.benchmark_item
+order by place
+"""
+_TRIPLET_KINDS: Mapping[str, Kind] = {
+    "triplet_id": "text", "question_id": "text", "subset": "text", "style": "text", "number": "int",
+    "question": "text", "solution": "text", "test": "text", "functions": "text", "difficulty": "text",
+    "pass_sequence": "text", "chosen_attempt": "int", "original_question": "text", "seed_ids": "text",
+    "benchmark": "text", "benchmark_item": "text", "benchmark_text": "text", "benchmark_similarity": "float",
+    "filter_reason": "text", "licences": "text", "proposed": "text", "made": "text",
+}  # fmt: skip
+_TRIALS = """
+select wanted.place - 1 as question_row, t.attempt, t.verdict, t.solution, t.test, t.coverage,
+       nullif(concat_ws(' ', t.model, t.request_hash), '') as source,
+       case when t.solution is not null or t.test is not null
+            then json_build_array(t.provider, t.model, t.prompt_version)::text end as writer
+from unnest(string_to_array(%(ids)s, ' ')) with ordinality as wanted(question_id, place)
+join kodcode.trials t using (question_id)
+order by wanted.place, t.attempt
+"""
+_TRIAL_KINDS: Mapping[str, Kind] = {
+    "question_row": "int", "attempt": "int", "verdict": "text", "solution": "text", "test": "text",
+    "coverage": "float", "source": "text", "writer": "text",
+}  # fmt: skip
 
 
 def load(connection: Connection, artifacts: ArtifactStore, ids: Sequence[str], lens: Lens) -> Iterator[Loaded]:
     """These triplets in their order, BATCH of them at a time."""
+    # Rows are gathered in their order, which no plan that gathers them from several processes would keep.
+    connection.execute(text("set local max_parallel_workers_per_gather = 0"))
     for batch in shards(ids, BATCH):
-        yield from _load(connection, artifacts, batch, lens)
+        yield _load(connection, artifacts, batch, lens)
 
 
-def _load(connection: Connection, artifacts: ArtifactStore, ids: Sequence[str], lens: Lens) -> Iterator[Loaded]:
-    instruct = Triplet.__table__.alias("instruct")
-    licences = (
-        select(func.array_agg(func.coalesce(Seed.licence, "")))
-        .where(Seed.seed_id == func.any(Question.seed_ids))
-        .correlate(Question)
-        .scalar_subquery()
+def _load(connection: Connection, artifacts: ArtifactStore, ids: Sequence[str], lens: Lens) -> Loaded:
+    found = read_columns(connection, _TRIPLETS, _TRIPLET_KINDS, {"ids": " ".join(ids)})
+    questions = found["question_id"].dictionary_encode()
+    asked = " ".join(questions.dictionary.to_pylist())
+    trials = read_columns(connection, _TRIALS, _TRIAL_KINDS, {"ids": asked})
+    answered = _answered(connection, ids, lens)
+    responses = _responses(connection, artifacts, answered)
+    responders = [
+        {(rows[one.attempt].provider, rows[one.attempt].model) for show in lens.shows for one in show(records)}
+        for rows, records in zip(answered, responses, strict=True)
+    ]
+    row_of_question = np.asarray(questions.indices)
+    backgrounds, code = _backgrounds(found, row_of_question, trials, responders, lens.terms)
+    columns = {
+        **{name: found[name] for name in set(TRIPLETS.names) & _TRIPLET_KINDS.keys()},
+        **{name: _lists(found[name], name) for name in ("functions", "pass_sequence", "seed_ids")},
+        **_shared(backgrounds, code),
+        "question_row": pa.array(row_of_question, pa.int64()),
+    }
+    counted: Counter[Background] = Counter()
+    for background, rows in zip(backgrounds, np.bincount(code).tolist(), strict=True):
+        counted[background] += rows
+    return Loaded(
+        Batch(
+            pa.RecordBatch.from_arrays([columns[name] for name in TRIPLETS.names], schema=TRIPLETS),
+            trials.select(TRIALS.names),
+            responses,
+        ),
+        counted,
     )
-    rows = connection.execute(
-        select(
-            Triplet.triplet_id,
-            Triplet.question_id,
-            Triplet.subset,
-            Triplet.style,
-            Triplet.question,
-            Triplet.solution,
-            Triplet.test,
-            Triplet.test_info,
-            Triplet.filter_reason,
-            Triplet.provider,
-            Triplet.model,
-            Triplet.prompt_version,
-            Question.number,
-            Question.seed_ids,
-            Question.text.label("original"),
-            Question.benchmark,
-            Question.benchmark_item,
-            Question.caution,
-            Question.benchmark_similarity.label("similarity"),
-            Question.provider.label("proposed_by"),
-            Question.model.label("proposer"),
-            Question.prompt_version.label("proposed_with"),
-            func.coalesce(licences, array([], type_=Text)).cast(ARRAY(Text)).label("licences"),
-            BenchmarkItem.text.label("benchmark_text"),
-            instruct.c.difficulty.label("label"),
-            instruct.c.pass_sequence.label("passes"),
-            instruct.c.chosen_attempt.label("chosen"),
-        )
-        .join(Question, Question.question_id == Triplet.question_id)
-        .join(instruct, (instruct.c.question_id == Triplet.question_id) & (instruct.c.style == "instruct"))
-        .outerjoin(
-            BenchmarkItem,
-            (BenchmarkItem.benchmark == Question.benchmark) & (BenchmarkItem.item_id == Question.benchmark_item),
-        )
-        .where(Triplet.triplet_id == func.any(list(ids)))
-    ).all()
-    by_id = {row.triplet_id: row for row in rows}
-    trials = _grouped(
-        connection.execute(
-            select(
-                Trial.question_id,
-                Trial.attempt,
-                Trial.verdict,
-                Trial.solution,
-                Trial.test,
-                Trial.coverage,
-                Trial.provider,
-                Trial.model,
-                Trial.prompt_version,
-                Trial.request_hash,
+
+
+def _lists(column: pa.Array, name: str) -> pa.Array:
+    """A column of JSON arrays as the lists that TRIPLETS has."""
+    kind = TRIPLETS.field(name).type
+    decoded = pl.Series(pl.from_arrow(column)).str.json_decode(pl.Series(pl.from_arrow(pa.nulls(0, kind))).dtype)
+    return decoded.to_arrow().cast(kind)
+
+
+def _answered(connection: Connection, ids: Sequence[str], lens: Lens) -> list[list[Any]]:
+    """The rows of the responses to each triplet, several reasoners' after each other."""
+    place = {triplet_id: place for place, triplet_id in enumerate(ids)}
+    answered: list[list[Any]] = [[] for _ in ids]
+    if not lens.shows:
+        return answered
+    for row in connection.execute(
+        readable_responses(lens.max_response_tokens, lens.minded)
+        .where(Response.triplet_id == func.any(func.string_to_array(" ".join(ids), " ")))
+        .where(Response.request_hash.is_not(None))
+        .order_by(Response.provider, Response.model, Response.attempt)
+    ):
+        answered[place[row.triplet_id]].append(row)
+    return answered
+
+
+def _responses(
+    connection: Connection, artifacts: ArtifactStore, answered: Sequence[Sequence[Any]]
+) -> list[list[ResponseRecord]]:
+    answers = stored_answers(connection, artifacts, [row.request_hash for rows in answered for row in rows])
+    return [
+        [
+            ResponseRecord(
+                place,
+                row.status == "accepted",
+                answers[row.request_hash].text,
+                answers[row.request_hash].reasoning,
+                row.code,
             )
-            .where(Trial.question_id == func.any(list({row.question_id for row in rows})))
-            .order_by(Trial.attempt)
-        ).all(),
-        "question_id",
-    )
-    responses = _grouped(
-        connection.execute(
-            readable_responses(lens.max_response_tokens, lens.minded)
-            .where(Response.triplet_id == func.any(list(ids)), Response.request_hash.is_not(None))
-            .order_by(Response.provider, Response.model, Response.attempt)
-        ).all(),
-        "triplet_id",
-    )
-    hashes = [row.request_hash for rows in responses.values() for row in rows]
-    answers = stored_answers(connection, artifacts, hashes)
-    for triplet_id in ids:
-        row = by_id[triplet_id]
-        tried, answered = trials.get(row.question_id, ()), responses.get(triplet_id, ())
-        background = _background(
-            tuple(sorted(set(row.licences))),
-            (row.subset, row.proposed_by, row.proposer, row.proposed_with),
-            (row.style, row.provider, row.model, row.prompt_version),
-            frozenset(
-                (trial.provider, trial.model, trial.prompt_version)
-                for trial in tried
-                if trial.solution is not None or trial.test is not None
-            ),
-            frozenset((response.provider, response.model) for response in answered),
-            lens.terms,
-        )
-        yield Loaded(
-            _record(row, tried, background),
-            tuple(
-                ResponseRecord(
-                    # The places of several reasoners' answers follow each other.
-                    place,
-                    answer.status == "accepted",
-                    answers[answer.request_hash].text,
-                    answers[answer.request_hash].reasoning,
-                    answer.code,
-                )
-                for place, answer in enumerate(answered)
-            ),
-            background,
-        )
+            for place, row in enumerate(rows)
+        ]
+        for rows in answered
+    ]
+
+
+def _backgrounds(
+    found: pa.RecordBatch,
+    row_of_question: np.ndarray,
+    trials: pa.RecordBatch,
+    wrote_shown: Sequence[Set[Model]],
+    terms: TermsTable,
+) -> tuple[list[Background], np.ndarray]:
+    """The backgrounds of the triplets, each once, and the place of each triplet's among them."""
+    single = [found[name].dictionary_encode() for name in ("licences", "proposed", "made")]
+    writers = trials["writer"].dictionary_encode()
+    wrote = np.zeros((len(found), len(writers.dictionary)), bool)
+    named = np.flatnonzero(writers.is_valid())
+    wrote[np.asarray(trials["question_row"])[named], np.asarray(writers.indices.fill_null(-1))[named]] = True
+    responders = sorted(frozenset[Model]().union(*wrote_shown))
+    responded = np.zeros((len(found), len(responders)), bool)
+    for place, models in enumerate(wrote_shown):
+        responded[place, [responders.index(model) for model in models]] = True
+    facts = np.column_stack([*(np.asarray(column.indices) for column in single), wrote[row_of_question], responded])
+    _, first, code = np.unique(facts, axis=0, return_index=True, return_inverse=True)
+    solvers = [tuple(json.loads(writer)) for writer in writers.dictionary.to_pylist()]
+    told = []
+    for row in first:
+        licences, proposed, made = (tuple(json.loads(column[int(row)].as_py())) for column in single)
+        solved = frozenset(solvers[place] for place in np.flatnonzero(wrote[row_of_question[row]]))
+        asked = frozenset(responders[place] for place in np.flatnonzero(responded[row]))
+        told.append(_background(tuple(sorted(licences)), proposed, made, solved, asked, terms))
+    return told, code.ravel()
+
+
+def _shared(backgrounds: Sequence[Background], code: np.ndarray) -> dict[str, pa.Array]:
+    """The columns whose values follow from the backgrounds."""
+    values = {
+        "seed_licences": [[readable(licence) for licence in one.origin.seed_licences] for one in backgrounds],
+        "authors": [[asdict(author) for author in one.authors] for one in backgrounds],
+        "licence": [one.licence for one in backgrounds],
+    }
+    return {name: pa.array(told, TRIPLETS.field(name).type).take(pa.array(code)) for name, told in values.items()}
 
 
 @lru_cache(maxsize=4096)
@@ -196,47 +249,3 @@ def _background(
             for author, their in found
         ),
     )
-
-
-def _record(row: Any, trials: Sequence[Any], background: Background) -> TripletRecord:
-    nearest = None
-    if row.benchmark_item is not None:
-        nearest = NearestProblem(row.benchmark, row.benchmark_item, row.benchmark_text, row.similarity)
-    return TripletRecord(
-        triplet_id=row.triplet_id,
-        subset=row.subset,
-        style=row.style,
-        question=row.question,
-        solution=row.solution,
-        test=row.test,
-        number=row.number,
-        difficulty=row.label,
-        pass_sequence=tuple(row.passes),
-        chosen_attempt=row.chosen,
-        trials=tuple(
-            TrialRecord(
-                trial.attempt,
-                trial.verdict,
-                trial.solution,
-                trial.test,
-                trial.coverage,
-                f"{trial.model} {trial.request_hash}",
-            )
-            for trial in trials
-        ),
-        functions=tuple(FunctionRecord(**entry) for entry in row.test_info or ()),
-        original_question=None if row.style == "instruct" else row.original,
-        seed_ids=tuple(row.seed_ids),
-        nearest=nearest,
-        filter_reason=row.filter_reason or row.caution,
-        seed_licences=tuple(readable(licence) for licence in background.origin.seed_licences),
-        authors=background.authors,
-        licence=background.licence,
-    )
-
-
-def _grouped(rows: Sequence[Any], key: str) -> Grouped:
-    groups: dict[str, list[Any]] = {}
-    for row in rows:
-        groups.setdefault(getattr(row, key), []).append(row)
-    return groups

@@ -24,28 +24,32 @@ from prefect.cache_policies import NO_CACHE
 from sqlalchemy import Connection, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 
-from tasks.card import dataset_card
+from tasks.card import dataset_card, piece_facts
 from tasks.formats import MANIFEST_FILE, FileEntry, Format, Manifest, ReleaseExists, chosen_formats, kodcode_v1
 from tasks.formats.proof import SAMPLE, prove
 from tasks.licences import TermsTable, resulting_licence
 from tasks.loading import Lens
 from tasks.options import ReleaseFilters
-from tasks.rendering import RenderedShard, key_of, render_all, shard_id, stored_shards
+from tasks.rendering import SHARDS_FOLDER, RenderedShard, key_of, render_all, shard_id, stored_shards
 from tasks.retries import INFRASTRUCTURE_RETRIES
 from tasks.run import Run, current_run
 from tasks.selection import Selection, choose
 from tasks.store import ArtifactStore, copy_rows
-from tasks.store.schema import Release, ReleasePart, ReleaseShard, ReleaseShardRows
+from tasks.store.schema import Release, ReleasePart, ReleaseShard
 from tasks.version import code_version
 
 # Files beside the formats' folders, such as a README.md: measured in the snapshot that a release is drawn up in (its
 # rows are in the temporary table `selection.CHOSEN`), written when its number is known: path in the release ->
 # content. The same rows have to give the same files.
-Beside = Callable[[Connection, Manifest], Callable[[int], Mapping[str, bytes]]]
+Beside = Callable[[Connection, Manifest, Sequence[RenderedShard]], Callable[[int], Mapping[str, bytes]]]
 BESIDE: tuple[Beside, ...] = (dataset_card,)
 
 _UPLOADS = 8  # at once
 _LOCK = "hashtext('kodcode release')"
+_MEMBERS = """
+insert into kodcode.release_shard_rows (shard_id, format, split, triplet_ids)
+values (:shard_id, :format, :split, string_to_array(:triplet_ids, ' ')) on conflict do nothing
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +70,7 @@ class _Draft:
     manifest: Manifest
     shards: tuple[RenderedShard, ...]
     beside: tuple[Callable[[int], Mapping[str, bytes]], ...]
+    tried: frozenset[str] = frozenset()  # shards that were proven now, to their last row
 
 
 @task(name="release", cache_policy=NO_CACHE, **INFRASTRUCTURE_RETRIES)
@@ -120,15 +125,24 @@ def _draw_up(
     with run.engine.begin() as connection:
         connection.execute(text("set transaction isolation level repeatable read"))
         selection = choose(connection, subsets, canned, filters, terms)
-        lens = Lens(terms, filters.max_response_tokens, selection.minded)
+        shows = tuple(format.shows for format in formats if format.shows is not None)
+        lens = Lens(terms, filters.max_response_tokens, selection.minded, shows)
         wanted = {shard_id(piece, formats, lens): piece for piece in selection.pieces}
-        made = stored_shards(connection, wanted)
+        made = _whole(run.backends.artifacts, stored_shards(connection, wanted))
         missing = {identity: piece for identity, piece in wanted.items() if identity not in made}
         made |= render_all(run.engine, connection, run.backends.artifacts, folder, formats, missing, lens)
+        facts = piece_facts(connection, list(missing.values()))
+        made |= {identity: replace(made[identity], facts=facts[piece]) for identity, piece in missing.items()}
         shards = [made[identity] for identity in wanted]
         asked = {"subsets": list(subsets), "canned": canned, **filters.asked()}
         manifest = _manifest(folder, shards, formats, asked, selection, terms)
-        return _Draft(manifest, tuple(shards), tuple(measure(connection, manifest) for measure in BESIDE))
+        return _Draft(manifest, tuple(shards), tuple(measure(connection, manifest, shards) for measure in BESIDE))
+
+
+def _whole(store: ArtifactStore, made: dict[str, RenderedShard]) -> dict[str, RenderedShard]:
+    """Those of the shards whose files the store has: it may be another than theirs, or have lost some."""
+    there = set(store.list(f"{SHARDS_FOLDER}/")) if made else set()
+    return {identity: shard for identity, shard in made.items() if all(entry.key in there for entry in shard.files)}
 
 
 def _manifest(
@@ -191,7 +205,8 @@ def _proven(
     for shard in shards:
         total.update(shard.proven)
     proven = {name: total[name] for name in sorted(provable)}
-    return replace(draft, shards=shards, manifest=replace(draft.manifest, proven=proven))
+    wholly = frozenset(by_id) if prove_all else frozenset[str]()
+    return replace(draft, shards=shards, manifest=replace(draft.manifest, proven=proven), tried=wholly)
 
 
 def _counted(shard: RenderedShard, held: Mapping[str, int]) -> RenderedShard:
@@ -225,6 +240,10 @@ def _publish(run: Run, draft: _Draft, formats: Sequence[Format], wanted: int | N
             select(Release.__table__).order_by(Release.release_id.desc()).limit(1)
         ).one_or_none()
         if newest is not None and _same_dataset(newest.manifest, _named(draft, newest.release_id, formats)[0]):
+            if wanted not in (None, newest.release_id):
+                raise ReleaseExists(
+                    f"Nothing is new: this is release {newest.release_id}, so that none gets the number {wanted}."
+                )
             _store_shards(connection, draft)
             return Released(newest.release_id, newest.path, newest.rows, new=False)
         last = 0 if newest is None else newest.release_id
@@ -269,7 +288,10 @@ def _named(draft: _Draft, number: int, formats: Sequence[Format]) -> tuple[Manif
             for name, content in format.companions(number, entries).items():
                 contents[f"{format.name}/{name}"] = (format.name, content)
     for write in draft.beside:
-        contents |= {path: ("", content) for path, content in write(number).items()}
+        for path, content in write(number).items():
+            if path in contents:
+                raise ValueError(f"{path} has two writers")
+            contents[path] = ("", content)
     added = [
         FileEntry(
             path, owner, "", 0, len(content), hashlib.sha256(content).hexdigest(), f"{_prefix(number)}/{path}"
@@ -285,22 +307,36 @@ def _free_number(
 ) -> tuple[int, Manifest, dict[str, bytes]]:
     """The next number under which the store holds nothing but, perhaps, what an attempt at this same release left.
 
-    Numbers of releases that another database made, or that were begun and not ended, are left out.
+    Numbers of releases that another database made, or that were begun with other content and not ended, are left out.
     """
     if wanted is not None and wanted <= last:
         raise ReleaseExists(f"The number {wanted} is taken: the newest release is {last}. Name a higher one, or none.")
     number = wanted or last + 1
     while True:
         manifest, files = _named(draft, number, formats)
-        key = f"{_prefix(number)}/{MANIFEST_FILE}"
-        if not store.exists(key) or store.get(key) == manifest.document():
+        foreign = _foreign(store, number, manifest)
+        if foreign is None:
             return number, manifest, files
         if wanted is not None:
             raise ReleaseExists(
-                f"{store.url(key)} is there already, and no release of this database. Name another number, or another "
-                "place in KODCODE_ARTIFACTS_URL."
+                f"{store.url(foreign)} is there already, and no release of this database. Name another number, or "
+                "another place in KODCODE_ARTIFACTS_URL."
             )
         number += 1
+
+
+def _foreign(store: ArtifactStore, number: int, manifest: Manifest) -> str | None:
+    """A file under this number that the release would not have put there; None where there is none."""
+    ours = {f"{_prefix(number)}/{entry.path}": entry.sha256 for entry in manifest.files}
+    ours[f"{_prefix(number)}/{MANIFEST_FILE}"] = hashlib.sha256(manifest.document()).hexdigest()
+    return next(
+        (
+            key
+            for key in store.list(f"{_prefix(number)}/")
+            if key not in ours or store.file_problem(key, ours[key]) is not None
+        ),
+        None,
+    )
 
 
 def _same_dataset(released: Mapping[str, Any], manifest: Manifest) -> bool:
@@ -314,20 +350,19 @@ def _same_dataset(released: Mapping[str, Any], manifest: Manifest) -> bool:
 
 
 def _store_shards(connection: Connection, draft: _Draft) -> None:
-    """New shards, and what was proven of others."""
+    """New shards, and what was proven just now of others: what was remembered of them may have grown since."""
     new = [shard for shard in draft.shards if shard.new]
     copy_rows(connection, ReleaseShard, [shard.row() for shard in new])
-    copy_rows(
-        connection,
-        ReleaseShardRows,
-        [
-            {"shard_id": shard.shard_id, "format": format, "split": split, "triplet_ids": list(ids)}
-            for shard in new
-            for (format, split), ids in shard.members.items()
-        ],
-    )
+    members = [
+        # Ids as one text, which costs a thousandth of a list that the client has to spell.
+        {"shard_id": shard.shard_id, "format": format, "split": split, "triplet_ids": " ".join(ids)}
+        for shard in new
+        for (format, split), ids in shard.members.items()
+    ]
+    if members:
+        connection.execute(text(_MEMBERS), members)
     for shard in draft.shards:
-        if not shard.new:
+        if shard.shard_id in draft.tried:
             connection.execute(
                 update(ReleaseShard)
                 .where(ReleaseShard.shard_id == shard.shard_id, ReleaseShard.proven != shard.proven)

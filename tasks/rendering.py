@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field, replace
@@ -14,16 +14,18 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 from sqlalchemy import Connection, Engine, func, select, text
 
-from tasks.formats import FileEntry, Format
+from tasks.formats import DatasetWriter, FileEntry, Format, TripletRecord
+from tasks.formats.batch import Batch
 from tasks.licences import Author, Origin
 from tasks.loading import Background, Lens, load
 from tasks.selection import Piece, ids_of
 from tasks.store import ArtifactStore
 from tasks.store.schema import ReleaseShard
 
-FOLDER = "releases/shards"  # of the files' keys in the store
+SHARDS_FOLDER = "releases/shards"  # of the files' keys in the store
 _AT_ONCE = 3  # shards; each holds a connection and a row group of every format
 
 
@@ -37,6 +39,7 @@ class RenderedShard:
     origins: tuple[Origin, ...]
     prompts: Mapping[str, Sequence[str]]  # stage -> versions, sorted
     proven: Mapping[str, int] = field(default_factory=dict)  # format -> rows that were executed
+    facts: Mapping[str, Any] = field(default_factory=dict)  # as tasks/card.py counts them
     members: Mapping[tuple[str, str], Sequence[str]] = field(default_factory=dict)  # of a new one: by format and split
     new: bool = True
 
@@ -51,6 +54,7 @@ class RenderedShard:
             "origins": [asdict(origin) for origin in self.origins],
             "prompts": {stage: list(versions) for stage, versions in self.prompts.items()},
             "proven": dict(self.proven),
+            "facts": dict(self.facts),
         }
 
 
@@ -89,6 +93,7 @@ def stored_shards(connection: Connection, pieces: Mapping[str, Piece]) -> dict[s
             tuple(_origin(origin) for origin in row.origins),
             row.prompts,
             row.proven,
+            row.facts,
             new=False,
         )
         for row in rows
@@ -146,14 +151,9 @@ def render(
     with ExitStack() as stack:
         writers = [stack.enter_context(format.writer(folder, piece.name, splits=())) for format in formats]
         for loaded in load(connection, artifacts, ids, lens):
-            backgrounds[loaded.background] += 1
-            for format, writer in zip(formats, writers, strict=True):
-                split = None
-                for row in format.rows(loaded.record, loaded.responses):
-                    writer.add(row.split, row.columns)
-                    split = row.split
-                if split is not None:
-                    members.setdefault((format.name, split), []).append(loaded.record.triplet_id)
+            backgrounds.update(loaded.backgrounds)
+            for name, split, made in _written(loaded.batch, formats, writers):
+                members.setdefault((name, split), []).extend(made)
     origins: Counter[Origin] = Counter()
     for background, rows in backgrounds.items():
         origins[background.origin] += rows
@@ -171,6 +171,31 @@ def render(
     )
 
 
+def _written(
+    batch: Batch, formats: Sequence[Format], writers: Sequence[DatasetWriter]
+) -> Iterator[tuple[str, str, list[str]]]:
+    """Write the rows of some triplets; yields which of them have rows: format, split, ids."""
+    ids = batch.triplets["triplet_id"]
+    records: list[TripletRecord] = []
+    for format, writer in zip(formats, writers, strict=True):
+        if format.laid is not None:
+            laid = format.laid(batch)
+            for split in format.splits:
+                there = pc.equal(laid.splits, split)
+                if there.true_count:
+                    writer.add_batch(split, laid.columns.filter(there))
+                    yield format.name, split, ids.take(laid.triplets.filter(there)).to_pylist()
+            continue
+        records = records or batch.records()
+        for record, responses in zip(records, batch.responses, strict=True):
+            splits = set()
+            for row in format.rows(record, responses):
+                writer.add(row.split, row.columns)
+                splits.add(row.split)
+            for split in splits:
+                yield format.name, split, [record.triplet_id]
+
+
 def key_of(entry: FileEntry) -> str:
     """Where the store holds a file of rows: by its content, whichever releases have it."""
-    return f"{FOLDER}/{entry.sha256[:2]}/{entry.sha256[2:]}{Path(entry.path).suffix}"
+    return f"{SHARDS_FOLDER}/{entry.sha256[:2]}/{entry.sha256[2:]}{Path(entry.path).suffix}"

@@ -12,6 +12,7 @@ from datetime import UTC, datetime, time, timedelta
 from typing import Any
 
 from sqlalchemy import (
+    BigInteger,
     Column,
     ColumnElement,
     Connection,
@@ -32,7 +33,7 @@ from sqlalchemy.orm import aliased
 
 from tasks.licences import TermsTable, model_problem, seed_problem
 from tasks.options import TRUST_BOUNDS, ReleaseFilters
-from tasks.store.schema import LlmCall, Question, Response, Trial, Triplet
+from tasks.store.schema import BenchmarkItem, LlmCall, Question, Response, Trial, Triplet
 
 QUESTIONS_A_SHARD = 1_000
 Model = tuple[str, str]  # provider, name
@@ -46,6 +47,8 @@ CHOSEN = Table(
     Column("subset", Text),
     Column("number", Integer),
     Column("place", Integer),
+    Column("one", BigInteger),  # hashes of when triplet and question changed, and of their benchmark item
+    Column("two", BigInteger),
     prefixes=["TEMPORARY"],
     postgresql_on_commit="DROP",
 )
@@ -94,6 +97,7 @@ def choose(
     connection.execute(text("set local work_mem = '64MB'"))  # joins of all rows, in memory up to some 100,000
     minded = _minded_models(connection, terms) if filters.licence_policy == "permissive" else {}
     CHOSEN.create(connection)
+    changed = func.row(Triplet.triplet_id, Triplet.updated_at, Question.updated_at, BenchmarkItem.text_hash)
     candidates = (
         select(
             Triplet.triplet_id,
@@ -101,8 +105,14 @@ def choose(
             Question.subset,
             Question.number,
             (Question.number // QUESTIONS_A_SHARD).label("place"),
+            func.hash_record_extended(changed, 0).label("one"),
+            func.hash_record_extended(changed, 1).label("two"),
         )
         .join(Question, Question.question_id == Triplet.question_id)
+        .outerjoin(
+            BenchmarkItem,
+            (BenchmarkItem.benchmark == Question.benchmark) & (BenchmarkItem.item_id == Question.benchmark_item),
+        )
         .where(releasable(subsets, canned, filters))
     )
     if filters.answered:
@@ -297,29 +307,28 @@ def _thin_out(connection: Connection, filters: ReleaseFilters) -> None:
         connection.execute(text(_SAMPLED), {"seed": seed, "sample": filters.sample})
 
 
-# A line for everything that a row is made from; hashes of lines are combined without order. Answers in the ledger and
+# Everything that a row is made from has hashes; those of a piece are combined without order. Answers in the ledger and
 # texts by hash never change, so that the rows which name them are enough.
 _PIECES = """
-select subset, place, sum(rows) as rows, count(*) as lines, bit_xor(hash_record_extended(line, 0)) as one,
-       bit_xor(hash_record_extended(line, 1)) as two
+with asked as materialized (select distinct question_id, subset, place from chosen_triplets)
+select subset, place, sum(rows) as rows, count(*) as lines, bit_xor(one) as one, bit_xor(two) as two
 from (
-select c.subset, c.place, 1 as rows, row('triplet'::text, t.triplet_id, t.updated_at, q.updated_at, i.updated_at,
-       b.text_hash)::record as line
-from chosen_triplets c join kodcode.triplets t using (triplet_id)
-join kodcode.questions q on q.question_id = c.question_id
-join kodcode.triplets i on i.question_id = c.question_id and i.style = 'instruct'
-left join kodcode.benchmark_items b on b.benchmark = q.benchmark and b.item_id = q.benchmark_item
+select subset, place, 1 as rows, one, two from chosen_triplets
 union all
-select c.subset, c.place, 0, row('trial'::text, t.question_id, t.attempt, t.updated_at)::record
-from (select distinct question_id, subset, place from chosen_triplets) c join kodcode.trials t using (question_id)
+select subset, place, 0, hash_record_extended(line, 0), hash_record_extended(line, 1) from (
+select a.subset, a.place, row('instruct'::text, i.triplet_id, i.updated_at)::record as line
+from asked a join kodcode.triplets i on i.question_id = a.question_id and i.style = 'instruct'
 union all
-select c.subset, c.place, 0, row('response'::text, r.triplet_id, r.provider, r.model, r.attempt, r.updated_at)::record
+select a.subset, a.place, row('trial'::text, t.question_id, t.attempt, t.updated_at)::record
+from asked a join kodcode.trials t using (question_id)
+union all
+select c.subset, c.place, row('response'::text, r.triplet_id, r.provider, r.model, r.attempt, r.updated_at)::record
 from chosen_triplets c join kodcode.responses r using (triplet_id) where r.status in ('accepted', 'rejected')
 union all
-select c.subset, c.place, 0, row('seed'::text, c.question_id, s.seed_id, s.licence)::record
-from (select distinct question_id, subset, place from chosen_triplets) c
-join kodcode.questions q using (question_id), unnest(q.seed_ids) as used(seed_id) join kodcode.seeds s using (seed_id)
-) l group by 1, 2 order by 1, 2
+select a.subset, a.place, row('seed'::text, a.question_id, s.seed_id, s.licence)::record
+from asked a join kodcode.questions q using (question_id), unnest(q.seed_ids) as used(seed_id)
+join kodcode.seeds s using (seed_id)
+) l ) h group by 1, 2 order by 1, 2
 """
 
 

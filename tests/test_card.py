@@ -9,12 +9,15 @@ import pytest
 from sqlalchemy import Engine, insert, text, update
 
 from tasks.backends import Backends
-from tasks.card import measure
+from tasks.card import measure, piece_facts
 from tasks.formats import chosen_formats
 from tasks.formats.card import Facts, SubsetFacts
+from tasks.licences import Author, Origin
 from tasks.options import ReleaseFilters
 from tasks.release import _make_release
+from tasks.rendering import RenderedShard
 from tasks.run import Run
+from tasks.selection import Piece
 from tasks.settings import Settings
 from tasks.store import ArtifactStore
 from tasks.store.schema import BenchmarkItem, Contamination, LlmCall, Question, Trial, Triplet
@@ -27,16 +30,23 @@ def run(database: Engine, artifacts: ArtifactStore, tmp_path: Path) -> Run:
 
 
 def measured(run: Run, *triplet_ids: str) -> Facts:
-    """The facts of a release of these triplets."""
+    """The facts of a release of these triplets, a question a shard."""
+    author = Author("response", "openai", "r")
     with run.engine.begin() as connection:
         connection.execute(
             text(
                 "create temporary table chosen_triplets on commit drop as"
-                " select triplet_id, question_id, subset from kodcode.triplets where triplet_id = any(:ids)"
+                " select triplet_id, question_id, t.subset, number as place"
+                " from kodcode.triplets t join kodcode.questions using (question_id) where triplet_id = any(:ids)"
             ),
             {"ids": list(triplet_ids)},
         )
-        return measure(connection)
+        places = connection.scalars(text("select place from chosen_triplets order by place")).all()
+        pieces = [Piece("Leetcode", place, 1, "") for place in places]
+        facts = piece_facts(connection, pieces)
+        origins = (Origin(1, (), (author,)),)
+        shards = [RenderedShard(str(piece.place), piece, (), origins, {}, facts=facts[piece]) for piece in pieces]
+        return measure(connection, shards)
 
 
 def add(run: Run, table: Any, **values: Any) -> None:
@@ -66,19 +76,18 @@ def test_facts_are_those_of_the_chosen_rows(run: Run) -> None:
     (subset,) = facts.subsets
     assert subset == SubsetFacts(
         subset="Leetcode", questions=1, styles={"instruct": 1, "complete": 0, "online_judge": 0},
-        difficulties={"easy": 1, "medium": 0, "hard": 0}, question_chars=4, solution_lines=3, tests=2,
+        difficulties={"easy": 1, "medium": 0, "hard": 0}, question_bytes=4, solution_bytes=6, tests=2,
         pass_at={1: 0.5, 3: 1.0}, trust=0.5, kill_rate=0.75, cost_usd=0.5,
     )  # fmt: skip
-    assert facts.authors == [
-        ("question", "openai", "deepseek-r1", 1), ("solution and test", "openai", "deepseek-r1", 1),
-        ("response", "openai", "deepseek-r1", 2),
-    ]  # fmt: skip
+    assert facts.authors == [("response", "openai", "r", 1)]
     assert facts.sources == [("s", "MIT", 1)]
     assert facts.benchmarks == [("B", 1, 0.7, 1)]
     assert facts.verdicts == {"passed": 1}
 
     both = measured(run, "Leetcode_00000001_I", "Leetcode_00000002_I")
-    assert (both.subsets[0].questions, both.subsets[0].cost_usd) == (2, 1.0)
+    assert (both.subsets[0].questions, both.subsets[0].cost_usd, both.subsets[0].tests) == (2, 1.0, 2)
+    assert both.authors == [("response", "openai", "r", 2)]
+    assert (both.subsets[0].question_bytes, both.verdicts) == (4, {"passed": 2})
     with run.engine.begin() as connection:
         connection.execute(update(LlmCall).where(LlmCall.request_hash == "Leetcode_00000002:0").values(cost_usd=None))
     both = measured(run, "Leetcode_00000001_I", "Leetcode_00000002_I")

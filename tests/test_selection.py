@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, Engine, insert
 
+from tasks.formats.sft import shown_answer
 from tasks.licences import TermsTable
 from tasks.loading import Lens, load
 from tasks.options import ReleaseFilters
@@ -72,7 +73,8 @@ def test_classes_and_long_answers_are_left_out_on_demand(
         store(connection, artifacts, 0, declared("def f():"))
         store(connection, artifacts, 1, declared("def g():") + declared("class f:"))
         (piece,) = choose(connection, ["Leetcode"], False, filters, TERMS).pieces
-        lens = Lens(TERMS, filters.max_response_tokens)
+        lens = Lens(TERMS, filters.max_response_tokens, shows=(shown_answer,))
         found = list(load(connection, artifacts, ids_of(connection, piece), lens))
-    assert [selected.record.triplet_id[-3:] for selected in found] == triplets
-    assert [response.text for selected in found for response in selected.responses] == answers
+    assert [record.triplet_id[-3:] for loaded in found for record in loaded.batch.records()] == triplets
+    answered = [response.text for loaded in found for responses in loaded.batch.responses for response in responses]
+    assert answered == answers

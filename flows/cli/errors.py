@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tasks.fetching import FetchRefused, NoRelease
 from tasks.formats import FormatError, ReleaseExists, UnknownFormat
 from tasks.history import GrantFailed, MirrorFailed, QueryError, UnknownId
 from tasks.hub import HubError
@@ -49,6 +50,8 @@ STATUSES: tuple[tuple[type[Exception], int], ...] = (
     (SubsetError, 2),
     (BenchmarkError, 2),
     (ImportFileError, 2),
+    (NoRelease, 2),
+    (FetchRefused, 1),
     (HubError, 1),
     (EmbedderError, 1),
     (ScreeningError, 1),

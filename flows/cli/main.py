@@ -12,6 +12,7 @@ from flows.cli import (
     ask,
     bootstrap,
     decontaminate,
+    fetch,
     import_,
     judge,
     look,
@@ -40,6 +41,7 @@ app.command()(decontaminate.decontaminate)
 # `kodcode release` makes one; what is done with releases are commands below it.
 releases = typer.Typer()
 releases.callback(invoke_without_command=True)(release.release)
+releases.command()(fetch.fetch)
 releases.command()(push.push)
 app.add_typer(releases, name="release")
 app.command()(report.report)

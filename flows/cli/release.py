@@ -66,7 +66,7 @@ def release(
         list[str], typer.Option(metavar="SUBSET=ROWS", help="Rows of a subset at most; may be repeated.")
     ] = [],
     sample: Annotated[int | None, typer.Option(min=1, help="Rows at most, chosen by hash.")] = None,
-    seed: Annotated[int, typer.Option(help="Of quotas and sample.")] = 0,
+    seed: Annotated[int | None, typer.Option(help="Of quotas and sample.", show_default="0")] = None,
     preset: Annotated[
         PresetName | None, typer.Option(help="Filters of a set of the paper; options given here count before them.")
     ] = None,
@@ -112,7 +112,13 @@ def release(
         "sample": sample,
         "seed": seed,
     }
-    set_here = {name: value for name, value in given.items() if value not in (None, False, [], {})}
+    # By identity: a bound of 0 is a bound, though it equals False.
+    absent = (None, False)
+    set_here = {
+        name: value
+        for name, value in given.items()
+        if not any(value is nothing for nothing in absent) and value not in ([], {})
+    }
     filters = release_filters(set_here | ({} if classes is None else {"classes": classes}))
     formats = [chosen.name for chosen in chosen_formats(format)] if format else []
     outcome, _ = carry_out(

@@ -36,15 +36,15 @@ _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\
 
 @dataclass(frozen=True, slots=True)
 class SubsetFacts:
-    """What was counted of a subset's rows. Means and medians are None where nothing was measured."""
+    """What was counted of a subset's rows. Means are None where nothing was measured."""
 
     subset: str
     questions: int
     styles: Mapping[str, int]  # style -> rows
     difficulties: Mapping[str, int]  # difficulty -> questions
-    question_chars: float | None  # medians over rows
-    solution_lines: float | None
-    tests: float | None  # median over questions: tests that the chosen pair ran
+    question_bytes: float  # means over rows, in UTF-8
+    solution_bytes: float
+    tests: float | None  # mean over questions: tests that the chosen pair ran
     pass_at: Mapping[int, float]  # k -> mean over the questions with k attempts
     trust: float | None
     kill_rate: float | None
@@ -56,7 +56,7 @@ class Facts:
     """What was counted of a release's rows."""
 
     subsets: Sequence[SubsetFacts]
-    authors: Sequence[tuple[str, str, str, int]]  # part, provider, model, how many of it
+    authors: Sequence[tuple[str, str, str, int]]  # part, provider, model, rows that show what it wrote
     sources: Sequence[tuple[str, str | None, int]]  # source, licence, questions made from it
     benchmarks: Sequence[tuple[str, int, float | None, int]]  # name, nearest for questions, highest cosine, cautioned
     verdicts: Mapping[str, int]  # of the executed trials
@@ -144,17 +144,17 @@ def _subsets(subsets: Sequence[SubsetFacts]) -> Iterator[str]:
     yield ""
     yield (
         "Styles count rows, difficulties questions: easy from two thirds of the attempts that passed, medium from one "
-        "third, hard below. Next, what they are like: medians of the question's characters, the solution's lines and "
-        "the tests that were run, mean pass@k over the questions with k attempts, mean trust and kill rate (0 to 1; "
+        "third, hard below. Next, what they are like: means of the bytes of question and solution and of the "
+        "tests that were run, pass@k over the questions with k attempts, trust and kill rate (0 to 1; "
         "what the attempts and mutants of the solution say of a pair), and what was paid for the calls that these "
         "rows came from, those of rejected ones not included."
     )
     yield ""
     ks = sorted({k for one in subsets for k in one.pass_at})
     yield from _table(
-        ("subset", "characters", "lines", "tests", *(f"pass@{k}" for k in ks), "trust", "kill rate", "cost"),
+        ("subset", "question", "solution", "tests", *(f"pass@{k}" for k in ks), "trust", "kill rate", "cost"),
         (
-            (one.subset, _number(one.question_chars, 0), _number(one.solution_lines, 0), _number(one.tests, 0),
+            (one.subset, _number(one.question_bytes, 0), _number(one.solution_bytes, 0), _number(one.tests, 0),
              *(_number(one.pass_at.get(k), 2) for k in ks), _number(one.trust, 2), _number(one.kill_rate, 2),
              "unknown" if one.cost_usd is None else f"${one.cost_usd:,.2f}")
             for one in subsets
@@ -209,7 +209,7 @@ def _making(manifest: Manifest, facts: Facts) -> Iterator[str]:
     )
     yield ""
     yield from _table(
-        ("part", "provider", "model", "how many"),
+        ("part", "provider", "model", "rows"),
         ((part, provider, model, count) for part, provider, model, count in facts.authors),
     )
     yield ""

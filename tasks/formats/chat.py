@@ -30,6 +30,11 @@ def _chat(column: str, role: str, content: str, user: str, assistant: str) -> Ro
     return rows
 
 
+def _shown(responses: Sequence[ResponseRecord]) -> Sequence[ResponseRecord]:
+    answer = first_passing(responses)
+    return [] if answer is None else [answer]
+
+
 def _rows_of(files: Sequence[FileEntry], split: str) -> int:
     return sum(entry.rows for entry in files if entry.split == split)
 
@@ -64,6 +69,7 @@ def _messages(name: str, file_type: FileType) -> Format:
         splits=layout.SPLITS,
         columns=(("messages", MESSAGES, "The question (user) and its answer (assistant)."), *ABOUT),
         rows=_chat("messages", "role", "content", "user", "assistant"),
+        shows=_shown,
         file_type=file_type,
         companions=_trl_recipe,
         proof=Answered(lambda row: [(row["messages"][-1]["content"], True)]),
@@ -78,6 +84,7 @@ SHAREGPT_FORMAT = Format(
     splits=layout.SPLITS,
     columns=(("conversations", layout.turns("from", "value"), "The question (human) and its answer (gpt)."), *ABOUT),
     rows=_chat("conversations", "from", "value", "human", "gpt"),
+    shows=_shown,
     companions=_llama_factory_files,
     proof=Answered(lambda row: [(row["conversations"][-1]["value"], True)]),
 )

@@ -27,10 +27,7 @@ _COLUMNS: tuple[Column, ...] = (
 
 def rows(record: TripletRecord, responses: Sequence[ResponseRecord]) -> Iterator[FormattedRow]:
     """The pairs of a triplet, by attempt."""
-    ordered = sorted((one for one in responses if one.code is not None), key=lambda one: one.attempt)
-    passed = [one for one in ordered if one.passed]
-    failed = [one for one in ordered if not one.passed]
-    for chosen, rejected in zip(passed, failed, strict=False):
+    for chosen, rejected in _pairs(responses):
         yield FormattedRow(
             layout.split_of(record),
             {
@@ -42,11 +39,19 @@ def rows(record: TripletRecord, responses: Sequence[ResponseRecord]) -> Iterator
         )
 
 
+def _pairs(responses: Sequence[ResponseRecord]) -> Iterator[tuple[ResponseRecord, ResponseRecord]]:
+    ordered = sorted((one for one in responses if one.code is not None), key=lambda one: one.attempt)
+    passed = [one for one in ordered if one.passed]
+    failed = [one for one in ordered if not one.passed]
+    return zip(passed, failed, strict=False)
+
+
 FORMAT = Format(
     name=NAME,
     version=VERSION,
     splits=layout.SPLITS,
     columns=_COLUMNS,
     rows=rows,
+    shows=lambda responses: [one for pair in _pairs(responses) for one in pair],
     proof=Answered(lambda row: [(row["chosen"][-1]["content"], True), (row["rejected"][-1]["content"], False)]),
 )

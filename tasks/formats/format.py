@@ -9,12 +9,15 @@ from typing import Any
 
 import pyarrow as pa
 
+from tasks.formats.batch import Batch, Laid
 from tasks.formats.layout import Column
 from tasks.formats.records import FormattedRow, ResponseRecord, TripletRecord
 from tasks.formats.writer import DatasetWriter, FileEntry, FileType
 
 Row = Mapping[str, Any]
 Rows = Callable[[TripletRecord, Sequence[ResponseRecord]], Iterable[FormattedRow]]
+# The responses to a triplet to those of them whose text is in its rows.
+Shown = Callable[[Sequence[ResponseRecord]], Sequence[ResponseRecord]]
 # Release number and written files to the files beside them: path in the format's folder -> content.
 Companions = Callable[[int, Sequence[FileEntry]], Mapping[str, bytes]]
 
@@ -35,13 +38,19 @@ class Answered:
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """One layout that a release can have. `row_id` is the triplet that a row came from."""
+    """One layout that a release can have.
+
+    `rows` says what becomes of a triplet; `laid`, where there is one, says the same of many at once, which is faster.
+    `shows` tells which answers are in the rows; None where none is. `row_id` is the triplet that a row came from.
+    """
 
     name: str
     version: str
     splits: tuple[str, ...]
     columns: Sequence[Column]
     rows: Rows
+    laid: Callable[[Batch], Laid] | None = None
+    shows: Shown | None = None
     file_type: FileType = "parquet"
     companions: Companions | None = None
     proof: Rewarded | Answered | None = None

@@ -9,10 +9,13 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
+from tasks.formats.batch import FUNCTION, Batch, Laid, by_value, lengths, offsets
 from tasks.formats.errors import FormatError
-from tasks.formats.layout import QUESTION_ID, STYLE, SUBSET, Column, split_of
+from tasks.formats.layout import QUESTION_ID, STYLE, SUBSET, Column, split_of, splits_of
 from tasks.formats.records import FormattedRow, TripletRecord
 
 NAME = "kodcode-v1"
@@ -27,14 +30,6 @@ _TRIAL = pa.struct(
         ("test_code", pa.string()),
         ("test_coverage", pa.float64()),
         ("test_result", pa.string()),
-    ]
-)
-_FUNCTION = pa.struct(
-    [
-        ("docstring", pa.string()),
-        ("function_declaration", pa.string()),
-        ("function_name", pa.string()),
-        ("parameter_list", pa.string()),
     ]
 )
 _METADATA = pa.struct(
@@ -53,7 +48,7 @@ _COLUMNS: tuple[Column, ...] = (
     ("question", pa.string(), "The task as a model is asked."),
     ("solution", pa.string(), "Python code that passes the test."),
     ("test", pa.string(), "A pytest module; for online_judge a literal {'stdin': [...], 'stdout': [...]}."),
-    ("test_info", pa.list_(_FUNCTION), "The functions that the test calls."),
+    ("test_info", pa.list_(FUNCTION), "The functions that the test calls."),
     ("gpt_pass_sequence", pa.list_(pa.int64()), "1 for each attempt of the teacher that passed its own test, else 0."),
     ("gpt_pass_trial_num", pa.int64(), "How many attempts passed."),
     ("gpt_difficulty", pa.string(), "easy, medium or hard, by the share of attempts that passed."),
@@ -120,7 +115,7 @@ def v1_columns(record: TripletRecord, edition: str = VERSION) -> dict[str, Any]:
         "gpt_difficulty": record.difficulty,
         "gpt_pass_percentage": round(passes / len(record.pass_sequence), 3) if record.pass_sequence else None,
         "trials": _trials(record),
-        "chosen_trial": None if record.chosen_attempt is None else _place(record, record.chosen_attempt),
+        "chosen_trial": None if record.chosen_attempt is None else _place(record.triplet_id, record.chosen_attempt),
         "metadata": {
             "original_instruction": record.original_question,
             "prompt_id": f"{record.number:08d}",
@@ -137,6 +132,93 @@ def v1_columns(record: TripletRecord, edition: str = VERSION) -> dict[str, Any]:
     return {_v1_0(name): value for name, value in columns.items() if name != "version"}
 
 
+def v1_laid(batch: Batch) -> Laid:
+    """What `v1_row` makes of each triplet, for all at once."""
+    rows = len(batch.triplets)
+    columns = v1_arrays(batch)
+    return Laid(
+        pa.RecordBatch.from_arrays(columns, schema=schema()),
+        splits_of(batch),
+        pa.array(np.arange(rows)),
+    )
+
+
+def v1_arrays(batch: Batch) -> list[pa.Array]:
+    """The columns of all triplets' rows, in the newest edition. Raises FormatError as `v1_row` does."""
+    triplets = batch.triplets
+    rows = len(triplets)
+    attempts, passes = _passes(triplets["pass_sequence"])
+    metadata = [
+        triplets["original_question"],
+        pc.utf8_lpad(triplets["number"].cast(pa.string()), 8, padding="0"),
+        triplets["number"],
+        _json(triplets["seed_ids"]),
+    ]
+    return [
+        pa.repeat(VERSION, rows),
+        *(triplets[name] for name in ("style", "subset", "triplet_id", "question", "solution", "test", "functions")),
+        triplets["pass_sequence"],
+        pa.array(passes),
+        triplets["difficulty"],
+        _shares(passes, attempts),
+        _trial_arrays(batch),
+        by_value(triplets["chosen_attempt"].cast(pa.string()), lambda attempt: f"trial_gpt4o_{attempt}"),
+        pa.StructArray.from_arrays(metadata, fields=list(_METADATA)),
+        triplets["benchmark_similarity"],
+        triplets["benchmark_text"],
+        triplets["benchmark_item"],
+        triplets["filter_reason"],
+    ]
+
+
+def _json(column: pa.Array) -> pa.Array:
+    """Lists of texts as `json.dumps` spells them."""
+    if pc.any(pc.match_substring_regex(column.flatten(), r"[^ !#-\[\]-~]")).as_py():  # what it escapes
+        return pa.array([json.dumps(texts) for texts in column.to_pylist()], pa.string())
+    joined = pc.binary_join_element_wise('["', pc.binary_join(column, '", "'), '"]', "")
+    return pc.if_else(pc.equal(pc.list_value_length(column), 0), "[]", joined)
+
+
+def _passes(sequences: pa.Array) -> tuple[np.ndarray, np.ndarray]:
+    """How many attempts, and how many that passed, each row has."""
+    attempts = lengths(sequences)
+    passed = offsets(np.asarray(sequences.flatten()))
+    ends = offsets(attempts)
+    return attempts, passed[ends[1:]] - passed[ends[:-1]]
+
+
+def _shares(passes: np.ndarray, attempts: np.ndarray) -> pa.Array:
+    pairs, place = np.unique(np.column_stack([passes, attempts]), axis=0, return_inverse=True)
+    shares = [round(int(passed) / int(of), 3) if of else None for passed, of in pairs]
+    return pa.array(shares, pa.float64()).take(place.ravel())
+
+
+def _trial_arrays(batch: Batch) -> pa.Array:
+    trials = batch.trials
+    question, attempt = np.asarray(trials["question_row"]), np.asarray(trials["attempt"])
+    asked = np.asarray(batch.triplets["question_row"])
+    for row in np.flatnonzero((attempt < 0) | (attempt >= TRIALS)):
+        for triplet in np.flatnonzero(asked == question[row]):
+            _place(batch.triplets["triplet_id"][triplet].as_py(), int(attempt[row]))
+    # Where each question has each attempt among the trials; -1 where it has not.
+    places = np.full((1 + np.concatenate([asked, question]).max(initial=0), TRIALS), -1)
+    places[question, attempt] = np.arange(len(trials))
+    published = [
+        trials["source"],
+        trials["solution"],
+        trials["test"],
+        trials["coverage"],
+        by_value(trials["verdict"], published_result),
+    ]
+    one = pa.StructArray.from_arrays(published, fields=list(_TRIAL))
+    taken = [places[asked, number] for number in range(TRIALS)]
+    columns = [
+        one.take(pa.array(place, mask=place < 0)) if (place >= 0).any() else pa.nulls(len(asked), _TRIAL)
+        for place in taken
+    ]
+    return pa.StructArray.from_arrays(columns, fields=[pa.field(f"trial_gpt4o_{n}", _TRIAL) for n in range(TRIALS)])
+
+
 def published_result(verdict: str | None) -> str | None:
     """A verdict in the words of the published dataset; None where nothing was executed."""
     return None if verdict is None else _RESULTS.get(verdict, "Fail")
@@ -145,7 +227,7 @@ def published_result(verdict: str | None) -> str | None:
 def _trials(record: TripletRecord) -> dict[str, Any]:
     trials: dict[str, Any] = {f"trial_gpt4o_{attempt}": None for attempt in range(TRIALS)}
     for trial in record.trials:
-        trials[_place(record, trial.attempt)] = {
+        trials[_place(record.triplet_id, trial.attempt)] = {
             "file_source": trial.source,
             "solution_code": trial.solution,
             "test_code": trial.test,
@@ -155,10 +237,10 @@ def _trials(record: TripletRecord) -> dict[str, Any]:
     return trials
 
 
-def _place(record: TripletRecord, attempt: int) -> str:
+def _place(triplet_id: str, attempt: int) -> str:
     if not 0 <= attempt < TRIALS:
         raise FormatError(
-            f"{record.triplet_id} has an attempt {attempt}, but KodCode-V1's layout holds attempts 0 to {TRIALS - 1}. "
+            f"{triplet_id} has an attempt {attempt}, but KodCode-V1's layout holds attempts 0 to {TRIALS - 1}. "
             "Release it with at most 10 attempts a question."
         )
     return f"trial_gpt4o_{attempt}"

@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
-import pyarrow as pa
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
 
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from tasks.formats.batch import Batch
 from tasks.formats.records import TripletRecord
 
 Column = tuple[str, pa.DataType, str]  # name, type, description
@@ -28,6 +35,7 @@ def turns(role: str, content: str) -> pa.DataType:
 
 
 MESSAGES = turns("role", "content")
+_LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def split_of(record: TripletRecord) -> str:
@@ -43,3 +51,39 @@ def about(record: TripletRecord) -> dict[str, str]:
         "style": record.style,
         "difficulty": record.difficulty,
     }
+
+
+def splits_of(batch: Batch) -> pa.StringArray:
+    """The splits of the triplets' rows."""
+    return pc.if_else(batch.triplets["filter_reason"].is_null(), TRAIN, USE_WITH_CAUTION)
+
+
+def conversation(kind: pa.ListType, turns: Sequence[tuple[str, pa.Array]]) -> pa.Array:
+    """Conversations of these turns each: who speaks, and what is said in each row."""
+    rows = len(turns[0][1])
+    order = np.arange(rows * len(turns)).reshape(len(turns), rows).T.ravel()
+    speakers = pa.array([speaker for speaker, _ in turns], pa.string()).take(np.tile(np.arange(len(turns)), rows))
+    said = pa.concat_arrays([texts for _, texts in turns]).take(order)
+    items = pa.StructArray.from_arrays([speakers, said], fields=list(kind.value_type))
+    ends = pa.array(np.arange(0, len(order) + 1, len(turns)), pa.int32())
+    return pa.ListArray.from_arrays(ends, items, type=kind)
+
+
+def texts(values: Sequence[str | None]) -> pa.Array:
+    """A column of texts of any origin."""
+    try:
+        return pa.array(values, pa.string())
+    except UnicodeEncodeError:
+        # Rare, so the price of looking at every text is paid only now.
+        return pa.array([encodable(value) for value in values], pa.string())
+
+
+def encodable(value: Any) -> Any:
+    """Lone surrogates, which UTF-8 cannot say, as replacement characters."""
+    if isinstance(value, str):
+        return _LONE_SURROGATE.sub("\ufffd", value)
+    if isinstance(value, Mapping):
+        return {key: encodable(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [encodable(item) for item in value]
+    return value

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+import numpy as np
 import pyarrow as pa
 
 from tasks.formats import layout
+from tasks.formats.batch import AUTHOR, Batch, Laid
 from tasks.formats.format import Format
 from tasks.formats.layout import QUESTION_ID, Column
 from tasks.formats.records import FormattedRow, ResponseRecord, TripletRecord
@@ -17,22 +19,13 @@ from tasks.formats.records import FormattedRow, ResponseRecord, TripletRecord
 NAME = "provenance"
 VERSION = "1"
 
-_AUTHOR = pa.struct(
-    [
-        ("part", pa.string()),
-        ("provider", pa.string()),
-        ("model", pa.string()),
-        ("licence", pa.string()),
-        ("training", pa.string()),
-    ]
-)
 _COLUMNS: tuple[Column, ...] = (
     QUESTION_ID,
     ("licence", pa.string(), "SPDX expression that follows from the next two columns (tasks/licences)."),
     ("seed_licences", pa.list_(pa.string()), "Of the seeds of its question; NOASSERTION where one has none."),
     (
         "authors",
-        pa.list_(_AUTHOR),
+        pa.list_(AUTHOR),
         "Models that wrote its question, solutions, conversion and responses; `licence` is of their output, "
         "`training` whether it may train other models: yes, conditions, no, unknown.",
     ),
@@ -61,4 +54,11 @@ def rows(record: TripletRecord, responses: Sequence[ResponseRecord]) -> Iterator
     )
 
 
-FORMAT = Format(name=NAME, version=VERSION, splits=layout.SPLITS, columns=_COLUMNS, rows=rows)
+def laid(batch: Batch) -> Laid:
+    """What `rows` makes of each triplet, for all at once."""
+    columns = batch.triplets.select(["triplet_id", "licence", "seed_licences", "authors"])
+    columns = columns.rename_columns([name for name, _, _ in _COLUMNS])
+    return Laid(columns, layout.splits_of(batch), pa.array(np.arange(len(columns))))
+
+
+FORMAT = Format(name=NAME, version=VERSION, splits=layout.SPLITS, columns=_COLUMNS, rows=rows, laid=laid)

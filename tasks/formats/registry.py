@@ -26,8 +26,13 @@ def _sft_answers(row: Mapping[str, Any]) -> list[tuple[str, bool]]:
     return [(row["conversations"][-1]["value"], True)] if row["r1_correctness"] == "True" else []
 
 
-V1 = Format(kodcode_v1.NAME, kodcode_v1.VERSION, layout.SPLITS, kodcode_v1.edition_columns(), _v1_rows)
-SFT = Format(sft.NAME, sft.VERSION, sft.SPLITS, sft.edition_columns(), _sft_rows, proof=Answered(_sft_answers))
+V1 = Format(
+    kodcode_v1.NAME, kodcode_v1.VERSION, layout.SPLITS, kodcode_v1.edition_columns(), _v1_rows, kodcode_v1.v1_laid
+)
+SFT = Format(
+    sft.NAME, sft.VERSION, sft.SPLITS, sft.edition_columns(), _sft_rows, sft.sft_laid, sft.shown_answer,
+    proof=Answered(_sft_answers),
+)  # fmt: skip
 FORMATS: dict[str, Format] = {
     format.name: format
     for format in (

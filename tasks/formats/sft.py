@@ -8,10 +8,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from tasks.formats import kodcode_v1
-from tasks.formats.layout import TRAIN, USE_WITH_CAUTION, Column, split_of, turns
+from tasks.formats.batch import Batch, Laid
+from tasks.formats.layout import (
+    TRAIN,
+    USE_WITH_CAUTION,
+    Column,
+    conversation,
+    split_of,
+    splits_of,
+    texts,
+    turns,
+)
 from tasks.formats.records import FormattedRow, ResponseRecord, TripletRecord
 
 NAME = "kodcode-v1-sft"
@@ -19,6 +31,7 @@ VERSION = kodcode_v1.VERSION
 INCORRECT = "incorrect"
 SPLITS = (TRAIN, INCORRECT, USE_WITH_CAUTION)
 
+_CONVERSATION = turns("from", "value")
 _COLUMNS: tuple[Column, ...] = (
     ("r1_pass_sequence", pa.list_(pa.int64()), "1 for each reasoning answer whose code passed the test, else 0."),
     ("r1_pass_trial_num", pa.int64(), "How many of them passed."),
@@ -26,7 +39,7 @@ _COLUMNS: tuple[Column, ...] = (
     ("r1_solution", pa.string(), "The code of the conversation's answer; null where it held none."),
     (
         "conversations",
-        turns("from", "value"),
+        _CONVERSATION,
         "The question (human) and the answer with its reasoning in <think> tags (gpt).",
     ),
 )
@@ -47,7 +60,7 @@ def sft_row(record: TripletRecord, responses: Sequence[ResponseRecord], edition:
     if not responses:
         return None
     ordered = sorted(responses, key=lambda response: response.attempt)
-    shown = first_passing(ordered) or ordered[0]
+    (shown,) = shown_answer(ordered)
     columns: dict[str, Any] = kodcode_v1.v1_columns(record, edition) | {
         "r1_pass_sequence": [int(response.passed) for response in ordered],
         "r1_pass_trial_num": sum(response.passed for response in ordered),
@@ -60,6 +73,36 @@ def sft_row(record: TripletRecord, responses: Sequence[ResponseRecord], edition:
     }
     split = split_of(record)
     return FormattedRow(INCORRECT if split == TRAIN and not shown.passed else split, columns)
+
+
+def sft_laid(batch: Batch) -> Laid:
+    """What `sft_row` makes of the triplets that have answers, for all at once."""
+    answered = pa.array(np.flatnonzero([bool(responses) for responses in batch.responses]))
+    ordered = [sorted(responses, key=lambda one: one.attempt) for responses in batch.responses if responses]
+    shown = [answer for responses in ordered for answer in shown_answer(responses)]
+    passed = pa.array([response.passed for response in shown], pa.bool_())
+    results = [[int(response.passed) for response in responses] for responses in ordered]
+    some = Batch(batch.triplets.take(answered), batch.trials, [])
+    said = [("human", some.triplets["question"]), ("gpt", texts([answer_text(response) for response in shown]))]
+    columns = [
+        *kodcode_v1.v1_arrays(some),
+        pa.array(results, pa.list_(pa.int64())),
+        pa.array([sum(sequence) for sequence in results], pa.int64()),
+        pc.if_else(passed, "True", "False"),
+        texts([response.code for response in shown]),
+        conversation(_CONVERSATION, said),
+    ]
+    splits = splits_of(some)
+    wrong = pc.and_(pc.equal(splits, TRAIN), pc.invert(passed))
+    return Laid(
+        pa.RecordBatch.from_arrays(columns, schema=schema()), pc.if_else(wrong, INCORRECT, splits), answered
+    )
+
+
+def shown_answer(responses: Sequence[ResponseRecord]) -> Sequence[ResponseRecord]:
+    """The answer that a row holds: the first that passed, else the first; none where there is none."""
+    passing = first_passing(responses)
+    return [passing] if passing is not None else sorted(responses, key=lambda one: one.attempt)[:1]
 
 
 def first_passing(responses: Sequence[ResponseRecord]) -> ResponseRecord | None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -16,11 +15,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tasks.formats.errors import FormatError
+from tasks.formats.layout import encodable
 
 ROW_GROUP = 2_000
 FileType = Literal["parquet", "jsonl"]
 _ZSTD_LEVEL = 3
-_LONE_SURROGATE = re.compile("[\ud800-\udfff]")
+_SOUGHT = ("question_id", "subset", "style", "difficulty", "gpt_difficulty")  # readers skip row groups by these
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,9 +81,18 @@ class DatasetWriter(AbstractContextManager["DatasetWriter"]):
         if columns.keys() != self._names:
             wrong = sorted(columns.keys() ^ self._names)
             raise FormatError(f"A row lacks, or has too much, the columns {', '.join(wrong)}.")
-        if split not in self._splits:
-            raise FormatError(f"The layout has no split {split!r}; it has {', '.join(self._splits)}.")
-        self._splits[split].add(columns)
+        self._split(split).add(columns)
+
+    def add_batch(self, split: str, rows: pa.RecordBatch) -> None:
+        """Append rows, whose columns are the layout's in its order."""
+        if not rows.schema.equals(self._schema.remove_metadata()):
+            raise FormatError(f"The rows have the columns {rows.schema}, but the layout {self._schema}.")
+        self._split(split).add_batch(rows)
+
+    def _split(self, name: str) -> _Split:
+        if name not in self._splits:
+            raise FormatError(f"The layout has no split {name!r}; it has {', '.join(self._splits)}.")
+        return self._splits[name]
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -123,7 +132,16 @@ class _JsonLines:
 def _part(path: Path, schema: pa.Schema, file_type: FileType) -> _Part:
     if file_type == "jsonl":
         return _JsonLines(path)
-    writer: _Part = pq.ParquetWriter(path, schema, compression="zstd", compression_level=_ZSTD_LEVEL, version="2.6")
+    writer: _Part = pq.ParquetWriter(
+        path,
+        schema,
+        version="2.6",
+        compression="zstd",
+        compression_level=_ZSTD_LEVEL,
+        # Most bytes are texts of which no two are the same, and which nobody seeks by their order.
+        use_dictionary=False,
+        write_statistics=[name for name in schema.names if name in _SOUGHT],
+    )
     return writer
 
 
@@ -150,6 +168,8 @@ class _Split:
         self._row_group = row_group
         self._file_type: FileType = file_type
         self._buffer: list[Mapping[str, Any]] = []
+        self._tables: list[pa.Table] = []  # what came before the rows of the buffer
+        self._waiting = 0  # rows of both
         self._writer: _Part | None = None
         self._rows = 0
         self.finished: FileEntry | None = None
@@ -162,11 +182,19 @@ class _Split:
 
     def add(self, columns: Mapping[str, Any]) -> None:
         self._buffer.append(columns)
-        if len(self._buffer) >= self._row_group:
+        self._waiting += 1
+        if self._waiting >= self._row_group:
+            self._flush()
+
+    def add_batch(self, rows: pa.RecordBatch) -> None:
+        self._settle()
+        self._tables.append(pa.Table.from_batches([rows]))
+        self._waiting += rows.num_rows
+        while self._waiting >= self._row_group:
             self._flush()
 
     def finish(self) -> None:
-        if self._buffer or (self._always and self._writer is None):
+        if self._waiting or (self._always and self._writer is None):
             self._flush()
         if self._writer is not None:
             self._close()
@@ -174,7 +202,7 @@ class _Split:
     def abandon(self) -> None:
         """Remove the part that is not finished, if there is one."""
         writer, self._writer = self._writer, None
-        self._buffer = []
+        self._buffer, self._tables, self._waiting = [], [], 0
         if writer is not None:
             try:
                 writer.close()
@@ -183,17 +211,26 @@ class _Split:
             finally:
                 self._partial.unlink(missing_ok=True)
 
+    def _settle(self) -> None:
+        if self._buffer:
+            self._tables.append(_table(self._buffer, self._schema))
+            self._buffer = []
+
     def _flush(self) -> None:
-        table = _table(self._buffer, self._schema)
+        """Write a row group, or what there is where that is less."""
+        self._settle()
+        waiting = pa.concat_tables([self._schema.empty_table(), *(t.cast(self._schema) for t in self._tables)])
+        # In one piece: where pages end, and so the bytes, must not depend on how the rows came.
+        group, rest = waiting.slice(0, self._row_group).combine_chunks(), waiting.slice(self._row_group)
         try:
             if self._writer is None:
                 self._writer = _part(self._partial, self._schema, self._file_type)
-            if table.num_rows:  # a row group of no rows is more than `datasets` can load
-                self._writer.write_table(table, row_group_size=self._row_group)
+            if group.num_rows:  # a row group of no rows is more than `datasets` can load
+                self._writer.write_table(group, row_group_size=self._row_group)
         except OSError as error:
             raise FormatError(f"{self._partial} cannot be written: {error}.") from error
-        self._rows += len(self._buffer)
-        self._buffer = []
+        self._rows += group.num_rows
+        self._tables, self._waiting = [rest], rest.num_rows
 
     def _close(self) -> None:
         writer = self._writer
@@ -218,7 +255,7 @@ def _table(rows: Sequence[Mapping[str, Any]], schema: pa.Schema) -> pa.Table:
             return pa.Table.from_pylist(rows, schema=schema)
         except UnicodeEncodeError:
             # Rare, so the price of looking at every text is paid only now.
-            return pa.Table.from_pylist([_encodable(row) for row in rows], schema=schema)
+            return pa.Table.from_pylist([encodable(row) for row in rows], schema=schema)
     except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
         name, reason = _culprit(rows, schema) or ("a row", error)
         raise FormatError(f"{name} does not fit the layout: {reason}.") from error
@@ -228,18 +265,7 @@ def _culprit(rows: Sequence[Mapping[str, Any]], schema: pa.Schema) -> tuple[str,
     """The first row that fails alone, by its first column of ids, and why."""
     for row in rows:
         try:
-            pa.Table.from_pylist([_encodable(row)], schema=schema)
+            pa.Table.from_pylist([encodable(row)], schema=schema)
         except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
             return f"row {str(row.get('question_id', '?'))[:80]}", error
     return None
-
-
-def _encodable(value: Any) -> Any:
-    """Lone surrogates, which UTF-8 cannot say, as replacement characters."""
-    if isinstance(value, str):
-        return _LONE_SURROGATE.sub("\ufffd", value)
-    if isinstance(value, Mapping):
-        return {key: _encodable(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_encodable(item) for item in value]
-    return value

@@ -14,11 +14,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Engine, func, select
+from sqlalchemy import Engine
 
-from tasks.formats import FORMATS, MANIFEST_FILE
+from tasks.fetching import NoRelease, ReleasedFile, released_files
+from tasks.formats import FORMATS
 from tasks.store import ArtifactStore
-from tasks.store.schema import Release
 
 if TYPE_CHECKING:
     from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi
@@ -44,15 +44,6 @@ class Pushed:
     removed: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class _File:
-    """A file of the release, and where the store has it. The manifest itself names no hash of its own."""
-
-    path: str
-    key: str
-    sha256: str | None
-
-
 def push(
     engine: Engine,
     artifacts: ArtifactStore,
@@ -68,7 +59,10 @@ def push(
     removed by the same commit; whatever else lies in the repository stays. The token comes from HF_TOKEN or
     `hf auth login`, the address from HF_ENDPOINT. Raises HubError, and StoreError where a file of the release is lost.
     """
-    number, files = _files_of(engine, release)
+    try:
+        number, files = released_files(engine, release)
+    except NoRelease as error:
+        raise HubError(str(error)) from None
     with _told(repo):
         api = _api()
         head = _repository(api, repo, private)
@@ -98,21 +92,6 @@ def push(
         changed=() if commit.oid == head else tuple(sorted(file.path for file in missing)),
         removed=tuple(removed),
     )
-
-
-def _files_of(engine: Engine, number: int | None) -> tuple[int, list[_File]]:
-    with engine.connect() as connection:
-        newest = connection.scalar(select(func.max(Release.release_id)))
-        found = connection.execute(
-            select(Release.release_id, Release.manifest).where(Release.release_id == (number or newest))
-        ).one_or_none()
-    if newest is None:
-        raise HubError("There is no release yet: make one with kodcode release.")
-    if found is None:
-        raise HubError(f"There is no release {number}; the newest is {newest}.")
-    files = [_File(entry["path"], entry["key"], entry["sha256"]) for entry in found.manifest["files"]]
-    manifest = _File(MANIFEST_FILE, f"releases/{found.release_id:06d}/{MANIFEST_FILE}", None)
-    return found.release_id, [*sorted(files, key=lambda file: file.path), manifest]
 
 
 def _api() -> HfApi:
@@ -147,7 +126,7 @@ def _repository(api: HfApi, repo: str, private: bool) -> str:
     return info.sha
 
 
-def _same(file: _File, shown: Any) -> bool:
+def _same(file: ReleasedFile, shown: Any) -> bool:
     """Whether the repository shows this very file. Small ones have no such hash there: the client compares them."""
     return shown is not None and shown.lfs is not None and shown.lfs.sha256 == file.sha256
 
@@ -156,7 +135,7 @@ def _sent(
     api: HfApi,
     artifacts: ArtifactStore,
     repo: str,
-    files: Sequence[_File],
+    files: Sequence[ReleasedFile],
     folder: Path,
     note: Callable[[str], None],
 ) -> list[CommitOperationAdd]:
@@ -180,7 +159,7 @@ def _sent(
     return operations
 
 
-def _checked(artifacts: ArtifactStore, file: _File, copy: Path) -> Path:
+def _checked(artifacts: ArtifactStore, file: ReleasedFile, copy: Path) -> Path:
     """The file on this machine, with the hash that the manifest names. Raises HubError where it has another."""
     local = artifacts.local_path(file.key)
     digest = hashlib.sha256()

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from tasks.licences.hub import hub_identifier
 from tasks.licences.models import TermsTable
-from tasks.licences.spdx import Kind, kind_of, readable
+from tasks.licences.spdx import Kind, kind_of, kinds_of, readable
 
 # For a compilation whose sources ask for different notices: it asks for attribution too, and for nothing else.
 COMPILATION = "CC-BY-4.0"
 _UNKNOWN = "LicenseRef-Unknown-Sources"
+_EXCLUSIVE = (Kind.COPYLEFT, Kind.NON_COMMERCIAL)  # who shares alike may forbid nothing more
+_CC_NC = re.compile(r"cc-by-nc-(sa-)?[0-9.]+", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -46,9 +50,9 @@ def resulting_licence(origins: Iterable[Origin], terms: TermsTable) -> Resulting
     """The licence of a dataset of these rows, with the reasons in words.
 
     Seeds: of one licence it is that one, of several that ask for no more than notices COMPILATION; else the most
-    demanding, which the others must not contradict: two copyleft licences, terms against derivatives and terms that
-    are not known have no common answer, and LicenseRef-Unknown-Sources says so. Terms of models that are not a plain
-    yes are added with AND.
+    demanding, which the others must not contradict: two copyleft licences, copyleft with non-commercial terms (those
+    of a model too), terms against derivatives and terms that are not known have no common answer, and
+    LicenseRef-Unknown-Sources says so. Terms of models that are not a plain yes are added with AND.
     """
     seeds: Counter[str | None] = Counter()
     authors: Counter[Author] = Counter()
@@ -59,9 +63,14 @@ def resulting_licence(origins: Iterable[Origin], terms: TermsTable) -> Resulting
             authors[author] += origin.rows
     licence, reason = _of_seeds(seeds)
     added, reasons = _of_models(authors, terms)
+    shared = [readable(seed) for seed in seeds if Kind.COPYLEFT in kinds_of(seed) or "-nc-sa-" in (seed or "").lower()]
+    unpaid = [term for term in added if kind_of(term) is Kind.NON_COMMERCIAL]
+    if shared and unpaid and licence != _UNKNOWN:
+        licence = _UNKNOWN
+        kept = sorted(shared)[0]
+        reason = f"Seeds are under {kept}, which has to be kept, and a model's terms, {unpaid[0]}, forbid that."
     expression = " AND ".join([f"({licence})" if added and " OR " in licence else licence, *added])
-    plain = not added and " " not in licence and not licence.startswith("LicenseRef-")
-    return Resulting(expression, licence.lower() if plain else "other", (reason, *reasons))
+    return Resulting(expression, hub_identifier(expression), (reason, *reasons))
 
 
 def _of_seeds(seeds: Counter[str | None]) -> tuple[str, str]:
@@ -78,14 +87,15 @@ def _of_seeds(seeds: Counter[str | None]) -> tuple[str, str]:
         return COMPILATION, (
             f"The seeds' licences ask for notices at most, {named} among them; {COMPILATION} asks for the same."
         )
-    if strictest in (Kind.COPYLEFT, Kind.NON_COMMERCIAL) and len(deciding) == 1:
-        return deciding[0], f"The strictest licence of a seed is {named}: {strictest.words}."
-    if strictest is Kind.NON_COMMERCIAL:
-        # Versions and share-alike variants: all forbid commercial use, and the stricter variant covers the others.
-        chosen = next((name for name in deciding if "-SA-" in name), deciding[-1])
-        return chosen, f"The strictest licences of seeds are {named}: {strictest.words}."
+    kinds = frozenset[Kind]().union(*(kinds_of(licence) for licence in seeds))
+    together = len(deciding) == 1 or (strictest is Kind.NON_COMMERCIAL and all(map(_CC_NC.fullmatch, deciding)))
+    if strictest in (Kind.COPYLEFT, Kind.NON_COMMERCIAL) and together and not {*_EXCLUSIVE} <= kinds:
+        # Versions and share-alike variants of one family: the stricter and newer one covers the others.
+        chosen = max(deciding, key=lambda name: ("-sa-" in name.lower(), name.lower()))
+        return chosen, f"The strictest of the seeds' licences is {named}: {strictest.words}."
     why = {
         Kind.COPYLEFT: "each asks for itself, so that no one licence serves all",
+        Kind.NON_COMMERCIAL: "others do not go with it, so that no one licence serves all",
         Kind.NO_DERIVATIVES: "questions made from such seeds may not be passed on without leave",
         Kind.UNKNOWN: "what they allow is not known, so nothing can be promised",
     }[strictest]

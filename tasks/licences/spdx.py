@@ -35,7 +35,7 @@ _ATTRIBUTION = (
 # Families by their first words: versions and "-only", "-or-later" follow.
 _FAMILIES = (
     (re.compile(r"cc-by-nc-nd-|cc-by-nd-"), Kind.NO_DERIVATIVES),
-    (re.compile(r"cc-by-nc-|polyform-noncommercial-"), Kind.NON_COMMERCIAL),
+    (re.compile(r"cc-by-nc-|polyform-noncommercial-|licenseref-qwen-research$"), Kind.NON_COMMERCIAL),
     (
         re.compile(
             r"cc-by-sa-|a?gpl-|lgpl-|mpl-|epl-|eupl-|cddl-|odbl-|osl-|gfdl-|cecill-|cdla-sharing-|ms-rl$|cpl-|ofl-"
@@ -44,6 +44,7 @@ _FAMILIES = (
     ),
 )
 _KINDS = {name.lower(): Kind.FREE for name in _FREE} | {name.lower(): Kind.ATTRIBUTION for name in _ATTRIBUTION}
+_UNKNOWN = frozenset([Kind.UNKNOWN])
 _LONGEST = 500  # characters; a pasted licence text is no expression
 _TOKEN = re.compile(r"\s*([()]|[A-Za-z0-9.+:-]+)")
 
@@ -51,22 +52,27 @@ _TOKEN = re.compile(r"\s*([()]|[A-Za-z0-9.+:-]+)")
 def kind_of(expression: str | None) -> Kind:
     """The kind of an SPDX expression: of `AND` the most demanding part counts, of `OR` the least. UNKNOWN for none,
     for what is no expression, for LicenseRef-* and for identifiers that are not listed here."""
+    return max(kinds_of(expression))
+
+
+def kinds_of(expression: str | None) -> frozenset[Kind]:
+    """The kinds of all parts of an SPDX expression that bind together; of `OR` those of the least demanding side."""
     if expression is None or len(expression) > _LONGEST:
-        return Kind.UNKNOWN
+        return _UNKNOWN
     tokens: list[str] = []
     place = 0
     text = expression.strip()
     while place < len(text):
         found = _TOKEN.match(text, place)
         if found is None:
-            return Kind.UNKNOWN
+            return _UNKNOWN
         tokens.append(found[1])
         place = found.end()
     try:
-        kind, rest = _either(tokens)
+        kinds, rest = _either(tokens)
     except (IndexError, RecursionError):
-        return Kind.UNKNOWN
-    return Kind.UNKNOWN if rest else kind
+        return _UNKNOWN
+    return _UNKNOWN if rest else kinds
 
 
 def readable(licence: str | None) -> str:
@@ -74,33 +80,33 @@ def readable(licence: str | None) -> str:
     return " ".join((licence or "").split())[:80] or "NOASSERTION"
 
 
-def _either(tokens: list[str]) -> tuple[Kind, list[str]]:
-    kind, rest = _both(tokens)
+def _either(tokens: list[str]) -> tuple[frozenset[Kind], list[str]]:
+    kinds, rest = _both(tokens)
     while rest and rest[0].upper() == "OR":
         other, rest = _both(rest[1:])
-        kind = min(kind, other)
-    return kind, rest
+        kinds = min(kinds, other, key=max)
+    return kinds, rest
 
 
-def _both(tokens: list[str]) -> tuple[Kind, list[str]]:
-    kind, rest = _one(tokens)
+def _both(tokens: list[str]) -> tuple[frozenset[Kind], list[str]]:
+    kinds, rest = _one(tokens)
     while rest and rest[0].upper() == "AND":
         other, rest = _one(rest[1:])
-        kind = max(kind, other)
-    return kind, rest
+        kinds |= other
+    return kinds, rest
 
 
-def _one(tokens: list[str]) -> tuple[Kind, list[str]]:
+def _one(tokens: list[str]) -> tuple[frozenset[Kind], list[str]]:
     """Raises IndexError where the expression ends too early."""
     first, rest = tokens[0], tokens[1:]
     if first == "(":
-        kind, rest = _either(rest)
-        return (kind, rest[1:]) if rest[0] == ")" else (Kind.UNKNOWN, rest)
-    kind = _identifier(first)
+        kinds, rest = _either(rest)
+        return (kinds, rest[1:]) if rest[0] == ")" else (_UNKNOWN, rest)
+    kinds = frozenset([_identifier(first)])
     if rest and rest[0].upper() == "WITH":  # an exception only grants more
         rest[1]
         rest = rest[2:]
-    return kind, rest
+    return kinds, rest
 
 
 def _identifier(name: str) -> Kind:

@@ -17,7 +17,7 @@ _STATEMENTS = (
     " 'deepseek-r1', n / :subsets, 'p', '{}', n || ' ' || c.chunk, md5(n::text), 'accepted'"
     " from generate_series(cast(:first as int), :past - 1) n,"
     " lateral (select (cast(:names as text[]))[n % :subsets + 1] as name) s"
-    " cross join pg_temp.chunks c where c.place = n * 7919::bigint % :chunks",
+    " cross join pg_temp.chunks c where c.place = n / :subsets * 7919::bigint % :chunks",
     "insert into kodcode.trials (question_id, attempt, provider, model, prompt_version, solution, test, status,"
     " verdict, coverage)"
     " select q.question_id, 0, 'openai', 'deepseek-r1', 's', q.number || ' ' || a.chunk, q.number || ' ' || b.chunk,"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -38,6 +39,18 @@ UV = REPOSITORY / ".kodcode" / "boot" / "bin" / "uv"
 LIBRARIES = ("datasets==5.2.0", "transformers>=4.57,<6", "jinja2")
 TRL = "trl==1.16.0"
 VERIFIERS = "verifiers==0.4.0"
+TRAINERS = ("verl==0.9.1", "llamafactory==0.9.5")
+# What their loaders import, without what they train and serve with. PyTorch comes with CUDA's libraries, used or not.
+THEIRS = (
+    ("torch==2.15.0", "numpy"),
+    (
+        "datasets==4.0.0", "trl==0.24.0", "transformers==5.5.4", "accelerate==1.11.0", "peft==0.18.1",
+        "tensordict==0.15.3", "torchdata==0.11.0", "omegaconf", "hydra-core", "codetiming", "fire", "einops",
+        "tiktoken", "sentencepiece", "pandas",
+    ),
+    ("ray", "torchaudio", "torchvision", "av", "pillow", "orjson"),
+)  # fmt: skip
+THEIR_BYTES = 12 * 10**9
 
 
 def environment(folder: Path, *installs: Sequence[str]) -> Path:
@@ -50,13 +63,13 @@ def environment(folder: Path, *installs: Sequence[str]) -> Path:
 
 
 def consume(python: Path, script: str, *arguments: str | Path, **variables: str) -> Any:
-    """What a script beside this file prints, as JSON."""
+    """What a script beside this file prints as its last line, as JSON; before it, libraries may talk."""
     done = subprocess.run(
         [python, Path(__file__).with_name(script), *arguments],
         env=os.environ | variables, capture_output=True, text=True, timeout=300, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-3000:]
-    return json.loads(done.stdout)
+    return json.loads(done.stdout.splitlines()[-1])
 
 
 def write_beside(release: Path, format: Format, files: Sequence[FileEntry]) -> None:
@@ -135,6 +148,29 @@ def test_verifiers_loads_the_environment_and_rewards_by_it(
         PYTHONPATH=os.pathsep.join((str(REPOSITORY), str(tmp_path / format.name))),
     )
     assert found == {triplet().triplet_id: [1.0, 0.0]}
+
+
+@pytest.mark.slow
+def test_verl_and_llama_factory_load_and_reward(tmp_path: Path, triplet: Callable[..., TripletRecord]) -> None:
+    if shutil.disk_usage(tmp_path).free < THEIR_BYTES:
+        pytest.skip("PyTorch and CUDA's libraries need more than 6 GB, twice while they are installed")
+    release = tmp_path / "release"
+    record = triplet()
+    answers = (f"```python\n{record.solution}```", "```python\ndef add(a, b):\n    return a - b\n```")
+    for name in ("verl", "sharegpt"):
+        responses = {record.triplet_id: [ResponseRecord(0, True, "Add them.", "Hm.", record.solution)]}
+        write_beside(release, FORMATS[name], write(release, [FORMATS[name]], [record], responses))
+    python = environment(tmp_path / "python", *THEIRS, ("--no-deps", *TRAINERS))
+    reward = REPOSITORY / "tasks" / "sandbox" / "reward.py"
+    told = consume(
+        python, "consume_trainers.py", release, tmp_path / "work", reward, *answers,
+        PYTHONPATH=str(REPOSITORY), HF_HUB_OFFLINE="1", HF_HOME=str(tmp_path / "home"),
+    )  # fmt: skip
+    ((verl, _),) = [(row.columns, row.split) for row in FORMATS["verl"].rows(record, ())]
+    assert (told["rows"], told["prompt"], told["rewards"]) == (1, verl["prompt"], [1.0, 0.0])
+    question = {"role": "user", "content": record.question}
+    answer = {"role": "assistant", "content": "<think>\nHm.\n</think>\n\nAdd them."}
+    assert told["aligned"] == [[[question], [answer]]]
 
 
 @pytest.mark.slow

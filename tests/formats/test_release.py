@@ -12,7 +12,9 @@ import polars as pl
 import pytest
 import yaml
 from sqlalchemy import Engine, text
+from typer.testing import CliRunner
 
+from flows.cli.main import app
 from tasks import release as stage
 from tasks.backends import Backends
 from tasks.formats import Manifest, ProofFailed, ReleaseExists, chosen_formats, read_manifest
@@ -21,7 +23,7 @@ from tasks.release import Released, _make_release
 from tasks.run import Run
 from tasks.selection import EmptySelection
 from tasks.settings import ConfigurationError, Settings
-from tasks.store import ArtifactMissing, ArtifactStore, ArtifactStoreUnavailable
+from tasks.store import ArtifactStore, ArtifactStoreUnavailable, open_artifacts
 from tasks.work import Silent
 from tests.conftest import S3Server
 from tests.formats.verified import TEST, store
@@ -152,17 +154,24 @@ def test_proofs_of_shared_shards_count_and_the_missing_ones_can_be_made_up_for(
     store(run, 3001)
     release(run, ["messages"])
     assert manifest_of(run, 3).proven == {"messages": 5}
-    with run.engine.begin() as connection:
-        connection.execute(text("update kodcode.release_shards set proven = '{}' where first_number = 0"))
-        (key,) = connection.scalars(
-            text(
-                "select f ->> 'key' from kodcode.release_shards, jsonb_array_elements(files) f"
-                " where first_number = 0 and f ->> 'format' = 'messages'"
-            )
-        )
-    run.backends.artifacts.delete(key)
-    with pytest.raises(ArtifactMissing):
-        release(run, ["messages"], prove_all=True)
+
+
+def test_a_shard_that_the_store_lost_is_made_again(run: Run, tmp_path: Path) -> None:
+    store(run, 1)
+    store(run, 1001)
+    release(run)
+    entries = [entry for entry in manifest_of(run, 1).files if entry.rows]
+    run.backends.artifacts.delete(entries[0].key)
+    store(run, 2001)
+    release(run)
+    # And another store has none of them.
+    elsewhere = open_artifacts((tmp_path / "elsewhere").as_uri())
+    moved = Run("run", Backends(Settings(data_dir=tmp_path), run.engine, elsewhere, None))
+    store(run, 3001)
+    release(moved)
+    for maker, number in ((run, 2), (moved, 3)):
+        for entry in manifest_of(maker, number).files:
+            assert maker.backends.artifacts.file_problem(entry.key, entry.sha256) is None
 
 
 def test_the_permissive_policy_leaves_out_what_it_minds_and_counts_it(run: Run) -> None:
@@ -297,6 +306,9 @@ def test_a_number_that_is_taken_is_refused_and_never_written_over(run: Run) -> N
         release(run, number=2)
     assert release(run, number=7).number == 7
     assert artifacts.get("releases/000001/manifest.json") == b"of another database"
+    assert release(run, number=7).new is False
+    with pytest.raises(ReleaseExists, match="Nothing is new: this is release 7"):
+        release(run, number=8)
 
 
 class Heard(Silent):
@@ -335,3 +347,93 @@ def test_a_release_in_s3_is_the_files_that_its_manifest_names(run: Run, s3: S3Se
     assert released.path == remote.url("releases/000001/manifest.json")
     for entry in read_manifest(remote.get("releases/000001/manifest.json")).files:
         assert remote.file_problem(entry.key, entry.sha256) is None
+
+
+def test_a_bound_of_nothing_is_a_bound(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    asked: dict[str, Any] = {}
+
+    def carried_out(*_: Any, filters: ReleaseFilters, **__: Any) -> Any:
+        asked.update(filters.model_dump(exclude_unset=True, exclude={"quota"}))
+        raise EmptySelection
+
+    monkeypatch.setattr("flows.cli.release.carry_out", carried_out)
+    arguments = ["release", "--min-trust", "0", "--min-coverage", "0", "--seed", "0", "--data-dir", str(tmp_path)]
+    CliRunner().invoke(app, arguments)
+    assert asked.items() >= {"min_trust": 0, "min_coverage": 0, "seed": 0}.items()
+
+
+def test_rows_whose_trust_is_not_known_meet_no_bound_of_nothing(run: Run) -> None:
+    store(run, 1)
+    with pytest.raises(EmptySelection, match="min_trust = 0"):
+        release(run, filters=ReleaseFilters(min_trust=0))
+
+
+def test_only_models_whose_words_are_in_the_release_are_its_authors(run: Run) -> None:
+    store(run, 1, responder="a-first")
+    store(run, 2, responder="a-first")
+    with run.engine.begin() as connection:  # another reasoner, whose answers come after those that are shown
+        connection.execute(
+            text(
+                "insert into kodcode.responses"
+                " (triplet_id, provider, model, attempt, request_hash, code, status, verdict, reason)"
+                " select triplet_id, provider, 'unseen', attempt, request_hash, code, status, verdict, reason"
+                " from kodcode.responses"
+            )
+        )
+
+    def told(number: int) -> str:
+        return run.backends.artifacts.get(f"releases/{number:06d}/README.md").decode()
+
+    release(run, ["verl"])
+    assert "a-first" not in told(1)
+    assert "| question | openai | deepseek-r1 | 2 |" in told(1)
+    release(run, ["messages"])
+    assert "| response | openai | a-first | 2 |" in told(2)
+    assert "unseen" not in told(2) + str(manifest_of(run, 2).licence)
+
+
+def test_what_was_proven_meanwhile_is_not_forgotten(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stage, "SAMPLE", 1)
+    store(run, 1)
+    store(run, 2)
+    release(run, ["messages"])
+    store(run, 1001)
+    upload = stage._upload
+
+    def prove_all_before(*arguments: Any) -> None:
+        with run.engine.begin() as connection:  # another release proves the first shard wholly, while this one is made
+            connection.execute(
+                text("update kodcode.release_shards set proven = :all where first_number = 0"),
+                {"all": '{"messages": 2}'},
+            )
+        upload(*arguments)
+
+    monkeypatch.setattr(stage, "_upload", prove_all_before)
+    release(run, ["messages"])
+    with run.engine.connect() as connection:
+        query = text("select proven from kodcode.release_shards order by first_number")
+        assert connection.scalars(query).all() == [{"messages": 2}, {"messages": 1}]
+
+
+def test_a_number_with_files_of_an_older_attempt_is_left_out(run: Run) -> None:
+    artifacts = run.backends.artifacts
+    store(run, 1)
+    # An attempt that was killed before its manifest, and whose rows have changed since.
+    stale = "releases/000001/kodcode-v1/train/part-Leetcode-00000.parquet"
+    artifacts.put_bytes(b"of an older attempt", stale)
+    with pytest.raises(ReleaseExists, match=r"part-Leetcode-00000\.parquet is there already"):
+        release(run, number=1)
+    released = release(run)
+    assert released.number == 2
+    assert rows_of(run, released).height == 1
+    for entry in manifest_of(run, 2).files:
+        assert artifacts.file_problem(f"releases/000002/{entry.path}", entry.sha256) is None
+    assert artifacts.get(stale) == b"of an older attempt"
+
+
+def test_a_path_has_one_writer(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    store(run, 1)
+    monkeypatch.setattr(stage, "BESIDE", (*stage.BESIDE, lambda *_: lambda number: {"README.md": b"another"}))
+    with pytest.raises(ValueError, match=r"README\.md has two writers"):
+        release(run)
+    assert count(run, "releases") == 0

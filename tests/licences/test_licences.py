@@ -19,6 +19,7 @@ from tasks.licences import (
     resulting_licence,
     seed_problem,
 )
+from tasks.licences.hub import hub_identifier
 
 TERMS = TermsTable.load()
 
@@ -122,6 +123,7 @@ def test_the_permissive_policy_says_what_it_minds() -> None:
     assert "not known" in (model_problem("m", UNKNOWN_TERMS) or "")
 
 
+NONE = ("LicenseRef-Unknown-Sources", "other")
 OPEN, CLOSED = Author("question", "openai", "deepseek-r1"), Author("solution", "openai", "gpt-4o")
 
 
@@ -135,8 +137,18 @@ OPEN, CLOSED = Author("question", "openai", "deepseek-r1"), Author("solution", "
         ([Origin(1, ("GPL-3.0-only", "CC-BY-SA-4.0"), ())], "LicenseRef-Unknown-Sources", "other", "each asks"),
         ([Origin(1, ("MIT", "CC-BY-NC-4.0"), ())], "CC-BY-NC-4.0", "cc-by-nc-4.0", "non-commercial"),
         (
-            [Origin(1, ("CC-BY-NC-4.0", "CC-BY-NC-SA-4.0", "GPL-3.0-only"), ())],
+            [Origin(1, ("CC-BY-NC-4.0", "cc-by-nc-sa-3.0", "CC-BY-NC-SA-4.0"), ())],
             "CC-BY-NC-SA-4.0", "cc-by-nc-sa-4.0", "non-commercial",
+        ),
+        # Copyleft and non-commercial terms exclude each other: in several seeds, in one, in seed and model.
+        ([Origin(1, ("CC-BY-NC-4.0",), ()), Origin(1, ("GPL-3.0-only",), ())], *NONE, "others do not go with it"),
+        ([Origin(1, ("CC-BY-NC-SA-4.0", "CC-BY-SA-4.0"), ())], *NONE, "others do not go with it"),
+        ([Origin(1, ("CC-BY-NC-4.0 AND GPL-3.0-only",), ())], *NONE, "others do not go with it"),
+        ([Origin(1, ("PolyForm-Noncommercial-1.0.0", "CC-BY-NC-SA-4.0"), ())], *NONE, "others do not go with it"),
+        ([Origin(1, ("CC-BY-NC-4.0", "MIT OR GPL-3.0-only"), ())], "CC-BY-NC-4.0", "cc-by-nc-4.0", "non-commercial"),
+        (
+            [Origin(1, ("CC-BY-SA-4.0",), (Author("question", "openai", "Qwen/Qwen2.5-Coder-3B"),))],
+            "LicenseRef-Unknown-Sources AND LicenseRef-Qwen-Research", "other", "CC-BY-SA-4.0, which has to be kept",
         ),
         ([Origin(1, ("CC-BY-ND-4.0",), ())], "LicenseRef-Unknown-Sources", "other", "without leave"),
         ([Origin(1, (None, "MIT"), ())], "LicenseRef-Unknown-Sources", "other", "NOASSERTION"),
@@ -150,6 +162,19 @@ def test_a_release_has_the_strictest_licence_of_its_rows(
     found = resulting_licence(origins, TERMS)
     assert (found.licence, found.hub) == (licence, hub)
     assert re.search(reason, found.reasons[0])
+
+
+@pytest.mark.parametrize(
+    ("licence", "word"),
+    [
+        ("Apache-2.0", "apache-2.0"), ("GPL-3.0-only", "gpl-3.0"), ("GPL-2.0-or-later", "gpl-2.0"),
+        ("GPL-2.0+", "gpl-2.0"),
+        ("ODC-By-1.0", "odc-by"), ("PDDL-1.0", "pddl"), ("PSF-2.0", "other"), ("CC-BY-SA-2.0", "other"),
+        ("MIT OR ISC", "other"), ("LicenseRef-Ours", "other"), ("mit\nevil: yes", "other"), ("", "other"),
+    ],
+)  # fmt: skip
+def test_the_hub_gets_a_word_of_its_own(licence: str, word: str) -> None:
+    assert hub_identifier(licence) == word
 
 
 def test_the_reasons_name_the_models_and_what_they_wrote() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import ForeignKey, ForeignKeyConstraint, Index, Integer, func
+from sqlalchemy import ForeignKey, ForeignKeyConstraint, Index, Integer, func, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from tasks.store.schema.base import SCHEMA, Base, Json
@@ -43,6 +43,7 @@ class ReleaseShard(Base):
     origins: Mapped[list[Json]]  # rows, seed_licences, authors: what the release's licence follows from
     prompts: Mapped[Json]  # stage -> versions of its prompts
     proven: Mapped[Json]  # format -> rows that were executed
+    facts: Mapped[Json] = mapped_column(server_default=text("'{}'::jsonb"))  # counts that the card is summed up from
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
 
 
