@@ -16,13 +16,13 @@ from flows.quota import reach
 from flows.release import release
 from flows.respond import Responses, respond
 from flows.verify import Attempts, verify
+from tasks.filters import ReleaseFilters
 from tasks.forecast import Plan, announce
 from tasks.options import (
     AnyStyle,
     BenchmarkFile,
     Blank,
     ModelName,
-    ReleaseFilters,
     Seeds,
     SolveBudget,
     Style,

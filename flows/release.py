@@ -8,7 +8,8 @@ from prefect import flow, runtime
 from pydantic import Field
 
 from flows.names import named
-from tasks.options import Blank, FormatName, PresetName, ReleaseFilters, SubsetName, chosen_subsets
+from tasks.filters import PresetName, ReleaseFilters
+from tasks.options import Blank, FormatName, SubsetName, chosen_subsets
 from tasks.release import Released, make_release
 from tasks.run import recorded_run
 

@@ -25,11 +25,11 @@ from sqlalchemy import Connection, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 
 from tasks.card import dataset_card, piece_facts
+from tasks.filters import ReleaseFilters
 from tasks.formats import MANIFEST_FILE, FileEntry, Format, Manifest, ReleaseExists, chosen_formats, kodcode_v1
 from tasks.formats.proof import SAMPLE, prove
 from tasks.licences import TermsTable, resulting_licence
 from tasks.loading import Lens
-from tasks.options import ReleaseFilters
 from tasks.rendering import SHARDS_FOLDER, RenderedShard, key_of, render_all, shard_id, stored_shards
 from tasks.retries import INFRASTRUCTURE_RETRIES
 from tasks.run import Run, current_run

@@ -31,8 +31,8 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONPATH
 from sqlalchemy.orm import aliased
 
+from tasks.filters import TRUST_BOUNDS, ReleaseFilters
 from tasks.licences import TermsTable, model_problem, seed_problem
-from tasks.options import TRUST_BOUNDS, ReleaseFilters
 from tasks.store.schema import BenchmarkItem, LlmCall, Question, Response, Trial, Triplet
 
 QUESTIONS_A_SHARD = 1_000

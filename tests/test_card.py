@@ -10,10 +10,10 @@ from sqlalchemy import Engine, insert, text, update
 
 from tasks.backends import Backends
 from tasks.card import measure, piece_facts
+from tasks.filters import ReleaseFilters
 from tasks.formats import chosen_formats
 from tasks.formats.card import Facts, SubsetFacts
 from tasks.licences import Author, Origin
-from tasks.options import ReleaseFilters
 from tasks.release import _make_release
 from tasks.rendering import RenderedShard
 from tasks.run import Run

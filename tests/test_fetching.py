@@ -15,8 +15,8 @@ from sqlalchemy import Engine, text
 
 from tasks.backends import Backends
 from tasks.fetching import FetchRefused, NoRelease, fetch
+from tasks.filters import ReleaseFilters
 from tasks.formats import chosen_formats, read_manifest
-from tasks.options import ReleaseFilters
 from tasks.release import _make_release
 from tasks.run import Run
 from tasks.settings import Settings

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, Engine, insert
 
+from tasks.filters import ReleaseFilters
 from tasks.formats.sft import shown_answer
 from tasks.licences import TermsTable
 from tasks.loading import Lens, load
-from tasks.options import ReleaseFilters
 from tasks.selection import choose, ids_of
 from tasks.store import ArtifactStore
 from tasks.store.schema import LlmCall, Question, Response, Triplet

@@ -11,9 +11,10 @@ import typer
 from flows.cli.context import AsJson, DataDir, console, settings_for
 from flows.cli.options import Subsets
 from flows.cli.pipeline import carry_out
+from tasks.filters import PresetName, quotas, release_filters
 from tasks.formats import FORMATS, chosen_formats
 from tasks.licences import LicencePolicy
-from tasks.options import AnyStyle, PresetName, chosen_subsets, quotas, release_filters
+from tasks.options import AnyStyle, chosen_subsets
 
 
 def release(

@@ -11,8 +11,8 @@ import pytest
 from sqlalchemy import Engine
 
 from tasks.backends import Backends
+from tasks.filters import ReleaseFilters
 from tasks.formats import FORMATS, chosen_formats
-from tasks.options import ReleaseFilters
 from tasks.release import Released, _make_release
 from tasks.run import Run
 from tasks.settings import Settings

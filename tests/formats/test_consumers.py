@@ -15,6 +15,7 @@ import pytest
 from sqlalchemy import Engine
 
 from tasks.backends import Backends
+from tasks.filters import ReleaseFilters
 from tasks.formats import (
     FORMATS,
     FileEntry,
@@ -27,7 +28,6 @@ from tasks.formats import (
 )
 from tasks.formats.card import CARD_FILE, Facts, Licence, card
 from tasks.formats.reader import read_rows
-from tasks.options import ReleaseFilters
 from tasks.release import _make_release
 from tasks.run import Run
 from tasks.settings import REPOSITORY, Settings

@@ -17,8 +17,8 @@ from typer.testing import CliRunner
 from flows.cli.main import app
 from tasks import release as stage
 from tasks.backends import Backends
+from tasks.filters import PRESETS, ReleaseFilters, quotas, release_filters
 from tasks.formats import Manifest, ProofFailed, ReleaseExists, chosen_formats, read_manifest
-from tasks.options import PRESETS, ReleaseFilters, quotas, release_filters
 from tasks.release import Released, _make_release
 from tasks.run import Run
 from tasks.selection import EmptySelection

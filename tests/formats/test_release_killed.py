@@ -15,8 +15,8 @@ from sqlalchemy import Engine, text
 
 from tasks import release as stage
 from tasks.backends import Backends
+from tasks.filters import ReleaseFilters
 from tasks.formats import chosen_formats, read_manifest
-from tasks.options import ReleaseFilters
 from tasks.run import Run
 from tasks.settings import Settings
 from tasks.store import ArtifactStore, connect, open_artifacts

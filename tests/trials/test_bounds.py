@@ -8,7 +8,7 @@ import pytest
 from pydantic import ValidationError
 from sqlalchemy import Engine, insert, select
 
-from tasks.options import ReleaseFilters
+from tasks.filters import ReleaseFilters
 from tasks.selection import releasable
 from tasks.store.schema import Question, Trial, Triplet
 
