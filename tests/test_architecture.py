@@ -17,9 +17,10 @@ ENGINES = {folder.name for folder in TASKS.iterdir() if (folder / "__init__.py")
 STAGES = {path.stem for path in TASKS.glob("*.py")} - {"__init__", "syntax"}
 # What an engine may know of another: its vocabulary or its public face.
 ALLOWED = {
+    "fetching": {"formats", "store"},
     "formats": {"licences", "sandbox", "trials", "trust"},
     "history": {"store", "subsets"},
-    "hub": {"formats", "store"},
+    "hub": {"fetching", "formats", "store"},
     "imports": {"store", "subsets"},
     "licences": set(),
     "llm": {"store"},
