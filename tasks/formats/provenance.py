@@ -26,7 +26,7 @@ _COLUMNS: tuple[Column, ...] = (
     (
         "authors",
         pa.list_(AUTHOR),
-        "Models that wrote its question, solutions, conversion and responses; `licence` is of their output, "
+        "Models that wrote its question, solutions, conversion and the responses shown; `licence` is of their output, "
         "`training` whether it may train other models: yes, conditions, no, unknown.",
     ),
 )
