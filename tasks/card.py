@@ -33,8 +33,8 @@ with asked as materialized (
     select a.subset, a.place, q.request_hash from asked a join kodcode.questions q using (question_id)
     union select a.subset, a.place, q.annotation_hash from asked a join kodcode.questions q using (question_id)
     union select a.subset, a.place, t.request_hash from asked a join kodcode.trials t using (question_id)
-    union select c.subset, c.place, e ->> 'request_hash' from counted_triplets c join kodcode.triplets t using (triplet_id),
-          jsonb_array_elements(t.tries) e
+    union select c.subset, c.place, e ->> 'request_hash' from counted_triplets c
+          join kodcode.triplets t using (triplet_id), jsonb_array_elements(t.tries) e
     union select c.subset, c.place, r.request_hash from counted_triplets c join kodcode.responses r using (triplet_id)
           where r.status in ('accepted', 'rejected')
 ), paid as (
