@@ -26,8 +26,8 @@ _COLUMNS: tuple[Column, ...] = (
     (
         "authors",
         pa.list_(AUTHOR),
-        "Models that wrote its question, solutions, conversion and responses; `licence` is of their output, "
-        "`training` whether it may train other models: yes, conditions, no, unknown.",
+        "Models that wrote its question, solutions, conversion and the responses shown; `licence` is of their "
+        "output, `training` whether it may train other models: yes, conditions, no, unknown.",
     ),
 )
 

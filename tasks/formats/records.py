@@ -71,7 +71,7 @@ class TripletRecord:
     nearest: NearestProblem | None = None
     filter_reason: str | None = None  # why the row is to be used with caution
     seed_licences: tuple[str, ...] = ()  # as they were declared; NOASSERTION where a seed has none
-    authors: tuple[AuthorRecord, ...] = ()  # of its responses too
+    authors: tuple[AuthorRecord, ...] = ()  # of the responses that are shown too
     licence: str | None = None  # SPDX expression that follows from seeds and authors
 
 
