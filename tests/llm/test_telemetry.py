@@ -15,9 +15,7 @@ from sqlalchemy import Engine
 from tasks.llm import Gateway, Message, PriceTable, Request
 from tasks.llm.openai_provider import OpenAIProvider
 from tasks.llm.telemetry import METER, Telemetry
-from tasks.settings import ConfigurationError
 from tasks.store import ArtifactStore
-from tasks.telemetry import counted, telemetry, tracer
 from tests.llm.fault_server import FaultServer, chat, error
 
 
@@ -70,11 +68,17 @@ def test_without_an_endpoint_nothing_is_set_up() -> None:
     assert subprocess.run([sys.executable, "-c", program], env={}, check=False).returncode == 0
 
 
-def test_an_endpoint_without_the_exporter_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:1")
-    monkeypatch.setitem(sys.modules, "opentelemetry.exporter.otlp.proto.http.metric_exporter", None)
-    monkeypatch.setitem(sys.modules, "opentelemetry.exporter.otlp.proto.http.trace_exporter", None)
-    for asked in (tracer, counted, telemetry):
-        asked.cache_clear()
-        with pytest.raises(ConfigurationError, match=r"kodcode\[otel\]"):
-            asked()
+@pytest.mark.parametrize("asked", ["tracer", "counted", "telemetry"])
+def test_an_endpoint_without_the_exporter_says_what_to_install(asked: str) -> None:
+    program = (
+        "import sys\n"
+        "for kind in ('metric', 'trace'):\n"
+        "    sys.modules[f'opentelemetry.exporter.otlp.proto.http.{kind}_exporter'] = None\n"
+        f"import tasks.telemetry\ntasks.telemetry.{asked}()"
+    )
+    environment = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:1"}
+    done = subprocess.run(
+        [sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=False
+    )
+    assert "ConfigurationError" in done.stderr
+    assert "kodcode[otel]" in done.stderr

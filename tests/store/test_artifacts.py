@@ -16,6 +16,7 @@ from sqlalchemy import Engine, func, select, text
 from tasks.store import ArtifactCorrupt, ArtifactMissing, ArtifactStore, ArtifactStoreUnavailable, text_key
 from tasks.store.artifacts import INLINE_BYTES
 from tasks.store.schema import Artifact
+from tests.pipeline.conftest import wait_until
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -180,6 +181,16 @@ def test_a_ledger_row_does_not_wait_for_a_packer(database: Engine, artifacts: Ar
     assert artifacts.pack(database, minimum_bytes=0).texts == 1
 
 
+def _in_transaction(database: Engine) -> int:
+    """How many other connections to the database are in a transaction."""
+    others = text(
+        "select count(*) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid() "
+        "and xact_start is not null"
+    )
+    with database.connect() as connection:
+        return int(connection.scalar(others) or 0)
+
+
 @pytest.mark.parametrize("moment", ["before the object", "after the object", "before the commit"])
 def test_a_packer_killed_at_any_moment_loses_nothing(
     database: Engine, artifacts: ArtifactStore, tmp_path: Path, moment: str
@@ -209,6 +220,7 @@ artifacts.pack(engine, minimum_bytes=0)
         cwd=REPOSITORY, env={**os.environ, "PYTHONPATH": str(REPOSITORY)}, check=False,
     )
     assert ended.returncode == -signal.SIGKILL
+    wait_until(lambda: not _in_transaction(database), "the server to notice")  # until then it keeps the rows locked
     with database.connect() as connection:
         assert dict(artifacts.get_texts(connection, keys)) == dict(zip(keys, texts, strict=True))
     artifacts.pack(database, minimum_bytes=0)
