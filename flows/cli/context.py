@@ -53,8 +53,9 @@ def settings_to_look(data_dir: Path | None) -> Settings:
     demo = user_data_dir() / "demo"
     chosen = "data_dir" in settings.model_fields_set or settings.database_url is not None
     if not chosen and not settings.data_dir.exists() and demo.exists():
-        note(f"No run of your own yet in {settings.data_dir}: looking at the demo's data in {demo}.")
-        settings = load_settings(data_dir=demo)
+        looked_for, settings = settings.data_dir, _settled(load_settings(data_dir=demo))
+        note(f"No run of your own yet in {looked_for}: looking at the demo's data in {demo}.")
+        return settings
     return _settled(settings)
 
 

@@ -41,10 +41,10 @@ def newcomer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Command]:
     home = tmp_path_factory.mktemp("home")
     environment = {"PATH": os.environ["PATH"], "HOME": str(home), "COLUMNS": "160"}
 
-    def kodcode(*arguments: str, status: int = 0) -> subprocess.CompletedProcess[str]:
+    def kodcode(*arguments: str, status: int = 0, **more: str) -> subprocess.CompletedProcess[str]:
         done = subprocess.run(
             [sys.executable, "-m", "flows.cli", *arguments],
-            env=environment,
+            env=environment | more,
             capture_output=True,
             text=True,
             cwd=home,
@@ -215,3 +215,9 @@ def test_psql_opens_on_the_tables(newcomer: Command, demo: dict[str, Any]) -> No
 
 def test_too_many_canned_questions_are_refused_with_the_way_out(newcomer: Command) -> None:
     assert "OPENAI_API_KEY" in newcomer("demo", "--questions-per-subset", "1000", status=2).stderr
+
+
+def test_what_is_said_is_lines_of_json_where_asked_for(demo: dict[str, Any], newcomer: Command) -> None:
+    lines = newcomer("status", KODCODE_LOG="json").stderr.splitlines()
+    assert "looking at the demo's data" in json.loads(lines[0])["message"]
+    assert all(json.loads(line)["level"] for line in lines)
