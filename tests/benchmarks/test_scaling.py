@@ -22,6 +22,9 @@ __all__ = ["embedded", "new_workplace", "workplace"]
 
 # Rows of the steps, each on top of those before; the first is repeated at the end, on all of them.
 STEPS = [int(rows) for rows in os.environ.get("KODCODE_BENCHMARK_STEPS", "1000,10000").split(",")]
+# Goals: Prefect's share of the wall, and what a second worker gains. A row may cost half more than in the first step,
+# which leaves room for what only a small step has to bear alone, and none for what grows with rows or history.
+MOST_PREFECT, LEAST_GAIN, MOST_GROWTH = 0.03, 1.7, 1.5
 DRAINED = int(os.environ.get("KODCODE_BENCHMARK_DRAINED", "6000"))
 
 
@@ -50,20 +53,22 @@ def served(embedded: services.Services) -> Callable[[str], float]:
 def test_growth(
     workplace: Workplace, served: Callable[[str], float], stage: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    first = 0
+    first, costs = 0, []
     with capsys.disabled():
         print(f"\n{stage}: rows, CPU a row, of it PostgreSQL, Prefect; wall, peak, Prefect's share of the wall")
         for rows in (*STEPS, STEPS[0]):
             before = {name: served(name) for name in ("postgres", "prefect")}
             figures = scaled(workplace, stage, first, rows)
             servers = {name: served(name) - before[name] for name in before}
-            cpu = figures["cpu_s"] + sum(servers.values())
+            costs.append((figures["cpu_s"] + sum(servers.values())) / rows)
             print(
-                f"{rows:7,} {1000 * cpu / rows:7.2f} ms {1000 * servers['postgres'] / rows:6.2f} ms "
+                f"{rows:7,} {1000 * costs[-1]:7.2f} ms {1000 * servers['postgres'] / rows:6.2f} ms "
                 f"{1000 * servers['prefect'] / rows:6.2f} ms {figures['wall_s']:7.1f} s {figures['peak_mb']:5.0f} MB "
                 f"{100 * figures['prefect_share']:5.2f} %"
             )
+            assert figures["prefect_share"] < MOST_PREFECT
             first += rows
+    assert max(costs) < MOST_GROWTH * costs[0]
 
 
 @pytest.mark.benchmark
@@ -77,3 +82,4 @@ def test_a_second_worker(workplace: Workplace, capsys: pytest.CaptureFixture[str
         rates[drainers] = DRAINED / figures["shards_s"]
     with capsys.disabled():
         print(f"\n{DRAINED:,} trials: one worker {rates[1]:.1f}/s, two {rates[2]:.1f}/s, {rates[2] / rates[1]:.2f}x")
+    assert rates[2] / rates[1] >= LEAST_GAIN
