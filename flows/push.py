@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from typing import Annotated
 
 from prefect import flow, runtime
+from prefect.artifacts import acreate_link_artifact
 from pydantic import Field
 
 from flows.names import named
 from tasks import hub
 from tasks.options import Blank
 from tasks.run import recorded_run
+from tasks.shown import shown
+
+log = logging.getLogger(__name__)
 
 Number = Annotated[int, Field(ge=0)]
 
 
 @flow(name="push", flow_run_name=named("push to {repo}"))
 async def push(repo: str = "", release: Number | Blank = 0, private: bool = False) -> hub.Pushed:
-    """Publish a release as a dataset, in one commit. The token is HF_TOKEN of the worker, or its login.
+    """Publish a release as a dataset, in one commit, and link it. The token is HF_TOKEN of the worker, or its login.
 
     Args:
         repo: ORG/NAME of the dataset; made where there is none.
@@ -27,7 +32,7 @@ async def push(repo: str = "", release: Number | Blank = 0, private: bool = Fals
     """
     parameters = {"repo": repo, "release": release or None, "private": private}
     async with recorded_run("push", parameters, runtime.flow_run.id) as run:
-        return await asyncio.to_thread(
+        pushed = await asyncio.to_thread(
             hub.push,
             run.engine,
             run.backends.artifacts,
@@ -36,3 +41,8 @@ async def push(repo: str = "", release: Number | Blank = 0, private: bool = Fals
             private=private,
             note=run.progress.say,
         )
+        link = acreate_link_artifact(
+            pushed.url, pushed.repo, key="push", description=f"Release {pushed.release}, commit {pushed.commit}."
+        )
+        await shown("the link to the dataset", link, log)
+    return pushed

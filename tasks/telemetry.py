@@ -13,10 +13,10 @@ from contextlib import contextmanager
 from typing import Any
 
 from opentelemetry import context, metrics, trace
-from opentelemetry.trace import Span, Status, StatusCode
+from opentelemetry.trace import Span
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-from tasks.llm.telemetry import METER, Telemetry
+from tasks.llm.telemetry import METER, Telemetry, spanned
 from tasks.settings import ConfigurationError
 
 SCOPE = "kodcode"
@@ -86,20 +86,11 @@ def counted() -> Counted:
 @contextmanager
 def span(name: str, parent: str | None = None, **attributes: str | int | float | None) -> Iterator[Span]:
     """A span around what is done, below the current one or `parent`, a W3C traceparent; attributes are `kodcode.NAME`.
-
-    Of an error it has the class, never the words, which may quote an answer.
-    """
+    Of an error it has the class only."""
     about = {f"kodcode.{key}": value for key, value in attributes.items() if value is not None}
     above = None if parent is None else _W3C.extract({"traceparent": parent}, context.get_current())
-    with tracer().start_as_current_span(
-        name, above, attributes=about, record_exception=False, set_status_on_exception=False
-    ) as made:
-        try:
-            yield made
-        except BaseException as error:  # cancelled too; raised
-            made.set_status(Status(StatusCode.ERROR))
-            made.set_attribute("error.type", type(error).__name__)
-            raise
+    with spanned(tracer(), name, about, above) as made:
+        yield made
 
 
 def traceparent() -> str | None:

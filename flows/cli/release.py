@@ -113,12 +113,11 @@ def release(
         "sample": sample,
         "seed": seed,
     }
-    # By identity: a bound of 0 is a bound, though it equals False.
-    absent = (None, False)
+    # A bound of 0 is a bound, though it equals False.
     set_here = {
         name: value
         for name, value in given.items()
-        if not any(value is nothing for nothing in absent) and value not in ([], {})
+        if value is not None and value is not False and value not in ([], {})
     }
     filters = release_filters(set_here | ({} if classes is None else {"classes": classes}))
     formats = [chosen.name for chosen in chosen_formats(format)] if format else []

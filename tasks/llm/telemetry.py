@@ -2,17 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from decimal import Decimal
 from typing import Any
 
 from opentelemetry import metrics, trace
+from opentelemetry.context import Context
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode
 
 from tasks.llm.types import Completion, ProviderError, Request, Usage
 
 METER = "kodcode.llm"
+
+
+@contextmanager
+def spanned(
+    tracer: trace.Tracer,
+    name: str,
+    attributes: Mapping[str, str | int | float],
+    parent: Context | None = None,
+    kind: SpanKind = SpanKind.INTERNAL,
+) -> Iterator[Span]:
+    """A span around what is done. Of an error it has the class, never the words, which may quote an answer."""
+    with tracer.start_as_current_span(
+        name, parent, kind, attributes, record_exception=False, set_status_on_exception=False
+    ) as made:
+        try:
+            yield made
+        except BaseException as error:  # cancelled too; raised
+            made.set_status(Status(StatusCode.ERROR))
+            made.set_attribute("error.type", type(error).__name__)
+            raise
 
 
 class Telemetry:
@@ -42,17 +63,11 @@ class Telemetry:
         name = f"{attributes['gen_ai.operation.name']} {request.model}"
         self._in_flight.add(1, attributes)
         try:
-            with self._tracer.start_as_current_span(
-                name, kind=SpanKind.CLIENT, attributes=about, record_exception=False, set_status_on_exception=False
-            ) as span:
-                try:
-                    yield span
-                except BaseException as error:  # cancelled too; raised
-                    span.set_status(Status(StatusCode.ERROR))
-                    span.set_attribute("error.type", type(error).__name__)
-                    if isinstance(error, ProviderError):
-                        self._failures.add(1, attributes | {"error.type": type(error).__name__})
-                    raise
+            with spanned(self._tracer, name, about, kind=SpanKind.CLIENT) as span:
+                yield span
+        except ProviderError as error:
+            self._failures.add(1, attributes | {"error.type": type(error).__name__})
+            raise
         finally:
             self._in_flight.add(-1, attributes)
 

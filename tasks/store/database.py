@@ -122,6 +122,12 @@ def _migrate(connection: Connection) -> None:
         raise DatabaseUnavailable(
             f"{_shown(connection.engine)} is PostgreSQL {major}; version {OLDEST_SERVER} or newer is needed."
         )
+    encoding = connection.scalar(text("select current_setting('server_encoding')"))
+    if encoding != "UTF8":
+        raise DatabaseUnavailable(
+            f"The database at {_shown(connection.engine)} has the encoding {encoding}, in which not every text can be "
+            "kept. Create one with: create database NAME encoding 'UTF8' template template0."
+        )
     connection.execute(text("select pg_advisory_xact_lock(:key)"), {"key": _MIGRATION_LOCK})
     config = alembic_config(connection)
     script = ScriptDirectory.from_config(config)

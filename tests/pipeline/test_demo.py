@@ -17,6 +17,7 @@ import pytest
 
 from tasks.settings import REPOSITORY
 from tasks.subsets import SUBSETS
+from tests.hub.fake_hub import TOKEN, fake_hub
 
 KEYS = {
     "proposed",
@@ -187,26 +188,43 @@ def test_report_shows_the_demo(newcomer: Command, demo: dict[str, Any], tmp_path
     assert "exclude each other" in newcomer("report", "--release", "1", "--run", "x", status=2).stderr
 
 
-def test_the_flow_report_stores_the_page_and_says_how_to_open_it(newcomer: Command, demo: dict[str, Any]) -> None:
+def run_flow(newcomer: Command, call: str, artifact: str, **more: str) -> tuple[dict[str, Any], str]:
+    """What a flow of the demo's database returns, and the artifact that it leaves."""
     folder = json.loads(newcomer("status", "--json").stdout)["data_dir"]
+    name = call.partition("(")[0]
     script = (
         "import asyncio, json, dataclasses, sys; from pathlib import Path; from tasks.backends import start_services;"
         "from tasks.settings import load_settings; start_services(load_settings(data_dir=Path(sys.argv[1])));"
-        "from flows.report import report; stored = asyncio.run(report(release=1));"
-        "from prefect.artifacts import Artifact; told = Artifact.get('report');"
-        "print(json.dumps([dataclasses.asdict(stored), told.data], default=str))"
+        f"from flows.{name} import {name}; returned = asyncio.run({call});"
+        f"from prefect.artifacts import Artifact; left = Artifact.get({artifact!r});"
+        "print(json.dumps([dataclasses.asdict(returned), left.data], default=str))"
     )
+    environment = {"PATH": os.environ["PATH"], "HOME": str(Path(folder).parent), "KODCODE_DATA_DIR": folder}
     done = subprocess.run(
         [sys.executable, "-c", script, folder], capture_output=True, text=True, timeout=300, check=False,
-        env={"PATH": os.environ["PATH"], "HOME": str(Path(folder).parent), "KODCODE_DATA_DIR": folder}, cwd=REPOSITORY,
+        env=environment | more, cwd=REPOSITORY,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-3000:]
-    stored, told = json.loads(done.stdout.splitlines()[-1])
+    returned, left = json.loads(done.stdout.splitlines()[-1])
+    return returned, left
+
+
+def test_the_flow_report_stores_the_page_and_says_how_to_open_it(newcomer: Command, demo: dict[str, Any]) -> None:
+    stored, told = run_flow(newcomer, "report(release=1)", "report")
     assert told.startswith("# Release 1\n")
     assert f"xdg-open {stored['path']} " in told
     assert "kodcode report --release 1 " in told
     assert Path(stored["path"]).as_uri() == stored["url"]
     assert "<h1>Release 1</h1>" in Path(stored["path"]).read_text("utf-8")
+
+
+def test_the_flow_push_links_the_dataset(newcomer: Command, demo: dict[str, Any]) -> None:
+    with fake_hub() as hub:
+        more = {"HF_ENDPOINT": hub.url, "HF_TOKEN": TOKEN, "HF_HUB_DISABLE_XET": "1"}
+        pushed, link = run_flow(newcomer, "push('lab/demo')", "push", **more)
+        assert pushed["commit"] == hub.repos["lab/demo"].head
+    assert link == f"[lab/demo]({pushed['url']})"
+    assert pushed["url"].startswith(hub.url)
 
 
 def test_psql_opens_on_the_tables(newcomer: Command, demo: dict[str, Any]) -> None:

@@ -14,6 +14,7 @@ from sqlalchemy import Engine, inspect, text
 from tasks.store import DatabaseUnavailable, MigrationFailed, SchemaTooNew, connect, migrate
 from tasks.store import database as module
 from tasks.store.schema import SCHEMA, Base
+from tests.conftest import PostgresServer
 
 # The newest revision of the migrations.
 HEAD = max(path.name for path in (module.SQL_FOLDER / "migrations" / "versions").glob("*.py"))[:4]
@@ -199,6 +200,17 @@ def test_a_user_without_rights_is_told_so(database: Engine) -> None:
     with pytest.raises(DatabaseUnavailable, match="may not create the schema"):
         migrate(engine)
     engine.dispose()
+
+
+def test_a_database_that_cannot_keep_every_text_is_refused(postgres: PostgresServer) -> None:
+    with postgres.admin.connect() as connection:
+        connection.execute(text("create database narrow encoding 'LATIN1' locale 'C' template template0"))
+    engine = connect(postgres.url("narrow"))
+    with pytest.raises(DatabaseUnavailable, match=r"encoding LATIN1.*encoding 'UTF8'"):
+        migrate(engine)
+    assert not inspect(engine).has_schema(SCHEMA)
+    engine.dispose()
+    postgres.drop("narrow")
 
 
 class TestViews:
