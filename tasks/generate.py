@@ -14,7 +14,7 @@ from tasks.run import Run
 from tasks.screening import text_hash
 from tasks.shards import Lease, fence
 from tasks.store import copy_rows
-from tasks.store.schema import Question, Seed
+from tasks.store.schema import Question, Seed, id_of_question
 from tasks.subsets import (
     BUILTIN_SOURCE,
     CHATML,
@@ -129,7 +129,7 @@ def plan_questions(engine: Engine, subset: Subset, models: Models, count: int, p
         number = 0 if highest is None else highest + 1
         rows = [
             {
-                "question_id": f"{subset.name}_{number + offset:08d}",
+                "question_id": id_of_question(subset.name, number + offset),
                 "subset": subset.name,
                 "number": number + offset,
                 "provider": models.provider,

@@ -23,7 +23,7 @@ from tasks.retries import INFRASTRUCTURE_RETRIES
 from tasks.run import Run, current_run
 from tasks.screening import text_hash
 from tasks.store import copy_rows
-from tasks.store.schema import IMPORTED, Import, ImportRow, Question, Seed, Trial, Triplet
+from tasks.store.schema import IMPORTED, Import, ImportRow, Question, Seed, Trial, Triplet, id_of_question
 
 STAGE = "import"
 MOST_TRIALS = 10  # of a question: what the layout of KodCode-V1 holds
@@ -176,7 +176,7 @@ def _store_questions(
         number = None
         if found is None:
             number = places.make(row)
-            found = f"{row.subset}_{number:08d}", IMPORTED
+            found = id_of_question(row.subset, number), IMPORTED
             questions.append({
                 "question_id": found[0], "subset": row.subset, "number": number, "provider": IMPORTED,
                 "model": source.name, "prompt_index": number, "seed_ids": [_seed(source)["seed_id"]],

@@ -195,7 +195,8 @@ def _backgrounds(
     responders = sorted(frozenset[Model]().union(*wrote_shown))
     responded = np.zeros((len(found), len(responders)), bool)
     for place, models in enumerate(wrote_shown):
-        responded[place, [responders.index(model) for model in models]] = True
+        for model in models:
+            responded[place, responders.index(model)] = True
     facts = np.column_stack([*(np.asarray(column.indices) for column in single), wrote[row_of_question], responded])
     _, first, code = np.unique(facts, axis=0, return_index=True, return_inverse=True)
     solvers = [tuple(json.loads(writer)) for writer in writers.dictionary.to_pylist()]

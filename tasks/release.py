@@ -30,7 +30,7 @@ from tasks.formats import MANIFEST_FILE, FileEntry, Format, Manifest, ReleaseExi
 from tasks.formats.proof import SAMPLE, prove
 from tasks.licences import TermsTable, resulting_licence
 from tasks.loading import Lens
-from tasks.rendering import SHARDS_FOLDER, RenderedShard, key_of, render_all, shard_id, stored_shards
+from tasks.rendering import SHARDS_FOLDER, RenderedShard, key_of, rendering, shard_id, stored_shards
 from tasks.retries import INFRASTRUCTURE_RETRIES
 from tasks.run import Run, current_run
 from tasks.selection import Selection, choose
@@ -130,9 +130,9 @@ def _draw_up(
         wanted = {shard_id(piece, formats, lens): piece for piece in selection.pieces}
         made = _whole(run.backends.artifacts, stored_shards(connection, wanted))
         missing = {identity: piece for identity, piece in wanted.items() if identity not in made}
-        made |= render_all(run.engine, connection, run.backends.artifacts, folder, formats, missing, lens)
-        facts = piece_facts(connection, list(missing.values()))
-        made |= {identity: replace(made[identity], facts=facts[piece]) for identity, piece in missing.items()}
+        with rendering(run.engine, connection, run.backends.artifacts, folder, formats, missing, lens) as rendered:
+            facts = piece_facts(connection, list(missing.values()))
+            made |= {identity: replace(shard, facts=facts[shard.piece]) for identity, shard in rendered().items()}
         shards = [made[identity] for identity in wanted]
         asked = {"subsets": list(subsets), "canned": canned, **filters.asked()}
         manifest = _manifest(folder, shards, formats, asked, selection, terms)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from functools import cache
 from pathlib import Path
@@ -105,7 +105,8 @@ def _origin(stored: Mapping[str, Any]) -> Origin:
     return Origin(stored["rows"], tuple(stored["seed_licences"]), authors)
 
 
-def render_all(
+@contextmanager
+def rendering(
     engine: Engine,
     connection: Connection,
     artifacts: ArtifactStore,
@@ -113,10 +114,11 @@ def render_all(
     formats: Sequence[Format],
     pieces: Mapping[str, Piece],
     lens: Lens,
-) -> dict[str, RenderedShard]:
-    """Write the rows of all pieces, by shard id, into `folder`. `connection` is that of the transaction that they were
-    chosen in; all are read in its snapshot, some at a time: while one waits for the database or is compressed, another
-    is put together."""
+) -> Iterator[Callable[[], dict[str, RenderedShard]]]:
+    """Begin to write the rows of all pieces into `folder`; yields what waits for the shards and returns them by id.
+
+    `connection` is that of the transaction that they were chosen in, free for other use meanwhile. All are read in its
+    snapshot, some at a time: while one waits for the database or is compressed, another is put together."""
     snapshot = connection.scalar(text("select pg_export_snapshot()"))
 
     def make(identity: str, piece: Piece, ids: Sequence[str]) -> RenderedShard:
@@ -126,11 +128,12 @@ def render_all(
             return render(reader, artifacts, folder, formats, identity, piece, ids, lens)
 
     with ThreadPoolExecutor(_AT_ONCE) as threads:
-        waiting = [
-            threads.submit(make, identity, piece, ids_of(connection, piece)) for identity, piece in pieces.items()
-        ]
+        ids = ids_of(connection, pieces.values())
+        # By number before subset: what was made at one time lies together in the tables.
+        ordered = sorted(pieces.items(), key=lambda item: item[1].first_number)
+        waiting = [threads.submit(make, identity, piece, ids[piece]) for identity, piece in ordered]
         try:
-            return {shard.shard_id: shard for shard in (future.result() for future in waiting)}
+            yield lambda: {shard.shard_id: shard for shard in (future.result() for future in waiting)}
         finally:
             threads.shutdown(cancel_futures=True)  # after an error the rest is not begun
 
@@ -182,7 +185,10 @@ def _written(
             laid = format.laid(batch)
             for split in format.splits:
                 there = pc.equal(laid.splits, split)
-                if there.true_count:
+                if there.true_count == len(there):  # nearly always: nothing has to be copied
+                    writer.add_batch(split, laid.columns)
+                    yield format.name, split, ids.take(laid.triplets).to_pylist()
+                elif there.true_count:
                     writer.add_batch(split, laid.columns.filter(there))
                     yield format.name, split, ids.take(laid.triplets.filter(there)).to_pylist()
             continue

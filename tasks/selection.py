@@ -1,18 +1,18 @@
 """Which triplets a release holds, cut into shards that keep their place, with a fingerprint of each.
 
 A shard is a range of questions of one subset, so that a new question changes one shard and no other. Its fingerprint
-is taken by the database from ids and times of change, without reading a text.
+is taken by the database from ids and times of change, without reading a text and without a join: what belongs to a
+question has its id, whose beginning names the range.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 from typing import Any
 
 from sqlalchemy import (
-    BigInteger,
     Column,
     ColumnElement,
     Connection,
@@ -29,11 +29,11 @@ from sqlalchemy import (
     tuple_,
 )
 from sqlalchemy.dialects.postgresql import JSONPATH
-from sqlalchemy.orm import aliased
+from sqlalchemy.orm import InstrumentedAttribute, aliased
 
 from tasks.filters import TRUST_BOUNDS, ReleaseFilters
 from tasks.licences import TermsTable, model_problem, seed_problem
-from tasks.store.schema import BenchmarkItem, LlmCall, Question, Response, Trial, Triplet
+from tasks.store.schema import LlmCall, Question, Response, Trial, Triplet
 
 QUESTIONS_A_SHARD = 1_000
 Model = tuple[str, str]  # provider, name
@@ -45,10 +45,7 @@ CHOSEN = Table(
     Column("triplet_id", Text),
     Column("question_id", Text),
     Column("subset", Text),
-    Column("number", Integer),
-    Column("place", Integer),
-    Column("one", BigInteger),  # hashes of when triplet and question changed, and of their benchmark item
-    Column("two", BigInteger),
+    Column("place", Text),  # as a piece has it
     prefixes=["TEMPORARY"],
     postgresql_on_commit="DROP",
 )
@@ -60,21 +57,22 @@ class EmptySelection(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """What belongs into one shard: `rows` triplets of the questions of one range."""
+    """What belongs into one shard: `rows` triplets of questions whose ids are `place` and three digits. Its
+    fingerprint is of which these are, and of all that rows of such questions could be made from."""
 
     subset: str
-    place: int
+    place: str
     rows: int
     fingerprint: str
 
     @property
     def name(self) -> str:
         """Sorts as the rows do within a subset."""
-        return f"{self.subset}-{self.place:05d}"
+        return f"{self.subset}-{self.first_number // QUESTIONS_A_SHARD:05d}"
 
     @property
     def first_number(self) -> int:
-        return self.place * QUESTIONS_A_SHARD
+        return int(self.place.rpartition("_")[2]) * QUESTIONS_A_SHARD
 
     @property
     def last_number(self) -> int:
@@ -97,23 +95,8 @@ def choose(
     connection.execute(text("set local work_mem = '64MB'"))  # joins of all rows, in memory up to some 100,000
     minded = _minded_models(connection, terms) if filters.licence_policy == "permissive" else {}
     CHOSEN.create(connection)
-    changed = func.row(Triplet.triplet_id, Triplet.updated_at, Question.updated_at, BenchmarkItem.text_hash)
-    candidates = (
-        select(
-            Triplet.triplet_id,
-            Triplet.question_id,
-            Question.subset,
-            Question.number,
-            (Question.number // QUESTIONS_A_SHARD).label("place"),
-            func.hash_record_extended(changed, 0).label("one"),
-            func.hash_record_extended(changed, 1).label("two"),
-        )
-        .join(Question, Question.question_id == Triplet.question_id)
-        .outerjoin(
-            BenchmarkItem,
-            (BenchmarkItem.benchmark == Question.benchmark) & (BenchmarkItem.item_id == Question.benchmark_item),
-        )
-        .where(releasable(subsets, canned, filters))
+    candidates = select(Triplet.triplet_id, Triplet.question_id, Triplet.subset, _place(Triplet.question_id)).where(
+        releasable(subsets, canned, filters)
     )
     if filters.answered:
         candidates = candidates.where(
@@ -135,23 +118,31 @@ def choose(
             f"There is nothing to release: no verified row of {', '.join(subsets)} "
             f"{f'meets {said}' if said else 'is there yet'}.{why} No release was made."
         )
-    connection.execute(text(f"create index on {CHOSEN.name} (subset, place)"))
     return Selection(pieces, left_out, frozenset(minded))
 
 
-def ids_of(connection: Connection, piece: Piece) -> Sequence[str]:
-    """The triplets of a piece, by number and style, in the transaction of `choose`."""
-    return connection.scalars(
-        select(CHOSEN.c.triplet_id)
-        .where(CHOSEN.c.subset == piece.subset, CHOSEN.c.place == piece.place)
-        .order_by(CHOSEN.c.number, CHOSEN.c.triplet_id)
-    ).all()
+_IDS = """
+select place, string_agg(triplet_id, ' ' order by triplet_id collate "C") as ids from chosen_triplets
+where place = any(:places) group by 1
+"""
+
+
+def ids_of(connection: Connection, pieces: Collection[Piece]) -> dict[Piece, list[str]]:
+    """The triplets of pieces, by number and style, in the transaction of `choose`."""
+    found = connection.execute(text(_IDS), {"places": [piece.place for piece in pieces]})
+    ids = {row.place: row.ids for row in found}
+    return {piece: ids[piece.place].split(" ") for piece in pieces}
 
 
 def releasable(subsets: Sequence[str], canned: bool, filters: ReleaseFilters) -> ColumnElement[bool]:
     """Accepted triplets of these subsets that pass what `filters` say of single rows, licences and answers apart; the
     canned teacher's are never mixed with real ones."""
-    by_canned = Question.provider == "offline"
+    by_canned = (
+        select(Question.question_id)
+        .where(Question.question_id == Triplet.question_id, Question.provider == "offline")
+        .correlate(Triplet)
+        .exists()
+    )
     found = (Triplet.status == "accepted") & Triplet.subset.in_(subsets) & (by_canned if canned else ~by_canned)
     if not filters.classes:
         found &= ~_tests_a_class()
@@ -307,33 +298,40 @@ def _thin_out(connection: Connection, filters: ReleaseFilters) -> None:
         connection.execute(text(_SAMPLED), {"seed": seed, "sample": filters.sample})
 
 
-# Everything that a row is made from has hashes; those of a piece are combined without order. Answers in the ledger and
-# texts by hash never change, so that the rows which name them are enough.
-_PIECES = """
-with asked as materialized (select distinct question_id, subset, place from chosen_triplets)
-select subset, place, sum(rows) as rows, count(*) as lines, bit_xor(one) as one, bit_xor(two) as two
+def _place(question_id: InstrumentedAttribute[str]) -> ColumnElement[str]:
+    """The range of a question, or of what belongs to it: QUESTIONS_A_SHARD have all but the last three digits."""
+    return func.left(question_id, -3)
+
+
+# Everything that a row of a range can be made from has a hash, be it chosen or not; those of a range are combined
+# without order. Answers in the ledger and texts by hash never change, so that the rows which name them are enough.
+_FINGERPRINTS = """
+select place, count(*) || ' ' || bit_xor(hashtextextended(
+           name, hashint8extended((date_part('epoch', updated_at) * 1000000)::int8, attempt))) as lines
 from (
-select subset, place, 1 as rows, one, two from chosen_triplets
-union all
-select subset, place, 0, hash_record_extended(line, 0), hash_record_extended(line, 1) from (
-select a.subset, a.place, row('instruct'::text, i.triplet_id, i.updated_at)::record as line
-from asked a join kodcode.triplets i on i.question_id = a.question_id and i.style = 'instruct'
-union all
-select a.subset, a.place, row('trial'::text, t.question_id, t.attempt, t.updated_at)::record
-from asked a join kodcode.trials t using (question_id)
-union all
-select c.subset, c.place, row('response'::text, r.triplet_id, r.provider, r.model, r.attempt, r.updated_at)::record
-from chosen_triplets c join kodcode.responses r using (triplet_id) where r.status in ('accepted', 'rejected')
-union all
-select a.subset, a.place, row('seed'::text, a.question_id, s.seed_id, s.licence)::record
-from asked a join kodcode.questions q using (question_id), unnest(q.seed_ids) as used(seed_id)
-join kodcode.seeds s using (seed_id)
-) l ) h group by 1, 2 order by 1, 2
+    select left(q.question_id, -3) as place, q.question_id || coalesce(b.text_hash, '') as name, -1 as attempt,
+           q.updated_at
+    from kodcode.questions q
+    left join kodcode.benchmark_items b on b.benchmark = q.benchmark and b.item_id = q.benchmark_item
+    union all
+    select left(question_id, -3), triplet_id, -1, updated_at from kodcode.triplets
+    union all
+    select left(question_id, -3), question_id, attempt, updated_at from kodcode.trials
+    union all
+    select left(triplet_id, -5), concat_ws(' ', triplet_id, provider, model), attempt, updated_at
+    from kodcode.responses where status in ('accepted', 'rejected')
+    union all
+    select left(q.question_id, -3), concat_ws(' ', q.question_id, s.seed_id, s.licence), -1, q.updated_at
+    from kodcode.questions q, unnest(q.seed_ids) as used(seed_id) join kodcode.seeds s using (seed_id)
+) l group by 1
+"""
+_PIECES = """
+select subset, place, count(*) as rows, bit_xor(hashtextextended(triplet_id, 0)) as ids from chosen_triplets
+group by 1, 2 order by 1, 2
 """
 
 
 def _pieces(connection: Connection) -> tuple[Piece, ...]:
-    return tuple(
-        Piece(row.subset, row.place, int(row.rows), f"{row.rows} {row.lines} {row.one} {row.two}")
-        for row in connection.execute(text(_PIECES))
-    )
+    pieces = connection.execute(text(_PIECES)).all()
+    lines = {row.place: row.lines for row in connection.execute(text(_FINGERPRINTS))}
+    return tuple(Piece(row.subset, row.place, row.rows, f"{row.rows} {row.ids} {lines[row.place]}") for row in pieces)

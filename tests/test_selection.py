@@ -74,7 +74,7 @@ def test_classes_and_long_answers_are_left_out_on_demand(
         store(connection, artifacts, 1, declared("def g():") + declared("class f:"))
         (piece,) = choose(connection, ["Leetcode"], False, filters, TERMS).pieces
         lens = Lens(TERMS, filters.max_response_tokens, shows=(shown_answer,))
-        found = list(load(connection, artifacts, ids_of(connection, piece), lens))
+        found = list(load(connection, artifacts, ids_of(connection, [piece])[piece], lens))
     assert [record.triplet_id[-3:] for loaded in found for record in loaded.batch.records()] == triplets
     answered = [response.text for loaded in found for responses in loaded.batch.responses for response in responses]
     assert answered == answers

@@ -1,4 +1,4 @@
--- Every proposed question is accepted, rejected for a reason, failed for a reason, or pending; what it collided with, and who judged it, is there.
+-- Every proposed question is accepted, rejected for a reason, failed for a reason, or pending; what it collided with, and who judged it, is there; its id is of its subset and number, as releases trust.
 select question_id as id,
        case when status = 'accepted' and text is null then 'accepted without a text'
             when status = 'accepted' and request_hash is null and provider <> 'imported' then 'accepted without an answer in the ledger'
@@ -30,3 +30,6 @@ select q.question_id, case when q.caution is null then 'too near to ' || f.item_
 from kodcode.questions q
 left join lateral (select item_id from kodcode.contaminations c where c.question_id = q.question_id limit 1) f on true
 where q.status = 'accepted' and (q.caution is null) <> (f.item_id is null)
+union all
+select question_id, 'the id of another number or subset'
+from kodcode.questions where question_id <> subset || '_' || lpad(number::text, greatest(8, length(number::text)), '0')

@@ -24,7 +24,7 @@ from tasks.store.schema.releases import Release, ReleasePart, ReleaseShard, Rele
 from tasks.store.schema.rollup import ROLLUPS, fold_rollup, rollup_calls, rollup_hours, rollup_rows
 from tasks.store.schema.screening import BenchmarkItem, Contamination, Embedding, MinhashBand, VectorHead
 from tasks.store.schema.shards import Shard
-from tasks.store.schema.work import Question, Response, Run, Seed, Trial, Triplet
+from tasks.store.schema.work import Question, Response, Run, Seed, Trial, Triplet, id_of_question
 
 __all__ = [
     "IMPORTED",
@@ -58,6 +58,7 @@ __all__ = [
     "Triplet",
     "VectorHead",
     "fold_rollup",
+    "id_of_question",
     "rollup_calls",
     "rollup_hours",
     "rollup_rows",

@@ -52,6 +52,12 @@ class Seed(Base):
     added_at: Mapped[datetime] = mapped_column(server_default=func.now())
 
 
+def id_of_question(subset: str, number: int) -> str:
+    """The id of a question. Ids of what belongs to it begin with it, and releases cut ranges of questions by all but
+    its last digits (tasks/selection.py)."""
+    return f"{subset}_{number:08d}"
+
+
 class Question(Base):
     """One proposed question: a numbered place in its subset, filled by the teacher, then screened."""
 
