@@ -185,12 +185,13 @@ def _written(
             laid = format.laid(batch)
             for split in format.splits:
                 there = pc.equal(laid.splits, split)
-                if there.true_count == len(there):  # nearly always: nothing has to be copied
-                    writer.add_batch(split, laid.columns)
-                    yield format.name, split, ids.take(laid.triplets).to_pylist()
-                elif there.true_count:
-                    writer.add_batch(split, laid.columns.filter(there))
-                    yield format.name, split, ids.take(laid.triplets.filter(there)).to_pylist()
+                if not there.true_count:
+                    continue
+                columns, triplets = laid.columns, laid.triplets
+                if there.true_count < len(there):  # rarely, and what is left whole is not copied
+                    columns, triplets = columns.filter(there), triplets.filter(there)
+                writer.add_batch(split, columns)
+                yield format.name, split, ids.take(triplets).to_pylist()
             continue
         records = records or batch.records()
         for record, responses in zip(records, batch.responses, strict=True):
