@@ -18,6 +18,8 @@ from tests.recovery.teacher import Teacher
 # None outlives the tests, however these end.
 TIED = ("setpriv", "--pdeathsig", "KILL", "--")
 
+FINAL = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}  # states of a flow run
+
 # Calls at once of a process: what may be paid for nothing when it is lost.
 IN_FLIGHT = 4
 

@@ -1,5 +1,7 @@
 """A small run of which something is killed at a random moment, again and again: each time it ends as if nothing was.
 
+What a supervisor looks after comes back while the run goes on: a worker always, Prefect's server too, for which a run
+waits minutes, PostgreSQL and the S3 server every other time; else the next command finds them down.
 KODCODE_KILL_POINTS says how often (20), KODCODE_KILL_SEED repeats a series that failed.
 """
 
@@ -16,13 +18,15 @@ import pytest
 from sqlalchemy import text
 
 from tasks.store import connect, services
-from tests.pipeline.conftest import Workplace, kill
+from tests.pipeline.conftest import Workplace, kill, wait_until
+from tests.recovery.system import FINAL, Api, command, parameters, worker
 from tests.recovery.teacher import Teacher, teacher
-from tests.recovery.test_together import command
 
+QUESTIONS = 3
 POINTS = int(os.environ.get("KODCODE_KILL_POINTS", "20"))
 SEED = int(os.environ.get("KODCODE_KILL_SEED", str(random.randrange(10**6))))
-VICTIMS = ("flow", "flow", "zygote", "postgres", "s3", "prefect")
+VICTIMS = ("flow", "flow", "zygote", "worker", "postgres", "s3", "prefect")
+SERVERS = frozenset({"postgres", "s3", "prefect"})
 
 
 @pytest.fixture(scope="module")
@@ -35,13 +39,15 @@ def answering() -> Iterator[Teacher]:
 def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workplace]:
     """Servers of their own, which every command brings up again where they are down."""
     folder = tmp_path_factory.mktemp("system")
-    started = services.up(folder / "data", frozenset({"postgres", "s3", "prefect"}))
+    started = services.up(folder / "data", SERVERS)
     engine = connect(started.database_url)
     environment = {key: os.environ[key] for key in ("PATH", "LANG", "PYTHONPATH") if key in os.environ} | {
         "HOME": str(folder), "KODCODE_DATA_DIR": str(folder / "data"), "OPENAI_API_KEY": "any",
         "KODCODE_SHARD_SIZE": "2", "COLUMNS": "200",
     }  # fmt: skip
-    yield Workplace(environment, engine, folder)
+    place = Workplace(environment, engine, folder)
+    place.kodcode("bootstrap")
+    yield place
     engine.dispose()
     services.down(folder / "data")
 
@@ -70,7 +76,9 @@ def pid_of(place: Workplace, run: subprocess.Popen[str], victim: str) -> int | N
     return None
 
 
-def disturbed(place: Workplace, asked: list[str], moment_s: float, victim: str) -> tuple[bool, str]:
+def disturbed(
+    place: Workplace, asked: list[str], moment_s: float, victim: str, comes_back: bool
+) -> tuple[bool, str]:
     """Run the command and kill the victim so many seconds after its start: whether it ended well, what it said."""
     run = place.start(*asked)
     try:
@@ -79,6 +87,8 @@ def disturbed(place: Workplace, asked: list[str], moment_s: float, victim: str) 
         pid = pid_of(place, run, victim)
         if pid is not None:
             psutil.Process(pid).kill()
+        if comes_back:
+            services.up(place.folder / "data", SERVERS)
     try:
         _, said = run.communicate(timeout=300)
     except subprocess.TimeoutExpired:
@@ -87,11 +97,29 @@ def disturbed(place: Workplace, asked: list[str], moment_s: float, victim: str) 
     return run.returncode == 0, said
 
 
+def bereft(place: Workplace, answering: Teacher, moment_s: float) -> tuple[bool, str]:
+    """The same as a deployment, whose worker is killed so many seconds after it took the run; another takes its place,
+    and the run, which no worker minds any more, goes on."""
+    environment = services.up(place.folder / "data", SERVERS).environment()
+    apart = Workplace(place.environment | environment, place.engine, place.folder)
+    api = Api(apart)
+    flow_run = api.start("nightly/nightly", parameters(answering, QUESTIONS))
+    with worker(apart, "kodcode", {}) as lost:
+        wait_until(lambda: api.state(flow_run) == "RUNNING", "the worker to take the run", 120)
+        try:
+            wait_until(lambda: api.state(flow_run) in FINAL, "the moment", moment_s)
+        except TimeoutError:
+            psutil.Process(lost.pid).kill()
+        with worker(apart, "kodcode", {}):
+            wait_until(lambda: api.state(flow_run) in FINAL, "the end of the run", 300)
+    return api.state(flow_run) == "COMPLETED", f"the run is {api.state(flow_run)}"
+
+
 @pytest.mark.slow
 def test_whatever_is_killed_whenever_the_run_ends_as_an_undisturbed_one(
     place: Workplace, answering: Teacher, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    asked = command(answering, 3)
+    asked = command(answering, QUESTIONS)
     emptied(place)
     began = time.monotonic()
     place.kodcode(*asked)
@@ -100,11 +128,15 @@ def test_whatever_is_killed_whenever_the_run_ends_as_an_undisturbed_one(
     chance = random.Random(SEED)
     for number in range(POINTS):
         victim, moment_s = chance.choice(VICTIMS), chance.uniform(0, lasted_s)
-        point = f"seed {SEED}, point {number}: {victim} after {moment_s:.1f} s"
+        comes_back = victim == "prefect" or (victim in SERVERS and chance.random() < 0.5)
+        point = f"seed {SEED}, point {number}: {victim} after {moment_s:.1f} s{', back at once' * comes_back}"
         with capsys.disabled():
             print(f"\n{point}", end="", flush=True)
         emptied(place)
-        ended_well, said = disturbed(place, asked, moment_s, victim)
+        if victim == "worker":
+            ended_well, said = bereft(place, answering, moment_s)
+        else:
+            ended_well, said = disturbed(place, asked, moment_s, victim, comes_back)
         place.engine.dispose()  # connections to a server that is gone
         if not ended_well:
             again = place.kodcode(*asked, status=None)

@@ -8,11 +8,10 @@ import psutil
 import pytest
 
 from tests.pipeline.conftest import Workplace, wait_until
-from tests.recovery.system import IN_FLIGHT, Api, end_tree, parameters, worker
+from tests.recovery.system import FINAL, IN_FLIGHT, Api, end_tree, parameters, worker
 from tests.recovery.teacher import Teacher
 
 LEASE_S = "5"
-FINAL = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
 
 
 def answers(workplace: Workplace) -> int:
