@@ -98,8 +98,8 @@ def disturbed(
 
 
 def bereft(place: Workplace, answering: Teacher, moment_s: float) -> tuple[bool, str]:
-    """The same as a deployment, whose worker is killed so many seconds after it took the run; another takes its place,
-    and the run, which no worker minds any more, goes on."""
+    """The same as a deployment, whose worker is killed so many seconds after it took the run. Another worker takes its
+    place, and the run, if it did not survive, when its heartbeats are missed."""
     environment = services.up(place.folder / "data", SERVERS).environment()
     apart = Workplace(place.environment | environment, place.engine, place.folder)
     api = Api(apart)
@@ -111,7 +111,7 @@ def bereft(place: Workplace, answering: Teacher, moment_s: float) -> tuple[bool,
         except TimeoutError:
             psutil.Process(lost.pid).kill()
         with worker(apart, "kodcode", {}):
-            wait_until(lambda: api.state(flow_run) in FINAL, "the end of the run", 300)
+            wait_until(lambda: api.state(flow_run) in FINAL - {"CRASHED"}, "the end of the run", 300)
     return api.state(flow_run) == "COMPLETED", f"the run is {api.state(flow_run)}"
 
 
