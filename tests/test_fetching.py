@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -19,7 +21,7 @@ from tasks.filters import ReleaseFilters
 from tasks.formats import chosen_formats, read_manifest
 from tasks.release import _make_release
 from tasks.run import Run
-from tasks.settings import Settings
+from tasks.settings import REPOSITORY, Settings
 from tasks.store import ArtifactMissing, ArtifactStore
 from tests.conftest import S3Server
 from tests.formats.verified import store
@@ -94,6 +96,48 @@ def test_a_copy_that_broke_off_goes_on_with_what_is_missing(
     assert not (folder / "README.md.partial").exists()
     for entry in read_manifest((folder / "manifest.json").read_bytes()).files:
         assert (folder / entry.path).stat().st_size == entry.bytes
+
+
+def test_a_copy_killed_in_the_midst_of_a_file_is_completed_by_the_next(
+    database: Engine, remote: ArtifactStore, s3: S3Server, tmp_path: Path
+) -> None:
+    folder = tmp_path / "copy"
+    program = """
+import os, pathlib, signal, sys
+from tasks.fetching import fetch
+from tasks.store import connect, open_artifacts
+url, store, endpoint, folder = sys.argv[1:]
+engine, artifacts = connect(url), open_artifacts(store, endpoint)
+original, opened = artifacts.open, []
+class Deadly:
+    def __init__(self, source): self.source, self.reads = source, 0
+    def __enter__(self): return self
+    def __exit__(self, *_): self.source.close()
+    def read(self, size):
+        self.reads += 1
+        if self.reads > 1: os.kill(os.getpid(), signal.SIGKILL)
+        return self.source.read(size // 1024)
+def die_in_the_third(key):
+    opened.append(key)
+    return Deadly(original(key)) if len(opened) == 3 else original(key)
+artifacts.open = die_in_the_third
+fetch(engine, artifacts, pathlib.Path(folder))
+"""
+    ended = subprocess.run(
+        [sys.executable, "-c", program, database.url.render_as_string(hide_password=False),
+         remote.url().rstrip("/"), s3.endpoint_url, str(folder)],
+        cwd=REPOSITORY, env={**s3.environment(), "PATH": os.environ["PATH"]}, check=False,
+    )  # fmt: skip
+    assert ended.returncode == -signal.SIGKILL
+    there = contents(folder)
+    assert any(name.endswith(".partial") for name in there)
+    assert "manifest.json" not in there
+    fetch(database, remote, folder)
+    found = contents(folder)
+    wanted = read_manifest(found.pop("manifest.json")).files
+    assert {name: hashlib.sha256(content).hexdigest() for name, content in found.items()} == {
+        entry.path: entry.sha256 for entry in wanted
+    }
 
 
 def test_what_lies_in_the_folder_already_is_never_touched(
