@@ -90,8 +90,7 @@ join kodcode.seeds s using (seed_id) group by 1, 2 order by 3 desc, 1, 2
 """
 _CAUTIONED = """
 select c.benchmark, count(distinct c.question_id) as cautioned
-from (select distinct question_id from chosen_triplets) asked join kodcode.contaminations c using (question_id)
-group by 1
+from chosen_triplets join kodcode.contaminations c using (question_id) group by 1
 """
 
 

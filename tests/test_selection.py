@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, Engine, insert
+from sqlalchemy import Connection, Engine, Update, func, insert, update
 
 from tasks.filters import ReleaseFilters
 from tasks.formats.sft import shown_answer
@@ -13,7 +13,7 @@ from tasks.licences import TermsTable
 from tasks.loading import Lens, load
 from tasks.selection import choose, ids_of
 from tasks.store import ArtifactStore
-from tasks.store.schema import LlmCall, Question, Response, Triplet
+from tasks.store.schema import BenchmarkItem, LlmCall, Question, Response, Seed, Trial, Triplet
 
 TERMS = TermsTable.load()
 
@@ -78,3 +78,58 @@ def test_classes_and_long_answers_are_left_out_on_demand(
     assert [record.triplet_id[-3:] for loaded in found for record in loaded.batch.records()] == triplets
     answered = [response.text for loaded in found for responses in loaded.batch.responses for response in responses]
     assert answered == answers
+
+
+# As the pipeline changes rows: with the time.
+CHANGES = {
+    "question": update(Question).values(caution="near", updated_at=func.now()),
+    "triplet": update(Triplet).values(solution="s2", updated_at=func.now()),
+    "conversion": update(Triplet).where(Triplet.style == "online_judge").values(test="t2", updated_at=func.now()),
+    "trial": update(Trial).values(coverage=50, updated_at=func.now()),
+    "new trial": insert(Trial).values(question_id="Leetcode_00000001", attempt=1, provider="openai", model="m"),
+    "response": update(Response).values(status="rejected", reason="failed", updated_at=func.now()),
+    "licence of a seed": update(Seed).values(licence="MIT"),
+    "text of a benchmark": update(BenchmarkItem).values(text_hash="h2"),
+    "choice": update(Triplet).where(Triplet.style == "online_judge").values(status="rejected", reason="failed"),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_whatever_a_row_is_made_from_changes_the_fingerprint_of_its_piece_and_of_no_other(
+    database: Engine, artifacts: ArtifactStore, change: str
+) -> None:
+    with database.begin() as connection:
+        for number in (1, 1001):
+            store(connection, artifacts, number, declared("def f():"))
+        connection.execute(
+            insert(Seed).values(seed_id="s", subset="Leetcode", content_hash="s", text="t", source="s", licence=None)
+        )
+        connection.execute(insert(BenchmarkItem).values(benchmark="B", item_id="1", text="t", text_hash="h"))
+        connection.execute(
+            update(Question).where(Question.number == 1).values(seed_ids=["s"], benchmark="B", benchmark_item="1")
+        )
+        connection.execute(
+            insert(Trial).values(
+                question_id="Leetcode_00000001", attempt=0, provider="openai", model="m", status="accepted",
+                verdict="passed", solution="s", test="t",
+            )
+        )  # fmt: skip
+
+    def pieces() -> dict[str, str]:
+        with database.begin() as connection:
+            chosen = choose(connection, ["Leetcode"], False, ReleaseFilters(), TERMS).pieces
+        return {piece.place: piece.fingerprint for piece in chosen}
+
+    before = pieces()
+    assert pieces() == before
+    statement = CHANGES[change]
+    columns = statement.table.columns
+    if isinstance(statement, Update) and "triplet_id" in columns:
+        statement = statement.where(columns.triplet_id.startswith("Leetcode_00000001"))
+    elif isinstance(statement, Update) and "question_id" in columns:
+        statement = statement.where(columns.question_id == "Leetcode_00000001")
+    with database.begin() as connection:
+        connection.execute(statement)
+    after = pieces()
+    assert after["Leetcode_00000"] != before["Leetcode_00000"]
+    assert after["Leetcode_00001"] == before["Leetcode_00001"]
