@@ -12,6 +12,7 @@ import random
 import subprocess
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 
 import psutil
 import pytest
@@ -86,7 +87,10 @@ def disturbed(
     except subprocess.TimeoutExpired:
         pid = pid_of(place, run, victim)
         if pid is not None:
-            psutil.Process(pid).kill()
+            with suppress(psutil.NoSuchProcess):
+                found = psutil.Process(pid)
+                found.kill()
+                found.wait(60)
         if comes_back:
             services.up(place.folder / "data", SERVERS)
     try:

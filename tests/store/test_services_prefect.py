@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from tasks.store import Services, services
+from tasks.store.services._prefect import Prefect
 from tasks.store.services._process import identify
 
 
@@ -42,7 +43,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 @pytest.mark.slow
-def test_the_servers_start_survive_kills_and_end(data: Path) -> None:
+def test_the_servers_start_survive_kills_and_end(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """One story, because a first start of Prefect takes many seconds."""
     found = services.up(data, wait=False)
     # The database and the object store are usable while Prefect starts.
@@ -75,6 +76,22 @@ def test_the_servers_start_survive_kills_and_end(data: Path) -> None:
     after = pids(data)
     assert (after["postgres"] != before["postgres"], after["prefect"] == before["prefect"]) == (True, True)
     assert flows(found) == ["kept"]
+
+    # Prefect alone, which is found alive and dies just then.
+    answers, asked = Prefect.answers, []
+
+    def dying(server: Prefect) -> bool:
+        if not asked:
+            os.kill(server.process.pid if server.process else 0, signal.SIGKILL)
+        asked.append(server.port)
+        return len(asked) > 1 and answers(server)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Prefect, "answers", dying)
+        assert services.up(data) == found
+    assert pids(data)["prefect"] != after["prefect"]
+    assert flows(found) == ["kept"]
+    after = pids(data)
 
     # All of them, and the record is gone too.
     lost = [identify(pid or 0) for pid in after.values()]

@@ -14,7 +14,7 @@ import psycopg
 from tasks.store.services import _s3
 from tasks.store.services._postgres import Postgres
 from tasks.store.services._prefect import SILENCE, Prefect
-from tasks.store.services._process import LOOPBACK, ProcessIdentity, ServiceError, alive
+from tasks.store.services._process import LOOPBACK, ProcessIdentity, ServiceError, alive, last_lines
 from tasks.store.services._s3 import S3
 from tasks.store.services._state import NAMES, State, exclusive
 
@@ -23,6 +23,7 @@ ALL = frozenset(NAMES)
 HEARTBEAT_S = 30  # of flow runs; every process has to agree, else live runs are taken for dead
 _DATABASE = "kodcode"
 _PREFECT_DATABASE = "prefect"
+_PREFECT_STARTS = 3
 
 
 def _silent(_: str) -> None:
@@ -213,14 +214,18 @@ def _launch_prefect(
 
 def _wait_for_prefect(data_dir: Path, progress: Callable[[str], None]) -> None:
     """Not under the lock: other commands may use the database while Prefect starts."""
-    for _ in range(3):
-        if _prefect(data_dir, State(data_dir), progress).wait():
+    for start in range(_PREFECT_STARTS):
+        if start:
+            with exclusive(data_dir, progress) as state:
+                if not alive(state["prefect"].process):
+                    _launch_prefect(data_dir, state, _postgres(data_dir, state), progress)
+        server = _prefect(data_dir, State(data_dir), progress)
+        if server.wait():
             return
-        with exclusive(data_dir, progress) as state:
-            if not alive(state["prefect"].process):
-                _launch_prefect(data_dir, state, _postgres(data_dir, state), progress)
-    log = data_dir / "logs" / "prefect.log"
-    raise ServiceError(f"The Prefect server found three ports in a row taken. See {log}.")
+    raise ServiceError(
+        f"The Prefect server ended {_PREFECT_STARTS} times while it started. What it said is below; where it tells "
+        f"nothing, check the free space and the permissions of {server.home}. {last_lines(server.log)}"
+    )
 
 
 def _postgres(data_dir: Path, state: State, progress: Callable[[str], None] = _silent) -> Postgres:
