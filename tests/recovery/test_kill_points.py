@@ -90,7 +90,8 @@ def disturbed(
             with suppress(psutil.NoSuchProcess):
                 found = psutil.Process(pid)
                 found.kill()
-                found.wait(60)
+                if pid != run.pid:  # whose end is asked below
+                    found.wait(60)
         if comes_back:
             services.up(place.folder / "data", SERVERS)
     try:
