@@ -29,13 +29,13 @@ from sqlalchemy import (
     tuple_,
 )
 from sqlalchemy.dialects.postgresql import JSONPATH
-from sqlalchemy.orm import InstrumentedAttribute, aliased
+from sqlalchemy.orm import aliased
 
 from tasks.filters import TRUST_BOUNDS, ReleaseFilters
 from tasks.licences import TermsTable, model_problem, seed_problem
 from tasks.store.schema import LlmCall, Question, Response, Trial, Triplet
 
-QUESTIONS_A_SHARD = 1_000
+QUESTIONS_A_SHARD = 1_000  # whose ids differ in their last three digits
 Model = tuple[str, str]  # provider, name
 
 # What is selected, for the length of the transaction; whoever measures a release may read it there.
@@ -95,9 +95,9 @@ def choose(
     connection.execute(text("set local work_mem = '64MB'"))  # joins of all rows, in memory up to some 100,000
     minded = _minded_models(connection, terms) if filters.licence_policy == "permissive" else {}
     CHOSEN.create(connection)
-    candidates = select(Triplet.triplet_id, Triplet.question_id, Triplet.subset, _place(Triplet.question_id)).where(
-        releasable(subsets, canned, filters)
-    )
+    candidates = select(
+        Triplet.triplet_id, Triplet.question_id, Triplet.subset, func.left(Triplet.question_id, -3)
+    ).where(releasable(subsets, canned, filters))
     if filters.answered:
         candidates = candidates.where(
             readable_responses(filters.max_response_tokens, minded)
@@ -296,11 +296,6 @@ def _thin_out(connection: Connection, filters: ReleaseFilters) -> None:
         connection.execute(text(_RANKED), {"seed": seed, **quota})
     if filters.sample is not None:
         connection.execute(text(_SAMPLED), {"seed": seed, "sample": filters.sample})
-
-
-def _place(question_id: InstrumentedAttribute[str]) -> ColumnElement[str]:
-    """The range of a question, or of what belongs to it: QUESTIONS_A_SHARD have all but the last three digits."""
-    return func.left(question_id, -3)
 
 
 # Everything that a row of a range can be made from has a hash, be it chosen or not; those of a range are combined
