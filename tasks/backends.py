@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import urllib.request
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sqlalchemy import Engine
 
@@ -50,6 +50,14 @@ class Backends:
             engine.dispose()
             raise
         return cls(settings, engine, artifacts, started)
+
+    def awaited(self) -> Backends:
+        """The same when the embedded Prefect server, if there is one, answers; exports where it is by then."""
+        if self.services is None:
+            return self
+        services = self.services.wait()
+        os.environ.update(services.environment())
+        return replace(self, services=services)
 
     def close(self) -> None:
         self.engine.dispose()

@@ -72,8 +72,8 @@ def opened(settings: Settings, *, orchestrated: bool = False) -> Iterator[Backen
     """Database and artifact store; `orchestrated`: and the Prefect server, which answers by now if it is embedded."""
     backends = Backends.open(settings, note=note, orchestrated=orchestrated)
     try:
-        if orchestrated and backends.services is not None:
-            backends.services.wait()
+        if orchestrated:
+            backends = backends.awaited()
         yield backends
     finally:
         backends.close()

@@ -5,16 +5,18 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from tasks.store import Services, services
 from tasks.store.services._prefect import Prefect
-from tasks.store.services._process import identify
+from tasks.store.services._process import LOOPBACK, identify
 
 
 def call(found: Services, path: str, body: dict[str, Any] | None = None) -> Any:
@@ -77,22 +79,25 @@ def test_the_servers_start_survive_kills_and_end(data: Path, monkeypatch: pytest
     assert (after["postgres"] != before["postgres"], after["prefect"] == before["prefect"]) == (True, True)
     assert flows(found) == ["kept"]
 
-    # Prefect alone, which is found alive and dies just then.
-    answers, asked = Prefect.answers, []
+    # Prefect alone, which is found alive and dies just then; another program takes its port.
+    answers, taken = Prefect.answers, []
 
     def dying(server: Prefect) -> bool:
-        if not asked:
-            os.kill(server.process.pid if server.process else 0, signal.SIGKILL)
-        asked.append(server.port)
-        return len(asked) > 1 and answers(server)
+        if not taken:
+            lost = psutil.Process(server.process.pid if server.process else 0)
+            lost.kill()
+            lost.wait(60)
+            taken.append(socket.create_server((LOOPBACK, server.port or 0)))
+        return answers(server)
 
     with monkeypatch.context() as patched:
         patched.setattr(Prefect, "answers", dying)
-        services.up(data)
-    found = services.up(data)  # its port may be another where the old one was not free yet
-    assert pids(data)["prefect"] != after["prefect"]
-    assert flows(found) == ["kept"]
-    after = pids(data)
+        moved = services.up(data)
+    taken[0].close()
+    assert moved.prefect_api_url != found.prefect_api_url
+    assert flows(moved) == ["kept"]
+    assert services.up(data) == moved
+    found, after = moved, pids(data)
 
     # All of them, and the record is gone too.
     lost = [identify(pid or 0) for pid in after.values()]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Literal
@@ -58,10 +58,13 @@ class Services:
             }
         return variables
 
-    def wait(self) -> None:
-        """Wait until the Prefect server answers; the other two do when `up` returns."""
-        if self.prefect_api_url is not None:
-            _wait_for_prefect(self.data_dir, self._progress)
+    def wait(self) -> Services:
+        """Wait until the Prefect server answers; the other two do when `up` returns. Returns where everything is then:
+        a Prefect that had to be started again may have moved to another port."""
+        if self.prefect_api_url is None:
+            return self
+        prefect = _wait_for_prefect(self.data_dir, self._progress)
+        return replace(self, prefect_api_url=prefect.api_url, prefect_ui_url=prefect.ui_url)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +101,7 @@ def up(
         with exclusive(data_dir, progress) as state:
             services = _up(data_dir, wanted, state, progress)
         if wait:
-            services.wait()
+            services = services.wait()
     except OSError as error:
         raise _unusable(data_dir, error) from error
     return services
@@ -212,7 +215,7 @@ def _launch_prefect(
     return {"prefect_api_url": prefect.api_url, "prefect_ui_url": prefect.ui_url}
 
 
-def _wait_for_prefect(data_dir: Path, progress: Callable[[str], None]) -> None:
+def _wait_for_prefect(data_dir: Path, progress: Callable[[str], None]) -> Prefect:
     """Not under the lock: other commands may use the database while Prefect starts."""
     for start in range(_PREFECT_STARTS):
         if start:
@@ -221,7 +224,7 @@ def _wait_for_prefect(data_dir: Path, progress: Callable[[str], None]) -> None:
                     _launch_prefect(data_dir, state, _postgres(data_dir, state), progress)
         server = _prefect(data_dir, State(data_dir), progress)
         if server.wait():
-            return
+            return server
     raise ServiceError(
         f"The Prefect server ended {_PREFECT_STARTS} times while it started. What it said is below; where it tells "
         f"nothing, check the free space and the permissions of {server.home}. {last_lines(server.log)}"
