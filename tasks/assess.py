@@ -29,6 +29,11 @@ def unassessed_questions(engine: Engine, subsets: Sequence[str], models: Models)
     return _unassessed(engine, in_scope(subsets, models))
 
 
+def still_open(engine: Engine, question_ids: Sequence[str]) -> list[str]:
+    """Those of the questions that are to be assessed."""
+    return _unassessed(engine, Question.question_id.in_(question_ids))
+
+
 def _unassessed(engine: Engine, scope: ColumnElement[bool]) -> list[str]:
     passed = Trial.status == "accepted"
     known = func.coalesce(func.min(Trial.assessed_with).filter(passed), 0)
@@ -50,7 +55,7 @@ def _unassessed(engine: Engine, scope: ColumnElement[bool]) -> list[str]:
 
 async def assess_shard(run: Run, lease: Lease, work: Work) -> dict[str, int]:
     """Assess these questions; one that the sandbox failed on stays as it is, for the next run."""
-    question_ids = await asyncio.to_thread(_unassessed, run.engine, Question.question_id.in_(lease.rows))
+    question_ids = await asyncio.to_thread(still_open, run.engine, lease.rows)
 
     async def assess(question_id: str) -> Ending:
         trials = await asyncio.to_thread(_load, run.engine, question_id)

@@ -150,6 +150,11 @@ def tried(result: Converted | Rejection) -> dict[str, Any]:
     return {"reason": None}
 
 
+def still_open(engine: Engine, triplet_ids: Sequence[str]) -> list[str]:
+    """Those of the conversions that are to be made."""
+    return [row.triplet_id for row in _load(engine, triplet_ids)]
+
+
 def _load(engine: Engine, triplet_ids: Sequence[str]) -> list[Conversion]:
     """Those of the conversions that are still open."""
     source = Triplet.__table__.alias("source")

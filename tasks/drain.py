@@ -11,6 +11,7 @@ from typing import Any
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
+from sqlalchemy import Engine
 
 from tasks import assess, convert, generate, import_verdicts, respond, solve
 from tasks.crews import crew_of
@@ -19,7 +20,7 @@ from tasks.logs import about
 from tasks.record import standing, stop_run
 from tasks.retries import INFRASTRUCTURE_RETRIES
 from tasks.run import Run, current_run, joined_run
-from tasks.shards import Lease, LeaseLost, claim, counts, finish, give_back, keep, plan, shard_size
+from tasks.shards import Lease, LeaseLost, claim, close, counts, finish, give_back, keep, left_behind, plan, shard_size
 from tasks.slots import slots
 from tasks.telemetry import span
 from tasks.work import ENDS_RUN, Work
@@ -32,6 +33,16 @@ STAGES: dict[str, Callable[[Run, Lease, Work], Coroutine[Any, Any, dict[str, int
     respond.STAGE: respond.respond_shard,
     import_verdicts.JUDGE: import_verdicts.judge_shard,
     import_verdicts.PROVE: import_verdicts.prove_shard,
+}
+# Which of a shard's rows are open still.
+STILL_OPEN: dict[str, Callable[[Engine, Sequence[str]], Sequence[str]]] = {
+    generate.STAGE: generate.still_open,
+    solve.STAGE: solve.still_open,
+    assess.STAGE: assess.still_open,
+    convert.STAGE: convert.still_open,
+    respond.STAGE: respond.still_open,
+    import_verdicts.JUDGE: import_verdicts.open_imported_trials,
+    import_verdicts.PROVE: import_verdicts.open_imported_conversions,
 }
 ShardTask = Callable[[Lease], Awaitable[dict[str, int]]]
 # What says nothing of the shard at hand.
@@ -52,8 +63,16 @@ async def work_through(stage: str, work: Work, open_rows: Callable[[], Sequence[
     total = len(rows)
     run.progress.begin(stage, total)
     with about(stage=stage), span("stage", stage=stage, rows=total):
+        await asyncio.to_thread(_close_ended, run, stage)
         await _work_through(run, stage, work, open_rows, rows)
     return total
+
+
+def _close_ended(run: Run, stage: str) -> None:
+    """Shards whose worker was lost after their last row and before their end: no run would plan them ever again."""
+    for shard in left_behind(run.engine, run.run_id, stage):
+        if not STILL_OPEN[stage](run.engine, shard.rows):
+            close(run.engine, shard)
 
 
 async def _work_through(

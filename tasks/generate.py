@@ -230,6 +230,11 @@ async def _annotated(
     return ending, values
 
 
+def still_open(engine: Engine, question_ids: Sequence[str]) -> list[str]:
+    """Those of the places that are to be asked for."""
+    return [place.question_id for place in _load(engine, question_ids)]
+
+
 def _load(engine: Engine, question_ids: Sequence[str]) -> list[Place]:
     """Those of the places that are still open."""
     with engine.connect() as connection:

@@ -143,6 +143,19 @@ def _job(row: Sample, code: str, confirm: bool) -> Job:
     return Job(name, repair_entry_point(code, row.entry_points), test=row.test, confirm=confirm)
 
 
+def still_open(engine: Engine, keys: Sequence[str]) -> list[str]:
+    """Those of the responses that are to be asked for, whichever reasoner."""
+    with engine.connect() as connection:
+        rows = connection.execute(
+            select(Response.triplet_id, Response.attempt, Response.provider, Response.model).where(
+                Response.triplet_id.in_({key.partition(":")[0] for key in keys}),
+                Response.status.in_(("pending", "failed")),
+            )
+        )
+        found = {":".join(map(str, row)) for row in rows}
+    return [key for key in keys if key in found]
+
+
 def _load(engine: Engine, keys: Sequence[str], models: Models) -> list[Sample]:
     """Those of the responses that are still open."""
     wanted = [(triplet_id, int(attempt)) for triplet_id, attempt, *_ in (key.split(":") for key in keys)]

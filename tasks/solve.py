@@ -248,6 +248,11 @@ def verdict_columns(job: Job, verdict: Verdict) -> dict[str, Any]:
     }
 
 
+def still_open(engine: Engine, keys: Sequence[str]) -> list[str]:
+    """Those of the attempts that are to be made."""
+    return [f"{row.question_id}:{row.attempt}" for row in _load(engine, keys)]
+
+
 def _load(engine: Engine, keys: Sequence[str]) -> list[Try]:
     """Those of the attempts that are still open."""
     with engine.connect() as connection:

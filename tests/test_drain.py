@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, text
 
-from tasks.drain import STAGES, drain_for, handle_shard, work_through
+from tasks.drain import STAGES, STILL_OPEN, drain_for, handle_shard, work_through
 from tasks.llm import ProviderMisconfigured
 from tasks.options import Models
 from tasks.record import begin_run, end_run, standing
@@ -18,7 +18,7 @@ from tasks.run import Run, recorded_run
 from tasks.settings import ConfigurationError
 from tasks.shards import Lease, Planned, claim, fence, plan
 from tasks.store import copy_rows
-from tasks.store.schema import Question, Trial
+from tasks.store.schema import IMPORTED, Question, Response, Trial, Triplet
 from tasks.work import Ending, ShardStalled, Work
 from tests.llm.fault_server import FaultServer, error
 
@@ -188,3 +188,77 @@ def test_a_shard_of_which_no_row_ends_is_given_back_and_counted_against_it(
         shard = connection.execute(text("select status, attempts, reason from kodcode.shards")).one()
     assert (shard.status, shard.attempts) == ("open", 1)
     assert "ShardStalled" in shard.reason
+
+
+# Stage -> a row that has ended, one that is open.
+ROWS_OF = {
+    "propose": ("Leetcode_00000000", "Leetcode_00000001"),
+    "solve": ("Leetcode_00000000:0", "Leetcode_00000002:0"),
+    "assess": ("Leetcode_00000000", "Leetcode_00000003"),
+    "convert": ("Leetcode_00000000_C", "Leetcode_00000002_C"),
+    "respond": ("Leetcode_00000000_I:0:openai:m:1", "Leetcode_00000002_I:0:openai:m:1"),
+    "judge": ("Leetcode_00000000:1", "Leetcode_00000002:1"),
+    "prove": ("Leetcode_00000000_O", "Leetcode_00000002_O"),
+}
+
+
+def rows_of_all_stages(database: Engine) -> None:
+    ids = [f"Leetcode_{number:08d}" for number in range(4)]
+    wrote = {"provider": "openai", "model": "m:1"}
+    with database.begin() as connection:
+        copy_rows(connection, Question, [
+            {"question_id": name, "subset": "Leetcode", "number": number, "prompt_index": number, "seed_ids": [],
+             "text": None if number == 1 else "Add.", "status": "pending" if number == 1 else "accepted", **wrote}
+            for number, name in enumerate(ids)
+        ])  # fmt: skip
+        ended, waits, unassessed = ids[0], ids[2], ids[3]
+        copy_rows(connection, Trial, [
+            {"question_id": name, "attempt": attempt, "provider": by, "status": status, "assessed_with": assessed}
+            for name, status, assessed in ((ended, "accepted", 2), (waits, "pending", None))
+            for attempt, by in enumerate(("openai", IMPORTED))
+        ] + [{"question_id": unassessed, "attempt": 0, "provider": "openai", "status": "accepted",
+              "assessed_with": None}])  # fmt: skip
+        for letter, style in (("I", "instruct"), ("C", "complete"), ("O", "online_judge")):
+            copy_rows(connection, Triplet, [
+                {"triplet_id": f"{name}_{letter}", "question_id": name, "subset": "Leetcode", "style": style,
+                 "provider": IMPORTED if letter == "O" else "openai",
+                 "source_triplet_id": None if letter == "I" else f"{name}_I",
+                 "status": "pending" if letter != "I" and name == waits else "accepted",
+                 "question": "Add.", "solution": "s", "test": "t", "test_info": []}
+                for name in (ended, waits)
+            ])  # fmt: skip
+        copy_rows(connection, Response, [
+            {"triplet_id": f"{ended}_I", "attempt": 0, "status": "accepted", **wrote},
+            {"triplet_id": f"{waits}_I", "attempt": 0, "status": "pending", **wrote},
+        ])  # fmt: skip
+
+
+@pytest.mark.parametrize("stage", list(ROWS_OF))
+def test_a_shard_whose_worker_was_lost_after_its_last_row_is_closed_by_the_next_run(
+    database: Engine, stage: str
+) -> None:
+    rows_of_all_stages(database)
+    begun(database)
+    ended, open_row = ROWS_OF[stage]
+    plan(database, "a", stage, {"by": "another version"}, [ended, open_row], 1)
+    for _ in range(2):
+        claim(database, "a", 3600)
+
+    async def main() -> None:
+        async with recorded_run("verify", {}, None):
+            assert await work_through(stage, Work(), list) == 0
+
+    def stored() -> list[Any]:
+        with database.connect() as connection:
+            query = "select status, rows, remaining from kodcode.shards order by shard_id"
+            return [tuple(row) for row in connection.execute(text(query))]
+
+    asyncio.run(main())
+    assert [status for status, *_ in stored()] == ["leased", "leased"]  # a living run waits for them
+    end_run(database, "a", "failed")
+    asyncio.run(main())
+    assert stored() == [("done", [], 0), ("leased", [open_row], None)]
+
+
+def test_every_stage_knows_which_rows_are_open() -> None:
+    assert STILL_OPEN.keys() == STAGES.keys() == ROWS_OF.keys()

@@ -20,7 +20,7 @@ from tasks.shards.leases import (
     owner,
     owner_of,
 )
-from tasks.shards.planning import Counts, Planned, counts, plan, retry_dead, shard_size
+from tasks.shards.planning import Counts, Planned, close, counts, left_behind, plan, retry_dead, shard_size
 
 __all__ = [
     "MOST_ATTEMPTS",
@@ -30,12 +30,14 @@ __all__ = [
     "Planned",
     "begin",
     "claim",
+    "close",
     "counts",
     "expire",
     "fence",
     "finish",
     "give_back",
     "keep",
+    "left_behind",
     "owner",
     "owner_of",
     "plan",

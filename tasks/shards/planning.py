@@ -29,6 +29,15 @@ class Planned:
 
 
 @dataclass(frozen=True, slots=True)
+class LeftShard:
+    """A shard that is not done, and for which no living run waits."""
+
+    shard_id: int
+    token: int
+    rows: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
 class Counts:
     """How many of some shards are where, for one run. `vanished`: what another run adopted, because this one seemed
     lost, or what was freed by `retry_dead`: their rows are to be planned again."""
@@ -39,15 +48,16 @@ class Counts:
 
 
 _UNFINISHED = text("select shard_id, rows from kodcode.shards where stage = :stage and status <> 'done'")
-_FOUND = text("""
-select shard_id, rows, status, work = :work as same,
-       coalesce(lease_until > clock_timestamp(), false) or exists (
+_WAITED_FOR = """exists (
            select from kodcode.runs r where r.run_id = any(s.wanted_by) and r.run_id <> :run_id
-             and r.status = 'running' and r.alive_until > clock_timestamp()) as living
+             and r.status = 'running' and r.alive_until > clock_timestamp())"""
+_FOUND = text(f"""
+select shard_id, rows, status, work = :work as same,
+       coalesce(lease_until > clock_timestamp(), false) or {_WAITED_FOR} as living
 from kodcode.shards s
 where shard_id = any(:ids) and status <> 'done'
 order by shard_id for update
-""").bindparams(bindparam("work", type_=JSONB))
+""").bindparams(bindparam("work", type_=JSONB))  # noqa: S608 (constants)
 _SHARE = text("""
 update kodcode.shards set wanted_by = array_append(array_remove(wanted_by, :run_id), :run_id)
 where shard_id = any(:ids)
@@ -58,6 +68,16 @@ update kodcode.shards
 set rows = :rows, work = :work, wanted_by = array[:run_id], token = token + 1, status = 'open', lease_until = null
 where shard_id = :shard_id
 """).bindparams(bindparam("work", type_=JSONB))
+_LEFT = text(f"""
+select shard_id, token, rows from kodcode.shards s
+where stage = :stage and status in ('open', 'leased') and not {_WAITED_FOR}
+""")  # noqa: S608
+# No rows were left to its last worker, as far as the time that a row takes is concerned.
+_CLOSE = text("""
+update kodcode.shards
+set status = 'done', rows = '{}', remaining = 0, lease_until = null, finished_at = clock_timestamp(), reason = null
+where shard_id = :shard_id and token = :token and status in ('open', 'leased')
+""")
 _COUNTS = text("""
 select count(*) filter (where status in ('open', 'leased')) as unfinished,
        coalesce(sum(cardinality(rows)) filter (where status in ('open', 'leased')), 0) as rows_left,
@@ -117,6 +137,19 @@ def plan(engine: Engine, run_id: str, stage: str, work: Mapping[str, Any], rows:
         if new:
             ids += connection.scalars(insert(Shard).returning(Shard.shard_id), new)
     return Planned((*shared, *ids), frozenset(elsewhere), frozenset(dead))
+
+
+def left_behind(engine: Engine, run_id: str, stage: str) -> list[LeftShard]:
+    """The shards of a stage that are neither done nor dead, and for which no living run but this one waits."""
+    with engine.connect() as connection:
+        rows = connection.execute(_LEFT, {"stage": stage, "run_id": run_id}).all()
+    return [LeftShard(row.shard_id, row.token, tuple(row.rows)) for row in rows]
+
+
+def close(engine: Engine, shard: LeftShard) -> None:
+    """Say that a shard is done whose rows have all ended; no harm where somebody has claimed or adopted it since."""
+    with engine.begin() as connection:
+        connection.execute(_CLOSE, {"shard_id": shard.shard_id, "token": shard.token})
 
 
 def counts(engine: Engine, run_id: str, shard_ids: Sequence[int]) -> Counts:
