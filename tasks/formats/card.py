@@ -313,11 +313,8 @@ def _ordered(manifest: Manifest) -> list[str]:
 def _patterns(manifest: Manifest, format: str) -> dict[str, str]:
     """Split -> glob of its files; splits without rows are left out, since not every loader reads an empty file."""
     counts = manifest.counts.get(format, {})
-    found = {
-        entry.split: f"{PurePosixPath(entry.path).parent}/*{PurePosixPath(entry.path).suffix}"
-        for entry in manifest.files
-        if entry.format == format and counts.get(entry.split)
-    }
+    one = {entry.split: entry.path for entry in manifest.files if entry.format == format and counts.get(entry.split)}
+    found = {split: f"{PurePosixPath(path).parent}/*{PurePosixPath(path).suffix}" for split, path in one.items()}
     return dict(sorted(found.items(), key=lambda pair: (pair[0] != "train", pair[0])))
 
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import astuple, dataclass
 from datetime import date
 from fnmatch import fnmatchcase
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -57,7 +58,7 @@ class TermsTable:
                 return entry
         return UNKNOWN_TERMS
 
-    @property
+    @cached_property
     def digest(self) -> str:
         """SHA-256 of all entries in their order."""
         return hashlib.sha256(repr([astuple(entry) for entry in self._entries]).encode()).hexdigest()

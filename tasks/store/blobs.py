@@ -136,12 +136,15 @@ class FileBlobs(Blobs):
 
     def list(self, prefix: str = "") -> Iterator[str]:
         with self._usable():
-            keys = sorted(
-                path.relative_to(self._folder).as_posix()
-                for path in (self._folder / prefix.rpartition("/")[0]).rglob("*")
-                if path.is_file() and self._fresh not in path.parents
-            )
+            keys = sorted(self._keys(self._folder / prefix.rpartition("/")[0]))
         yield from (key for key in keys if key.startswith(prefix))
+
+    def _keys(self, start: Path) -> Iterator[str]:
+        for folder, inner, names in os.walk(start):
+            here = Path(folder)
+            inner[:] = [name for name in inner if here / name != self._fresh]
+            within = here.relative_to(self._folder).as_posix()
+            yield from (name if within == "." else f"{within}/{name}" for name in names)
 
     def delete(self, key: str) -> None:
         with self._usable():
