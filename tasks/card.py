@@ -69,6 +69,17 @@ with asked as materialized (
         select a.subset, a.place, q.benchmark, count(*) as found, max(q.benchmark_similarity) as cosine
         from asked a join kodcode.questions q using (question_id) where q.benchmark is not null group by 1, 2, 3
     ) n group by 1, 2
+), sources as (
+    select subset, place, jsonb_agg(jsonb_build_array(source, licence, found)) as sources from (
+        select a.subset, a.place, s.source, s.licence, count(distinct a.question_id) as found
+        from asked a join kodcode.questions q using (question_id), unnest(q.seed_ids) as used(seed_id)
+        join kodcode.seeds s using (seed_id) group by 1, 2, 3, 4
+    ) s group by 1, 2
+), cautioned as (
+    select subset, place, jsonb_object_agg(benchmark, found) as cautioned from (
+        select a.subset, a.place, c.benchmark, count(distinct a.question_id) as found
+        from asked a join kodcode.contaminations c using (question_id) group by 1, 2, 3
+    ) c group by 1, 2
 ), verdicts as (
     select subset, place, jsonb_object_agg(verdict, found) as verdicts from (
         select a.subset, a.place, t.verdict, count(*) as found
@@ -77,20 +88,11 @@ with asked as materialized (
 )
 select q.*, r.rows, r.question_bytes, r.solution_bytes, r.instruct, r.complete, r.online_judge,
        case when p.subset is null then 0 else p.cost_usd end as cost_usd,
-       coalesce(n.nearest, '{}') as nearest, coalesce(v.verdicts, '{}') as verdicts
+       coalesce(n.nearest, '{}') as nearest, coalesce(v.verdicts, '{}') as verdicts,
+       coalesce(s.sources, '[]') as sources, coalesce(w.cautioned, '{}') as cautioned
 from questions q join rows r using (subset, place) left join paid p using (subset, place)
 left join nearest n using (subset, place) left join verdicts v using (subset, place)
-"""
-# `chosen_triplets` (triplet_id, question_id, subset, place) is what the release holds.
-_SOURCES = """
-with asked as (select distinct question_id from chosen_triplets)
-select s.source, s.licence, count(distinct a.question_id) as questions
-from asked a join kodcode.questions q using (question_id), unnest(q.seed_ids) as used(seed_id)
-join kodcode.seeds s using (seed_id) group by 1, 2 order by 3 desc, 1, 2
-"""
-_CAUTIONED = """
-select c.benchmark, count(distinct c.question_id) as cautioned
-from chosen_triplets join kodcode.contaminations c using (question_id) group by 1
+left join sources s using (subset, place) left join cautioned w using (subset, place)
 """
 
 
@@ -110,18 +112,22 @@ def piece_facts(connection: Connection, pieces: Sequence[Piece]) -> dict[Piece, 
     }
 
 
-def dataset_card(
-    connection: Connection, manifest: Manifest, shards: Sequence[RenderedShard]
-) -> Callable[[int], Mapping[str, bytes]]:
-    """Count now what the card says; the number of the release comes later."""
-    facts = measure(connection, shards)
+def dataset_card(manifest: Manifest, shards: Sequence[RenderedShard]) -> Callable[[int], Mapping[str, bytes]]:
+    """Sum up what the card says; the number of the release comes later."""
+    facts = measure(shards)
     licence = Licence(**manifest.licence, left_out=manifest.left_out)
     return lambda number: {CARD_FILE: card(number, manifest, facts, licence)}
 
 
-def measure(connection: Connection, shards: Sequence[RenderedShard]) -> Facts:
+def measure(shards: Sequence[RenderedShard]) -> Facts:
     """What the rows of the shards are like, and where they come from."""
-    sources = [(row.source, row.licence, row.questions) for row in connection.execute(text(_SOURCES))]
+    used: Counter[tuple[str, str | None]] = Counter()
+    cautioned: Counter[str] = Counter()
+    for shard in shards:
+        used.update({(source, licence): questions for source, licence, questions in shard.facts["sources"]})
+        cautioned.update(shard.facts["cautioned"])
+    order = sorted(used, key=lambda one: (-used[one], one[0], one[1] or ""))
+    sources = [(source, licence, used[source, licence]) for source, licence in order]
     if len(sources) > MOST_SOURCES:
         rest = sources[MOST_SOURCES:]
         told = f"{len(rest)} more sources"
@@ -141,7 +147,7 @@ def measure(connection: Connection, shards: Sequence[RenderedShard]) -> Facts:
             key=lambda told: (_PARTS.index(told[0]), *told),
         ),
         sources=sources,
-        benchmarks=_benchmarks(shards, {row.benchmark: row.cautioned for row in connection.execute(text(_CAUTIONED))}),
+        benchmarks=_benchmarks(shards, cautioned),
         verdicts=verdicts,
     )
 

@@ -38,10 +38,9 @@ from tasks.store import ArtifactStore, copy_rows
 from tasks.store.schema import Release, ReleasePart, ReleaseShard
 from tasks.version import code_version
 
-# Files beside the formats' folders, such as a README.md: measured in the snapshot that a release is drawn up in (its
-# rows are in the temporary table `selection.CHOSEN`), written when its number is known: path in the release ->
-# content. The same rows have to give the same files.
-Beside = Callable[[Connection, Manifest, Sequence[RenderedShard]], Callable[[int], Mapping[str, bytes]]]
+# Files beside the formats' folders, such as a README.md: what they say follows from the shards, and they are written
+# when the release's number is known: path in the release -> content. The same rows have to give the same files.
+Beside = Callable[[Manifest, Sequence[RenderedShard]], Callable[[int], Mapping[str, bytes]]]
 BESIDE: tuple[Beside, ...] = (dataset_card,)
 
 _UPLOADS = 8  # at once
@@ -124,7 +123,7 @@ def _draw_up(
     """Select, take the shards that are there, write the others to `folder`; a release is one snapshot."""
     with run.engine.begin() as connection:
         connection.execute(text("set transaction isolation level repeatable read"))
-        selection = choose(connection, subsets, canned, filters, terms)
+        selection = choose(run.engine, connection, subsets, canned, filters, terms)
         shows = tuple(format.shows for format in formats if format.shows is not None)
         lens = Lens(terms, filters.max_response_tokens, selection.minded, shows)
         wanted = {shard_id(piece, formats, lens): piece for piece in selection.pieces}
@@ -136,7 +135,7 @@ def _draw_up(
         shards = [made[identity] for identity in wanted]
         asked = {"subsets": list(subsets), "canned": canned, **filters.asked()}
         manifest = _manifest(folder, shards, formats, asked, selection, terms)
-        return _Draft(manifest, tuple(shards), tuple(measure(connection, manifest, shards) for measure in BESIDE))
+        return _Draft(manifest, tuple(shards), tuple(measure(manifest, shards) for measure in BESIDE))
 
 
 def _whole(store: ArtifactStore, made: dict[str, RenderedShard]) -> dict[str, RenderedShard]:

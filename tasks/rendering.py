@@ -15,13 +15,13 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from sqlalchemy import Connection, Engine, func, select, text
+from sqlalchemy import Connection, Engine, func, select
 
 from tasks.formats import DatasetWriter, FileEntry, Format, TripletRecord
 from tasks.formats.batch import Batch
 from tasks.licences import Author, Origin
 from tasks.loading import Background, Lens, load
-from tasks.selection import Piece, ids_of
+from tasks.selection import Piece, ids_of, same_snapshot, snapshot_of
 from tasks.store import ArtifactStore
 from tasks.store.schema import ReleaseShard
 
@@ -119,12 +119,10 @@ def rendering(
 
     `connection` is that of the transaction that they were chosen in, free for other use meanwhile. All are read in its
     snapshot, some at a time: while one waits for the database or is compressed, another is put together."""
-    snapshot = connection.scalar(text("select pg_export_snapshot()"))
+    snapshot = snapshot_of(connection)
 
     def make(identity: str, piece: Piece, ids: Sequence[str]) -> RenderedShard:
-        with engine.begin() as reader:
-            reader.execute(text("set transaction isolation level repeatable read read only"))
-            reader.exec_driver_sql(f"set transaction snapshot '{snapshot}'")
+        with same_snapshot(engine, snapshot) as reader:
             return render(reader, artifacts, folder, formats, identity, piece, ids, lens)
 
     with ThreadPoolExecutor(_AT_ONCE) as threads:

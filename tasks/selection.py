@@ -7,7 +7,9 @@ question has its id, whose beginning names the range.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 from typing import Any
@@ -16,6 +18,7 @@ from sqlalchemy import (
     Column,
     ColumnElement,
     Connection,
+    Engine,
     Integer,
     MetaData,
     Select,
@@ -88,10 +91,43 @@ class Selection:
     minded: frozenset[Model]
 
 
+@contextmanager
+def same_snapshot(engine: Engine, snapshot: str) -> Iterator[Connection]:
+    """Another connection that sees what the transaction does whose snapshot this is, but for its own writes."""
+    with engine.begin() as connection:
+        connection.execute(text("set transaction isolation level repeatable read read only"))
+        connection.exec_driver_sql(f"set transaction snapshot '{snapshot}'")
+        yield connection
+
+
+def snapshot_of(connection: Connection) -> str:
+    """The name of this transaction's snapshot, for as long as it lasts."""
+    return str(connection.scalar(text("select pg_export_snapshot()")))
+
+
 def choose(
-    connection: Connection, subsets: Sequence[str], canned: bool, filters: ReleaseFilters, terms: TermsTable
+    engine: Engine,
+    connection: Connection,
+    subsets: Sequence[str],
+    canned: bool,
+    filters: ReleaseFilters,
+    terms: TermsTable,
 ) -> Selection:
-    """Select what passes `filters` into the temporary table CHOSEN. Raises EmptySelection."""
+    """Select what passes `filters` into the temporary table CHOSEN of the connection's transaction, which is to be
+    repeatable read; fingerprints are taken beside, in its snapshot. Raises EmptySelection."""
+    with ThreadPoolExecutor(1) as beside:
+        lines = beside.submit(_fingerprints, engine, snapshot_of(connection))
+        return _choose(connection, subsets, canned, filters, terms, lines.result)
+
+
+def _choose(
+    connection: Connection,
+    subsets: Sequence[str],
+    canned: bool,
+    filters: ReleaseFilters,
+    terms: TermsTable,
+    lines: Callable[[], Mapping[str, str]],
+) -> Selection:
     connection.execute(text("set local work_mem = '64MB'"))  # joins of all rows, in memory up to some 100,000
     minded = _minded_models(connection, terms) if filters.licence_policy == "permissive" else {}
     CHOSEN.create(connection)
@@ -109,7 +145,7 @@ def choose(
     connection.execute(text(f"analyze {CHOSEN.name}"))
     left_out = _leave_out(connection, minded, terms) if filters.licence_policy == "permissive" else {}
     _thin_out(connection, filters)
-    pieces = _pieces(connection)
+    pieces = _pieces(connection, lines)
     if not pieces:
         asked = {"subsets": list(subsets), "canned": canned, **filters.asked()} if canned else filters.asked()
         said = ", ".join(f"{name} = {value}" for name, value in asked.items())
@@ -302,7 +338,7 @@ def _thin_out(connection: Connection, filters: ReleaseFilters) -> None:
 # without order. Answers in the ledger and texts by hash never change, so that the rows which name them are enough.
 _FINGERPRINTS = """
 select place, count(*) || ' ' || bit_xor(hashtextextended(
-           name, hashint8extended((date_part('epoch', updated_at) * 1000000)::int8, attempt))) as lines
+           name, hashfloat8extended(date_part('epoch', updated_at), attempt))) as lines
 from (
     select left(q.question_id, -3) as place, q.question_id || coalesce(b.text_hash, '') as name, -1 as attempt,
            q.updated_at
@@ -316,8 +352,11 @@ from (
     select left(triplet_id, -5), concat_ws(' ', triplet_id, provider, model), attempt, updated_at
     from kodcode.responses where status in ('accepted', 'rejected')
     union all
-    select left(q.question_id, -3), concat_ws(' ', q.question_id, s.seed_id, s.licence), -1, q.updated_at
+    select left(q.question_id, -3), concat_ws(' ', q.question_id, s.seed_id, s.source, s.licence), -1, q.updated_at
     from kodcode.questions q, unnest(q.seed_ids) as used(seed_id) join kodcode.seeds s using (seed_id)
+    union all
+    select left(question_id, -3), concat_ws(' ', question_id, measure, benchmark), -1, 'epoch'
+    from kodcode.contaminations
 ) l group by 1
 """
 _PIECES = """
@@ -326,7 +365,12 @@ group by 1, 2 order by 1, 2
 """
 
 
-def _pieces(connection: Connection) -> tuple[Piece, ...]:
+def _fingerprints(engine: Engine, snapshot: str) -> dict[str, str]:
+    with same_snapshot(engine, snapshot) as connection:
+        return {row.place: row.lines for row in connection.execute(text(_FINGERPRINTS))}
+
+
+def _pieces(connection: Connection, lines: Callable[[], Mapping[str, str]]) -> tuple[Piece, ...]:
     pieces = connection.execute(text(_PIECES)).all()
-    lines = {row.place: row.lines for row in connection.execute(text(_FINGERPRINTS))}
-    return tuple(Piece(row.subset, row.place, row.rows, f"{row.rows} {row.ids} {lines[row.place]}") for row in pieces)
+    of = lines()
+    return tuple(Piece(row.subset, row.place, row.rows, f"{row.rows} {row.ids} {of[row.place]}") for row in pieces)

@@ -46,7 +46,7 @@ def measured(run: Run, *triplet_ids: str) -> Facts:
         facts = piece_facts(connection, pieces)
         origins = (Origin(1, (), (author,)),)
         shards = [RenderedShard(str(piece.place), piece, (), origins, {}, facts=facts[piece]) for piece in pieces]
-        return measure(connection, shards)
+        return measure(shards)
 
 
 def add(run: Run, table: Any, **values: Any) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, Engine, Update, func, insert, update
+from sqlalchemy import Connection, Engine, Update, func, insert, text, update
 
 from tasks.filters import ReleaseFilters
 from tasks.formats.sft import shown_answer
@@ -13,9 +15,17 @@ from tasks.licences import TermsTable
 from tasks.loading import Lens, load
 from tasks.selection import choose, ids_of
 from tasks.store import ArtifactStore
-from tasks.store.schema import BenchmarkItem, LlmCall, Question, Response, Seed, Trial, Triplet
+from tasks.store.schema import BenchmarkItem, Contamination, LlmCall, Question, Response, Seed, Trial, Triplet
 
 TERMS = TermsTable.load()
+
+
+@contextmanager
+def snapshot(database: Engine) -> Iterator[Connection]:
+    """The transaction that a release is drawn up in."""
+    with database.begin() as connection:
+        connection.execute(text("set transaction isolation level repeatable read"))
+        yield connection
 
 
 def declared(first_line: str) -> list[dict[str, Any]]:
@@ -72,7 +82,8 @@ def test_classes_and_long_answers_are_left_out_on_demand(
     with database.begin() as connection:
         store(connection, artifacts, 0, declared("def f():"))
         store(connection, artifacts, 1, declared("def g():") + declared("class f:"))
-        (piece,) = choose(connection, ["Leetcode"], False, filters, TERMS).pieces
+    with snapshot(database) as connection:
+        (piece,) = choose(database, connection, ["Leetcode"], False, filters, TERMS).pieces
         lens = Lens(TERMS, filters.max_response_tokens, shows=(shown_answer,))
         found = list(load(connection, artifacts, ids_of(connection, [piece])[piece], lens))
     assert [record.triplet_id[-3:] for loaded in found for record in loaded.batch.records()] == triplets
@@ -89,6 +100,13 @@ CHANGES = {
     "new trial": insert(Trial).values(question_id="Leetcode_00000001", attempt=1, provider="openai", model="m"),
     "response": update(Response).values(status="rejected", reason="failed", updated_at=func.now()),
     "licence of a seed": update(Seed).values(licence="MIT"),
+    "source of a seed": update(Seed).values(source="another"),
+    "finding": insert(Contamination).values(
+        question_id="Leetcode_00000001", measure="cosine", benchmark="B", item_id="1", value=0.97, threshold=0.95
+    ),
+    "second finding": insert(Contamination).values(
+        question_id="Leetcode_00000001", measure="words", benchmark="B", item_id="1", value=0.5, threshold=0.4
+    ),
     "text of a benchmark": update(BenchmarkItem).values(text_hash="h2"),
     "choice": update(Triplet).where(Triplet.style == "online_judge").values(status="rejected", reason="failed"),
 }
@@ -114,10 +132,12 @@ def test_whatever_a_row_is_made_from_changes_the_fingerprint_of_its_piece_and_of
                 verdict="passed", solution="s", test="t",
             )
         )  # fmt: skip
+        if change == "second finding":
+            connection.execute(CHANGES["finding"])
 
     def pieces() -> dict[str, str]:
-        with database.begin() as connection:
-            chosen = choose(connection, ["Leetcode"], False, ReleaseFilters(), TERMS).pieces
+        with snapshot(database) as connection:
+            chosen = choose(database, connection, ["Leetcode"], False, ReleaseFilters(), TERMS).pieces
         return {piece.place: piece.fingerprint for piece in chosen}
 
     before = pieces()
