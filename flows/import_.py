@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from prefect import flow, runtime
 from pydantic import BaseModel, ConfigDict, Field
@@ -52,7 +52,7 @@ class Imported:
 @flow(name="import", flow_run_name=named("import {files}"))
 async def import_files(
     files: list[str] = [],
-    subset: SubsetName | None = None,
+    subset: Literal["as the table says", SubsetName] | Blank = "as the table says",
     columns: PlainColumns = PlainColumns(),
     name: str | Blank = "",
     licence: str | Blank = "",
@@ -63,15 +63,16 @@ async def import_files(
 
     Args:
         files: Parquet, JSON lines or CSV, or folders of them: KodCode-V1, KodCode-V1-SFT, or plain tables.
-        subset: Which subset the questions of plain tables belong to, where they do not say it.
+        subset: Which subset all questions of plain tables belong to; else their column says it.
         columns: Where plain tables hold what.
         name: What the rows are called by, in place of a model; the file's name if empty.
         licence: The licence of the files, as an SPDX identifier; unknown if empty.
         benchmarks: Files of problems that must not appear, stored before.
         select: How the pair that stands for a question is chosen: by trust, or by coverage as the original does.
     """
+    of_all = None if subset == "as the table says" else subset
     parameters = {
-        "files": files, "subset": subset, "columns": columns.model_dump(), "name": name or None,
+        "files": files, "subset": of_all, "columns": columns.model_dump(), "name": name or None,
         "licence": licence or None,
         "benchmarks": benchmarks, "select": select,
     }  # fmt: skip
@@ -79,7 +80,7 @@ async def import_files(
     async with recorded_run("import", parameters, runtime.flow_run.id) as run:
         where = Columns(**columns.model_dump())
         sources = await asyncio.to_thread(
-            open_sources, paths, subset=subset, columns=where, name=name or None, licence=licence or None
+            open_sources, paths, subset=of_all, columns=where, name=name or None, licence=licence or None
         )
         await asyncio.to_thread(store_benchmarks, run.engine, benchmarks)
         left = await asyncio.to_thread(unfinished, run.engine, sources)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from prefect import flow, runtime
 from pydantic import Field
@@ -21,7 +21,7 @@ async def release(
     filters: ReleaseFilters = ReleaseFilters(),
     formats: list[FormatName] = [],
     prove_all: bool = False,
-    preset: PresetName | None = None,
+    preset: Literal["none", PresetName] | Blank = "none",
     number: Annotated[int, Field(ge=0)] | Blank = 0,
 ) -> Released:
     """Write the dataset with a manifest, in KodCode-V1's layout and others. Nothing new makes no new number.

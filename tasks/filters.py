@@ -92,9 +92,9 @@ class ReleaseFilters(Form):
         """The filters that were set, by name, as JSON-able data."""
         return self.model_dump(exclude_defaults=True, mode="json")
 
-    def on(self, preset: PresetName | None) -> ReleaseFilters:
+    def on(self, preset: Literal["none", PresetName] | None) -> ReleaseFilters:
         """These filters on top of a preset's: what was set here counts, the preset fills the rest."""
-        if preset is None:
+        if preset is None or preset == "none":
             return self
         return ReleaseFilters(**(PRESETS[preset].model_dump(exclude_unset=True) | self.model_dump(exclude_unset=True)))
 
