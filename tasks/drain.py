@@ -63,15 +63,19 @@ async def work_through(stage: str, work: Work, open_rows: Callable[[], Sequence[
     total = len(rows)
     run.progress.begin(stage, total)
     with about(stage=stage), span("stage", stage=stage, rows=total):
-        await asyncio.to_thread(_close_ended, run, stage)
+        await asyncio.to_thread(_close_ended, run, stage, rows)
         await _work_through(run, stage, work, open_rows, rows)
     return total
 
 
-def _close_ended(run: Run, stage: str) -> None:
-    """Shards whose worker was lost after their last row and before their end: no run would plan them ever again."""
+def _close_ended(run: Run, stage: str, rows: Sequence[str]) -> None:
+    """Shards whose worker was lost after their last row and before their end: no run would plan them ever again.
+
+    Those that hold some of `rows`, which are open, are left to the plan, and nothing is read for them.
+    """
+    planned = frozenset(rows)
     for shard in left_behind(run.engine, run.run_id, stage):
-        if not STILL_OPEN[stage](run.engine, shard.rows):
+        if planned.isdisjoint(shard.rows) and not STILL_OPEN[stage](run.engine, shard.rows):
             close(run.engine, shard)
 
 

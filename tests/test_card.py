@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, insert, text, update
+from sqlalchemy import Engine, insert, select, text, update
 
 from tasks.backends import Backends
 from tasks.card import measure, piece_facts
@@ -88,6 +88,13 @@ def test_facts_are_those_of_the_chosen_rows(run: Run) -> None:
     assert (both.subsets[0].questions, both.subsets[0].cost_usd, both.subsets[0].tests) == (2, 1.0, 2)
     assert both.authors == [("response", "openai", "r", 2)]
     assert (both.subsets[0].question_bytes, both.verdicts) == (4, {"passed": 2})
+    with run.engine.begin() as connection:
+        seeds = connection.scalar(select(Question.seed_ids).where(Question.number == 1))
+        connection.execute(update(Question).where(Question.number == 2).values(seed_ids=seeds))
+    add(run, Contamination, question_id="Leetcode_00000002", measure="words", benchmark="B", item_id="1", value=0.9,
+        threshold=0.3)  # fmt: skip
+    both = measured(run, "Leetcode_00000001_I", "Leetcode_00000002_I")
+    assert (both.sources, both.benchmarks) == ([("s", "MIT", 2)], [("B", 1, 0.7, 2)])
     with run.engine.begin() as connection:
         connection.execute(update(LlmCall).where(LlmCall.request_hash == "Leetcode_00000002:0").values(cost_usd=None))
     both = measured(run, "Leetcode_00000001_I", "Leetcode_00000002_I")
