@@ -30,7 +30,8 @@ DRAINED = int(os.environ.get("KODCODE_BENCHMARK_DRAINED", "6000"))
 
 def scaled(workplace: Workplace, *arguments: object, **more: str) -> dict[str, Any]:
     cheap = {"OPENAI_API_KEY": "any", "PYTHONPATH": str(REPOSITORY), "KODCODE_CONFIRM": "false"}
-    environment = workplace.environment | cheap | more
+    asked = {name: os.environ[name] for name in ("KODCODE_BENCHMARK_VERDICTS",) if name in os.environ}
+    environment = workplace.environment | cheap | asked | more
     command = [sys.executable, "-m", "tests.benchmarks.scaling", *map(str, arguments)]
     ended = subprocess.run(command, env=environment, cwd=workplace.folder, check=False, capture_output=True, text=True)
     assert ended.returncode == 0, ended.stderr[-3000:]
