@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import re
+import shutil
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
@@ -15,6 +16,7 @@ import pytest
 from sqlalchemy import Connection, Engine, func, insert, select, text, update
 
 from tasks.store import copy_rows
+from tasks.store import database as module
 from tasks.store.schema import (
     Artifact,
     LlmCall,
@@ -46,8 +48,7 @@ def call(request: str, stage: str, usd: Decimal | None) -> dict[str, Any]:
     }  # fmt: skip
 
 
-@pytest.fixture
-def filled(database: Engine) -> Engine:
+def fill(database: Engine) -> None:
     with database.begin() as connection:
         connection.execute(insert(Artifact).values(key="k", size=1, data=b"x"))
         calls = [call(f"propose{n}", "propose", Decimal("0.1") * n or None) for n in range(len(QUESTIONS))]
@@ -65,6 +66,11 @@ def filled(database: Engine) -> Engine:
              "status": "accepted", "question": "q", "solution": "s", "test": "t"}
             for name in QUESTIONS
         ])  # fmt: skip
+
+
+@pytest.fixture
+def filled(database: Engine) -> Engine:
+    fill(database)
     return database
 
 
@@ -202,3 +208,38 @@ def test_the_audit_sees_a_rollup_that_does_not_agree_and_rebuilding_mends_it(
     with filled.begin() as connection:
         connection.execute(text("select kodcode.rebuild_rollup()"))
     assert disagreements(filled) == []
+
+
+def test_a_history_from_before_the_rollup_is_summed_when_it_is_upgraded(
+    empty_database: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = module.SQL_FOLDER
+    shutil.copytree(now / "migrations", tmp_path / "migrations")
+    (tmp_path / "views").mkdir()
+    for revision in (tmp_path / "migrations" / "versions").glob("*.py"):
+        if revision.name > "0012":
+            revision.unlink()
+    monkeypatch.setattr(module, "SQL_FOLDER", tmp_path)
+    module.migrate(empty_database)
+    fill(empty_database)
+    draw = random.Random(1)
+    with empty_database.begin() as connection:
+        for step in (*[judge] * 10, convert, respond):
+            step(connection, draw)
+    tables = ("llm_calls", "questions", "trials", "triplets", "responses")
+    before = {name: stored(empty_database, name) for name in tables}
+    monkeypatch.setattr(module, "SQL_FOLDER", now)
+    module.migrate(empty_database)
+    assert disagreements(empty_database) == []
+    with empty_database.connect() as connection:
+        assert connection.scalar(text("select sum(calls) from kodcode.rollup_calls")) == len(before["llm_calls"])
+    for name, rows in before.items():
+        assert [{column: row[column] for column in rows[0]} for row in stored(empty_database, name)] == rows
+    with empty_database.begin() as connection:
+        judge(connection, draw)
+    assert disagreements(empty_database) == []
+
+
+def stored(engine: Engine, table: str) -> list[dict[str, Any]]:
+    with engine.connect() as connection:
+        return [dict(row._mapping) for row in connection.execute(text(f"select * from kodcode.{table} order by 1, 2"))]
