@@ -43,6 +43,14 @@ _FAMILIES = (
         Kind.COPYLEFT,
     ),
 )
+# Exceptions grant more than their licence. What else follows WITH may take back: "Commons-Clause" forbids to sell.
+_EXCEPTIONS = frozenset(name.lower() for name in (
+    "Autoconf-exception-2.0", "Autoconf-exception-3.0", "Bison-exception-2.2", "Bootloader-exception",
+    "Classpath-exception-2.0", "Font-exception-2.0", "GCC-exception-2.0", "GCC-exception-3.1", "Libtool-exception",
+    "Linux-syscall-note", "LLVM-exception", "OpenJDK-assembly-exception-1.0", "Qt-GPL-exception-1.0",
+    "Qt-LGPL-exception-1.1", "Swift-exception", "u-boot-exception-2.0", "Universal-FOSS-exception-1.0",
+    "WxWindows-exception-3.1",
+))  # fmt: skip
 _KINDS = {name.lower(): Kind.FREE for name in _FREE} | {name.lower(): Kind.ATTRIBUTION for name in _ATTRIBUTION}
 _UNKNOWN = frozenset([Kind.UNKNOWN])
 _LONGEST = 500  # characters; a pasted licence text is no expression
@@ -103,8 +111,9 @@ def _one(tokens: list[str]) -> tuple[frozenset[Kind], list[str]]:
         kinds, rest = _either(rest)
         return (kinds, rest[1:]) if rest[0] == ")" else (_UNKNOWN, rest)
     kinds = frozenset([_identifier(first)])
-    if rest and rest[0].upper() == "WITH":  # an exception only grants more
-        rest[1]
+    if rest and rest[0].upper() == "WITH":
+        if rest[1].lower() not in _EXCEPTIONS:
+            kinds = _UNKNOWN
         rest = rest[2:]
     return kinds, rest
 

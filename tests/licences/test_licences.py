@@ -32,6 +32,7 @@ TERMS = TermsTable.load()
         ("mit", Kind.ATTRIBUTION),
         ("Apache-2.0 AND MIT AND CC-BY-4.0", Kind.ATTRIBUTION),
         ("Apache-2.0 WITH LLVM-exception", Kind.ATTRIBUTION),
+        ("Apache-2.0 WITH Commons-Clause", Kind.UNKNOWN),
         ("GPL-3.0-or-later", Kind.COPYLEFT),
         ("CC-BY-SA-4.0", Kind.COPYLEFT),
         ("GPL-2.0+", Kind.COPYLEFT),
@@ -70,6 +71,12 @@ def test_an_expression_asks_for_what_its_parts_do(expression: str | None, kind: 
         ("openai", "Qwen/Qwen2.5-Coder-32B-Instruct", "yes"),
         ("openai", "Qwen/Qwen2.5-72B-Instruct", "conditions"),
         ("openai", "Qwen/Qwen2.5-Coder-3B", "unknown"),
+        ("openai", "qwen2.5-coder:3b", "unknown"),
+        ("openai", "qwen2.5-coder:32b-instruct-q4_K_M", "yes"),
+        ("openai", "qwen2.5:72b", "conditions"),
+        ("openai", "deepseek-r1:70b", "conditions"),
+        ("openai", "deepseek-r1:8b-llama-distill-q8_0", "conditions"),
+        ("openai", "deepseek-r1:14b", "yes"),
         ("openai", "meta-llama/Meta-Llama-3-70B-Instruct", "no"),
         ("openai", "meta-llama/Llama-3.1-8B", "conditions"),
         ("openai", "google/gemma-2-27b-it", "conditions"),
@@ -78,6 +85,7 @@ def test_an_expression_asks_for_what_its_parts_do(expression: str | None, kind: 
         ("offline", "offline", "yes"),
         ("openai", "my-own-model", "unknown"),
         ("imported", "", "unknown"),
+        ("imported", "deepseek-r1-rewrites.parquet", "unknown"),
     ],
 )
 def test_the_shipped_terms_know_the_usual_models(provider: str, model: str, training: str) -> None:
