@@ -14,7 +14,15 @@ from sqlalchemy import text
 from flows.names import named
 from flows.verify import assess_and_label
 from tasks.drain import work_through
-from tasks.import_ import complete, import_conversions, import_questions, import_trials, subsets_of, unfinished
+from tasks.import_ import (
+    complete,
+    import_conversions,
+    import_questions,
+    import_trials,
+    state_licences,
+    subsets_of,
+    unfinished,
+)
 from tasks.import_verdicts import (
     JUDGE,
     PROVE,
@@ -83,6 +91,8 @@ async def import_files(
             open_sources, paths, subset=of_all, columns=where, name=name or None, licence=licence or None
         )
         await asyncio.to_thread(store_benchmarks, run.engine, benchmarks)
+        for sentence in await asyncio.to_thread(state_licences, run.engine, sources):
+            run.progress.say(sentence)
         left = await asyncio.to_thread(unfinished, run.engine, sources)
         for source in left:
             await import_questions(source)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -37,6 +38,8 @@ from tasks.work import Ending, Work
 
 STAGE = "propose"
 
+log = logging.getLogger(__name__)
+
 
 async def read_seeds(subset: Subset, source: str | None) -> SeedReport:
     """The seeds of `source`, a path, URL or seeds.toml, or the built-in ones. Raises SeedError, NoSeeds."""
@@ -48,8 +51,16 @@ async def read_seeds(subset: Subset, source: str | None) -> SeedReport:
     return await asyncio.to_thread(load_seeds, subset, source)
 
 
+# Whoever reads a source again may state another licence for it, most likely because the first was wrong.
+_LICENSED = text("""
+update kodcode.seeds s set licence = n.licence
+from unnest(cast(:ids as text[]), cast(:sources as text[]), cast(:licences as text[])) as n(seed_id, source, licence)
+where s.seed_id = n.seed_id and s.source = n.source and s.licence is distinct from n.licence
+""")
+
+
 def store_seeds(engine: Engine, subset: Subset, report: SeedReport, named: bool) -> list[str]:
-    """Store these seeds and return the ids of the pool that prompts draw from.
+    """Store these seeds, and their licences anew; return the ids of the pool that prompts draw from.
 
     The pool is what was loaded now, where the user `named` its source; else every seed that a user ever stored for
     this subset, or the built-in ones where there is none.
@@ -68,6 +79,10 @@ def store_seeds(engine: Engine, subset: Subset, report: SeedReport, named: bool)
     ]
     with engine.begin() as connection:
         copy_rows(connection, Seed, rows)
+        told = {f"{column}s": [row[column] for row in rows] for column in ("source", "licence")}
+        corrected = connection.execute(_LICENSED, {"ids": [row["seed_id"] for row in rows], **told}).rowcount
+        if corrected:
+            log.warning("%d seeds have another licence now, which the next release goes by.", corrected)
         stored = (
             None
             if named

@@ -19,6 +19,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from tasks.imports import BadRow, ImportedRow, Pair, Source
 from tasks.label import STYLE_LETTERS
+from tasks.licences import readable
 from tasks.retries import INFRASTRUCTURE_RETRIES
 from tasks.run import Run, current_run
 from tasks.screening import text_hash
@@ -60,6 +61,25 @@ def subsets_of(engine: Engine, sources: Sequence[Source]) -> list[str]:
                 .order_by(Question.subset)
             )
         )
+
+
+def state_licences(engine: Engine, sources: Sequence[Source]) -> list[str]:
+    """Give files that were imported before the licence that is stated now; what the others had is kept. Returns a
+    sentence for each that had another."""
+    said = []
+    with engine.begin() as connection:
+        for source in sources:
+            before = connection.execute(
+                select(Import.licence).where(Import.import_id == source.source_id).with_for_update()
+            ).one_or_none()
+            if before is None or source.licence in (None, before.licence):
+                continue
+            of_file = {"licence": source.licence}
+            connection.execute(update(Import).where(Import.import_id == source.source_id).values(of_file))
+            connection.execute(update(Seed).where(Seed.seed_id == _seed(source)["seed_id"]).values(of_file))
+            was = readable(before.licence)
+            said.append(f"The licence of {source.path} was {was} and is {readable(source.licence)} now.")
+    return said
 
 
 def unfinished(engine: Engine, sources: Sequence[Source]) -> list[Source]:
@@ -193,6 +213,20 @@ def _store_questions(
         places.note(row, found)
     copy_rows(connection, Question, questions)
     copy_rows(connection, ImportRow, entries)
+    connection.execute(
+        _ALSO_FROM,
+        {
+            "seed_id": _seed(source)["seed_id"],
+            "ids": [entry["question_id"] for entry in entries if entry["status"] == "stored"],
+        },
+    )
+
+
+# What a further file says of a question becomes trials and conversions of it, which have this file's licence too.
+_ALSO_FROM = text("""
+update kodcode.questions set seed_ids = seed_ids || cast(:seed_id as text), updated_at = now()
+where question_id = any(:ids) and :seed_id <> all(seed_ids)
+""")
 
 
 class _Places:

@@ -12,13 +12,14 @@ import pytest
 from sqlalchemy import Engine, insert, text, update
 
 from tasks.backends import Backends
-from tasks.import_ import MOST_TRIALS, _again, _import_questions, _plan_trials
+from tasks.import_ import MOST_TRIALS, _again, _import_questions, _plan_trials, state_licences
 from tasks.imports import BadRow, ImportedRow, ImportFileError, Source, open_sources
 from tasks.run import Run
 from tasks.screening import text_hash
 from tasks.settings import Settings
-from tasks.store import open_artifacts
+from tasks.store import migrate, open_artifacts
 from tasks.store.schema import Question
+from tests.store.upgrades import migrate_to
 
 
 @pytest.fixture
@@ -26,10 +27,10 @@ def run(database: Engine, tmp_path: Path) -> Run:
     return Run("r", Backends(Settings(), database, open_artifacts((tmp_path / "store").as_uri(), None, None), None))
 
 
-def file(tmp_path: Path, *rows: dict[str, Any], name: str = "rows.jsonl") -> Source:
+def file(tmp_path: Path, *rows: dict[str, Any], name: str = "rows.jsonl", licence: str | None = None) -> Source:
     path = tmp_path / name
     path.write_text("".join(json.dumps({"solution": "s", "test": "t"} | row) + "\n" for row in rows))
-    (source,) = open_sources([path], subset="Docs")
+    (source,) = open_sources([path], subset="Docs", licence=licence)
     return source
 
 
@@ -120,6 +121,60 @@ def test_the_same_rows_in_another_file_are_the_same_questions_and_trials(run: Ru
         ("Docs_00000001", 1, "t2", "b.jsonl"),
         ("Docs_00000002", 0, "t", "b.jsonl"),
     ]
+
+
+LICENCES = """
+select q.text, array_agg(s.licence order by place) from kodcode.questions q
+cross join lateral unnest(q.seed_ids) with ordinality as named (seed_id, place) join kodcode.seeds s using (seed_id)
+group by 1 order by 1
+"""
+
+
+def test_a_question_has_the_licence_of_every_file_that_has_it(run: Run, tmp_path: Path) -> None:
+    free = file(tmp_path, {"question": "One."}, {"question": "Two."}, licence="MIT")
+    bound = file(
+        tmp_path, {"question": "Two.", "test": "t2"}, {"question": "Two."}, name="b.jsonl", licence="CC-BY-NC-4.0"
+    )
+    _import_questions(run, free)
+    before = found(run, "select question_id, updated_at from kodcode.questions order by 1")
+    _import_questions(run, bound)
+    assert found(run, LICENCES) == [("One.", ["MIT"]), ("Two.", ["MIT", "CC-BY-NC-4.0"])]
+    after = found(run, "select question_id, updated_at from kodcode.questions order by 1")
+    assert after[0] == before[0]
+    assert after[1] > before[1]  # or a release would take its rows for unchanged
+
+
+def test_an_upgrade_gives_questions_the_files_that_they_did_not_name(empty_database: Engine, tmp_path: Path) -> None:
+    migrate_to("0016", empty_database, tmp_path / "sql")
+    run = Run("r", Backends(Settings(), empty_database, open_artifacts((tmp_path / "s").as_uri(), None, None), None))
+    for name, licence in (("a.jsonl", "MIT"), ("b.jsonl", "CC-BY-NC-4.0")):
+        _import_questions(run, file(tmp_path, {"question": "One."}, {"question": name}, name=name, licence=licence))
+    wanted = found(run, LICENCES)
+    with empty_database.begin() as connection:
+        connection.execute(text("update kodcode.questions set seed_ids = seed_ids[1:1]"))
+    assert found(run, LICENCES) != wanted
+    migrate(empty_database)
+    assert found(run, LICENCES) == wanted
+    law = (Path(__file__).parents[1] / "sql" / "audit" / "imports.sql").read_text("utf-8")
+    assert found(run, law.partition("\n")[2]) == []
+
+
+def test_the_licence_of_a_file_can_be_stated_later_and_corrected(run: Run, tmp_path: Path) -> None:
+    rows = {"question": "One."}, {"question": "Two."}
+    _import_questions(run, file(tmp_path, *rows))
+    said = [
+        state_licences(run.engine, [file(tmp_path, *rows, licence=licence)])
+        for licence in ("MIT", "CC-BY-NC-4.0", "CC-BY-NC-4.0", None)
+    ]
+    path = tmp_path / "rows.jsonl"
+    assert said == [
+        [f"The licence of {path} was NOASSERTION and is MIT now."],
+        [f"The licence of {path} was MIT and is CC-BY-NC-4.0 now."],
+        [],
+        [],
+    ]
+    assert found(run, LICENCES) == [("One.", ["CC-BY-NC-4.0"]), ("Two.", ["CC-BY-NC-4.0"])]
+    assert found(run, "select licence from kodcode.imports") == [("CC-BY-NC-4.0",)]
 
 
 def test_attempts_with_numbers_are_kept_even_where_they_repeat_each_other(run: Run, tmp_path: Path) -> None:

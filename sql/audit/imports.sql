@@ -21,3 +21,8 @@ join kodcode.questions q on q.question_id = r.question_id
 left join kodcode.trials t on t.question_id = r.question_id and t.provider = 'imported'
 where i.status = 'completed' and r.status = 'stored' and r.style <> 'online_judge' and q.status = 'accepted'
   and (t.question_id is null or t.status in ('pending', 'failed'))
+union all
+-- Each file that a question has a pair or conversion from counts among its seeds, for its licence.
+select r.import_id || ':' || r.row, q.question_id || ' does not name the file among its seeds'
+from kodcode.import_rows r join kodcode.questions q using (question_id)
+where r.status = 'stored' and 'imported-' || left(r.import_id, 16) <> all(q.seed_ids)

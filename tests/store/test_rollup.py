@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 import re
-import shutil
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
@@ -15,8 +14,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, Engine, func, insert, select, text, update
 
-from tasks.store import copy_rows
-from tasks.store import database as module
+from tasks.store import copy_rows, migrate
 from tasks.store.schema import (
     Artifact,
     LlmCall,
@@ -29,6 +27,7 @@ from tasks.store.schema import (
     rollup_hours,
     rollup_rows,
 )
+from tests.store.upgrades import migrate_to
 
 LAW = (Path(__file__).resolve().parents[2] / "sql" / "audit" / "rollup.sql").read_text("utf-8")
 QUESTIONS = [f"Evol_{n:08d}" for n in range(8)]
@@ -211,16 +210,9 @@ def test_the_audit_sees_a_rollup_that_does_not_agree_and_rebuilding_mends_it(
 
 
 def test_a_history_from_before_the_rollup_is_summed_when_it_is_upgraded(
-    empty_database: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    empty_database: Engine, tmp_path: Path
 ) -> None:
-    now = module.SQL_FOLDER
-    shutil.copytree(now / "migrations", tmp_path / "migrations")
-    (tmp_path / "views").mkdir()
-    for revision in (tmp_path / "migrations" / "versions").glob("*.py"):
-        if revision.name > "0012":
-            revision.unlink()
-    monkeypatch.setattr(module, "SQL_FOLDER", tmp_path)
-    module.migrate(empty_database)
+    migrate_to("0011", empty_database, tmp_path)
     fill(empty_database)
     draw = random.Random(1)
     with empty_database.begin() as connection:
@@ -228,8 +220,7 @@ def test_a_history_from_before_the_rollup_is_summed_when_it_is_upgraded(
             step(connection, draw)
     tables = ("llm_calls", "questions", "trials", "triplets", "responses")
     before = {name: stored(empty_database, name) for name in tables}
-    monkeypatch.setattr(module, "SQL_FOLDER", now)
-    module.migrate(empty_database)
+    migrate(empty_database)
     assert disagreements(empty_database) == []
     with empty_database.connect() as connection:
         assert connection.scalar(text("select sum(calls) from kodcode.rollup_calls")) == len(before["llm_calls"])

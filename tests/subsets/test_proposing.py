@@ -6,12 +6,14 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import Engine, select
 
+from tasks.generate import store_seeds
 from tasks.llm import stored_request
 from tasks.llm.offline.bank import Entry, shipped
 from tasks.store.schema import LlmCall, Seed
-from tasks.subsets import BUILTIN_SOURCE, SUBSETS, Subset
+from tasks.subsets import BUILTIN_SOURCE, SUBSETS, SeedReport, Subset, get_subset
+from tasks.subsets import Seed as SeedText
 from tests.llm.fault_server import CHAT, COMPLETIONS, Reply, Seen, chat, completion
 from tests.subsets.conftest import Bench
 
@@ -103,3 +105,23 @@ def _check_seeds(bench: Bench, spec: Subset, rows: list[Any], source: str | None
         if not spec.annotated:
             assert all(seeds[seed_id].text in seen.prompt for seed_id in row.seed_ids)
     assert all(seed.source != BUILTIN_SOURCE and seed.content_hash for seed in seeds.values())
+
+
+def test_a_source_that_states_another_licence_than_before_is_believed(database: Engine) -> None:
+    def licences(*stated: tuple[str, str | None]) -> dict[str, str | None]:
+        seeds = tuple(SeedText(f"Text of {source}.", source, None, licence) for source, licence in stated)
+        store_seeds(database, get_subset("Leetcode"), SeedReport(seeds), named=True)
+        with database.connect() as connection:
+            return {row.source: row.licence for row in connection.execute(select(Seed.source, Seed.licence))}
+
+    assert licences(("a", "MIT"), ("b", "MIT")) == {"a": "MIT", "b": "MIT"}
+    assert licences(("a", "CC-BY-NC-4.0")) == {"a": "CC-BY-NC-4.0", "b": "MIT"}
+    assert licences(("a", None), ("b", "MIT")) == {"a": None, "b": "MIT"}
+
+
+def test_the_same_text_elsewhere_does_not_change_the_licence_of_a_seed(database: Engine) -> None:
+    for source, licence in (("a", "MIT"), ("b", "CC-BY-NC-4.0")):
+        report = SeedReport((SeedText("The same text.", source, None, licence),))
+        store_seeds(database, get_subset("Leetcode"), report, named=True)
+    with database.connect() as connection:
+        assert connection.execute(select(Seed.source, Seed.licence)).all() == [("a", "MIT")]
