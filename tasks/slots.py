@@ -18,7 +18,7 @@ import httpx
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.actions import GlobalConcurrencyLimitCreate
 from prefect.concurrency.asyncio import ConcurrencySlotAcquisitionError, concurrency
-from prefect.exceptions import ObjectNotFound
+from prefect.exceptions import ObjectNotFound, PrefectException
 
 from tasks import assess, convert, generate, import_verdicts, respond, solve
 
@@ -56,7 +56,8 @@ async def make_limits() -> list[str]:
 async def slots(stage: str, lease_s: float) -> AsyncIterator[None]:
     """Hold the slots that a shard of this stage needs; waits for them, for as long as it takes."""
     told = False
-    async with AsyncExitStack() as held:
+    held = AsyncExitStack()
+    try:
         while True:
             try:
                 # A lease that cannot be renewed is no reason to throw work away.
@@ -76,6 +77,11 @@ async def slots(stage: str, lease_s: float) -> AsyncIterator[None]:
                 told = True
                 await asyncio.sleep(_LOOK_AGAIN_S)
         yield
+    finally:
+        try:
+            await held.aclose()
+        except (PrefectException, httpx.HTTPError) as error:  # what was done under them is done
+            log.warning("Slots of Prefect are free when their lease ends: %s", type(error).__name__)
 
 
 def _is_closed(error: ConcurrencySlotAcquisitionError) -> bool:

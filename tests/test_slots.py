@@ -101,6 +101,22 @@ def test_a_limit_of_none_is_waited_for_and_the_other_is_not_held_meanwhile(
 
 
 @pytest.mark.slow
+def test_what_was_done_under_slots_stays_done_where_they_cannot_be_given_back(
+    server: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def main() -> None:
+        await make_limits()
+        async with slots(STAGE, 60):
+            assert (await limit_of(ASKING))[1] == 1
+            lost = temporary_settings({PREFECT_API_URL: "http://127.0.0.1:1/api", PREFECT_CLIENT_MAX_RETRIES: 0})
+            lost.__enter__()
+        lost.__exit__(None, None, None)
+
+    asyncio.run(main())
+    assert "when their lease ends" in caplog.text
+
+
+@pytest.mark.slow
 def test_slots_of_a_killed_worker_are_free_when_their_lease_ends(server: str, tmp_path: Path) -> None:
     asyncio.run(make_limits())
     asyncio.run(change(EXECUTING, 1))
