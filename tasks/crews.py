@@ -85,6 +85,8 @@ class PrefectCrew:
 
     async def dismiss(self) -> None:
         """Cancel those that no worker has taken yet."""
+        if not self._drainers:
+            return
         try:
             async with asyncio.timeout(_ANSWER_S), get_client() as client:
                 for drainer in await self._unfinished():
@@ -94,7 +96,7 @@ class PrefectCrew:
             log.warning("Drainers that have not begun could not be called off: %s", type(error).__name__)
 
     async def _unfinished(self) -> list[Any]:
-        if not self._drainers:
+        if not self._drainers:  # no filter at all would find every run
             return []
         async with get_client() as client:
             found = await client.read_flow_runs(

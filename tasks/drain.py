@@ -6,8 +6,9 @@ import asyncio
 import contextlib
 import functools
 import logging
+import time
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
@@ -17,13 +18,13 @@ from tasks import assess, convert, generate, import_verdicts, respond, solve
 from tasks.crews import crew_of
 from tasks.llm import BudgetReached
 from tasks.logs import about
-from tasks.record import standing, stop_run
-from tasks.retries import INFRASTRUCTURE_RETRIES
+from tasks.record import Standing, standing, stop_run
+from tasks.retries import INFRASTRUCTURE_RETRIES, is_infrastructure
 from tasks.run import Run, current_run, joined_run
 from tasks.shards import Lease, LeaseLost, claim, close, counts, finish, give_back, keep, left_behind, plan, shard_size
 from tasks.slots import slots
 from tasks.telemetry import span
-from tasks.work import ENDS_RUN, Work
+from tasks.work import ENDS_RUN, ProviderDown, Work
 
 STAGES: dict[str, Callable[[Run, Lease, Work], Coroutine[Any, Any, dict[str, int]]]] = {
     generate.STAGE: generate.propose_shard,
@@ -49,6 +50,9 @@ ShardTask = Callable[[Lease], Awaitable[dict[str, int]]]
 _NOT_ITS_FAULT: tuple[type[BaseException], ...] = (*ENDS_RUN, asyncio.CancelledError)
 # How often is looked at shards that others work on.
 _LOOK_AGAIN_S = (0.1, 2.0)
+# So long the database may be away while somebody only looks: what is under way waits for it as long.
+_PATIENCE_S = 180.0
+T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
@@ -108,25 +112,44 @@ def _size(run: Run, stage: str, work: Work, rows: int) -> int:
     return size if work.models is None else max(size, work.models.least_rows)
 
 
+async def _patiently(look: Callable[[], Awaitable[T]]) -> T:
+    """What a look at the database finds; while it is being restarted, it is looked again."""
+    until = time.monotonic() + _PATIENCE_S
+    while True:
+        try:
+            return await look()
+        except Exception as error:  # raised, unless the same may go well
+            if not is_infrastructure(error) or time.monotonic() > until:
+                raise
+            log.warning("The database does not answer (%s): looking again.", type(error).__name__)
+        await asyncio.sleep(_LOOK_AGAIN_S[1])
+
+
+async def _standing(run: Run) -> Standing:
+    return await _patiently(lambda: asyncio.to_thread(standing, run.engine, run.run_id))
+
+
 async def drain_shards(run: Run, stage: str, shard_ids: Sequence[int]) -> int:
     """Work on these shards until all are done or dead, whoever does it; returns how many another run took away."""
     crew = crew_of(run)
+    if crew is not None and (await _standing(run)).stop is not None:
+        crew = None  # the workers elsewhere were called off; what is left to do with what there is, is done here
     look_again_s, longest_s = _LOOK_AGAIN_S
     left, vanished = 0, -1
     while shard_ids:
         if crew is None:
-            lease = await _claimed(run, shard_ids)
+            lease = await _patiently(lambda: _claimed(run, shard_ids))
             if lease is not None:
                 await work_on(run, lease)
                 continue
-        state = await asyncio.to_thread(counts, run.engine, run.run_id, shard_ids)
+        state = await _patiently(lambda: asyncio.to_thread(counts, run.engine, run.run_id, shard_ids))
         if crew is not None and vanished == state.vanished:  # else some rows did not end, but went to another run
             run.progress.advance(stage, left - state.rows_left)
         left, vanished = state.rows_left, state.vanished
         if not state.unfinished:
             return state.vanished
         if crew is not None:
-            stop = (await asyncio.to_thread(standing, run.engine, run.run_id)).stop
+            stop = (await _standing(run)).stop
             if stop is not None:
                 raise _reason(stop)
             await crew.tend()
@@ -153,7 +176,7 @@ async def drain_for(run_id: str, flow_run_id: str | None = None) -> int:
     `flow_run_id` is that of this process; where there is none, Prefect does not hear of the shards.
     """
     async with joined_run(run_id, flow_run_id) as run:
-        found = await asyncio.to_thread(standing, run.engine, run_id)
+        found = await _standing(run)
         if found.over:
             return 0
         with span("drain", found.traceparent, run_id=run_id):
@@ -170,30 +193,37 @@ async def drain_for(run_id: str, flow_run_id: str | None = None) -> int:
         return 0 if serving.cancelled() else serving.result()
 
 
+class RunStopped(Exception):
+    """Somebody stopped the run; the message says who or why."""
+
+
 async def _serve(run: Run, *, orchestrated: bool) -> int:
     handle: ShardTask = functools.partial(shard_task, limited=True) if orchestrated else handle_shard
     served = 0
     while True:
-        lease = await _claimed(run)
+        lease = await _patiently(lambda: _claimed(run))
         if lease is None:
             await asyncio.sleep(_LOOK_AGAIN_S[1])
             continue
         try:
             await work_on(run, lease, handle)
+        except ProviderDown:
+            raise  # for this host: others may reach the provider, and where none does, the crew gives up
         except ENDS_RUN as error:
-            await asyncio.to_thread(stop_run, run.engine, run.run_id, _told(error))
+            await _patiently(functools.partial(asyncio.to_thread, stop_run, run.engine, run.run_id, _told(error)))
             return served
         served += 1
 
 
 async def _until_over(run: Run) -> None:
-    while not (await asyncio.to_thread(standing, run.engine, run.run_id)).over:  # noqa: ASYNC110 (of the database)
+    while not (await _standing(run)).over:  # noqa: ASYNC110 (of the database)
         await asyncio.sleep(_LOOK_AGAIN_S[1])
 
 
 def _told(error: Exception) -> dict[str, str]:
     cap = {"cap": error.cap} if isinstance(error, BudgetReached) else {}
-    return {"error": type(error).__name__, "message": str(error), **cap}
+    kind = next(kind for kind in ENDS_RUN if isinstance(error, kind))
+    return {"error": kind.__name__, "message": str(error), **cap}
 
 
 def _reason(stop: Mapping[str, str]) -> Exception:
@@ -201,7 +231,7 @@ def _reason(stop: Mapping[str, str]) -> Exception:
     if stop["error"] == BudgetReached.__name__:
         return BudgetReached(stop["message"], stop["cap"])
     kinds = {kind.__name__: kind for kind in ENDS_RUN}
-    return kinds[stop["error"]](stop["message"])
+    return kinds.get(stop["error"], RunStopped)(stop["message"])
 
 
 async def work_on(run: Run, lease: Lease, handle: ShardTask | None = None) -> None:

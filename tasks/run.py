@@ -381,8 +381,9 @@ async def joined_run(run_id: str, flow_run_id: str | None = None) -> AsyncIterat
             finally:
                 _current.reset(token)
                 try:
-                    # Where something is in flight still, the run was stopped. Only a process that ends may leave its
-                    # sandbox.
-                    await run.close(_TERMINATED_GRACE_S, abandon=terminated.is_set())
+                    # Where something is in flight still, the run was stopped: it is paid for, and kept like that of
+                    # the run's own process. Only a process that ends may leave its sandbox.
+                    grace_s = _TERMINATED_GRACE_S if terminated.is_set() else GRACE_S
+                    await run.close(grace_s, abandon=terminated.is_set())
                 finally:
                     backends.close()

@@ -4,25 +4,28 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy import Engine, text
 
-from tasks.drain import STAGES, STILL_OPEN, drain_for, handle_shard, work_through
+from tasks.drain import STAGES, STILL_OPEN, RunStopped, _reason, _told, drain_for, handle_shard, work_through
 from tasks.llm import ProviderMisconfigured
 from tasks.options import Models
-from tasks.record import begin_run, end_run, standing
+from tasks.record import begin_run, end_run, standing, stop_run
 from tasks.run import Run, recorded_run
 from tasks.settings import ConfigurationError
 from tasks.shards import Lease, Planned, claim, fence, plan
-from tasks.store import copy_rows
+from tasks.store import connect, copy_rows
 from tasks.store.schema import IMPORTED, Question, Response, Trial, Triplet
-from tasks.work import Ending, ShardStalled, Work
+from tasks.work import DOWN_AFTER, Ending, ProviderDown, ShardStalled, Work
 from tests.llm.fault_server import FaultServer, error
+from tests.pipeline.conftest import wait_until
 
 ROW = "Leetcode_00000000:0"
+REACHED = {"error": "BudgetReached", "message": "It is spent.", "cap": "run"}
 
 
 @pytest.fixture(autouse=True)
@@ -53,31 +56,143 @@ def test_a_run_that_is_over_leaves_nothing_to_do(database: Engine) -> None:
         assert connection.scalar(text("select status from kodcode.shards")) == "open"
 
 
-def test_what_stops_a_worker_stops_the_run_and_its_shard_is_given_back(database: Engine) -> None:
+def planned(database: Engine, base_url: str, rows: int = 1) -> None:
+    """A run with a shard of trials to be asked of a teacher there."""
     with database.begin() as connection:
         copy_rows(connection, Question, [
             {"question_id": "Leetcode_00000000", "subset": "Leetcode", "number": 0, "provider": "openai", "model": "m",
              "prompt_index": 0, "seed_ids": [], "text": "Add one.", "status": "accepted"}
         ])  # fmt: skip
-        copy_rows(connection, Trial, [{"question_id": "Leetcode_00000000", "attempt": 0}])
+        copy_rows(connection, Trial, [{"question_id": "Leetcode_00000000", "attempt": n} for n in range(rows)])
     begun(database)
+    models = Models(
+        provider="openai", teacher="m", base_url=base_url, base_model=None, reasoner="m", max_concurrency=4,
+        prices=("0",),
+    )  # fmt: skip
+    keys = [f"Leetcode_00000000:{n}" for n in range(rows)]
+    plan(database, "a", "solve", Work(models=models).model_dump(mode="json"), keys, rows)
+
+
+@pytest.fixture
+def teacher() -> Iterator[FaultServer]:
     server = FaultServer()
-    server.always(error(401, "no such key"))
-    try:
-        models = Models(
-            provider="openai", teacher="m", base_url=server.url, base_model=None, reasoner="m", max_concurrency=4,
-            prices=("0",),
-        )  # fmt: skip
-        plan(database, "a", "solve", Work(models=models).model_dump(mode="json"), [ROW], 1)
-        asyncio.run(drain_for("a"))
-    finally:
-        server.close()
+    yield server
+    server.close()
+
+
+def test_what_stops_a_worker_stops_the_run_and_its_shard_is_given_back(
+    database: Engine, teacher: FaultServer
+) -> None:
+    teacher.always(error(401, "no such key"))
+    planned(database, teacher.url)
+    asyncio.run(drain_for("a"))
     stop = standing(database, "a").stop
     assert stop is not None
     assert stop["error"] == ProviderMisconfigured.__name__
     with database.connect() as connection:
         assert connection.execute(text("select status, attempts from kodcode.shards")).all() == [("open", 0)]
         assert connection.scalar(text("select status from kodcode.trials")) == "pending"
+
+
+def test_a_worker_that_cannot_reach_the_provider_fails_alone(database: Engine) -> None:
+    planned(database, "http://127.0.0.1:1/v1", DOWN_AFTER + 1)
+    with pytest.raises(ProviderDown):
+        asyncio.run(drain_for("a"))
+    assert standing(database, "a").stop is None
+    with database.connect() as connection:
+        assert connection.execute(text("select status, attempts from kodcode.shards")).all() == [("open", 0)]
+
+
+def test_the_answers_that_are_awaited_when_a_run_is_stopped_are_kept(
+    database: Engine, teacher: FaultServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    close = Run.close
+
+    async def answered_late(run: Run, *arguments: Any, **more: Any) -> None:
+        asyncio.get_running_loop().call_later(0.2, teacher.release)
+        await close(run, *arguments, **more)
+
+    monkeypatch.setattr(Run, "close", answered_late)
+    monkeypatch.setattr("tasks.run._TERMINATED_GRACE_S", 0.0)  # for who is killed, not for who is called off
+    teacher.hold()
+    teacher.on_request = lambda count: stop_run(database, "a", REACHED)
+    planned(database, teacher.url)
+    asyncio.run(drain_for("a"))
+    with database.connect() as connection:
+        assert connection.scalar(text("select count(*) from kodcode.llm_calls")) == 1
+        assert connection.scalar(text("select count(*) from kodcode.llm_leases")) == 0
+
+
+def test_who_works_for_a_run_waits_for_a_database_that_is_restarted(
+    database: Engine, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun(database)
+    name = database.url.database
+    admin = connect(database.url.set(database="postgres").render_as_string(hide_password=False))
+
+    looking = threading.Event()
+
+    def look(*arguments: Any) -> Lease | None:
+        looking.set()
+        return claim(*arguments)
+
+    def opened(yes: bool) -> None:
+        with admin.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            connection.execute(text(f'alter database "{name}" allow_connections {yes}'))
+            if not yes:
+                sessions = "select pg_terminate_backend(pid) from pg_stat_activity where datname = :name"
+                connection.execute(text(sessions), {"name": name})
+
+    async def main() -> int:
+        serving = asyncio.create_task(drain_for("a"))
+        await asyncio.to_thread(looking.wait)
+        await asyncio.to_thread(opened, False)
+        await asyncio.to_thread(wait_until, lambda: "looking again" in caplog.text, "it to miss the database")
+        await asyncio.to_thread(opened, True)
+        await asyncio.to_thread(end_run, database, "a", "completed")
+        return await asyncio.wait_for(serving, 60)
+
+    monkeypatch.setattr("tasks.drain.claim", look)
+    database.dispose()
+    try:
+        assert asyncio.run(main()) == 0
+    finally:
+        opened(True)
+        admin.dispose()
+
+
+class NamedMore(ProviderMisconfigured):
+    """Of the kind that ends a run, by another name."""
+
+
+def test_whatever_stops_a_run_its_own_process_raises_with_the_same_words() -> None:
+    told = _told(NamedMore("Give --price MODEL=IN:OUT."))
+    assert repr(_reason(told)) == repr(ProviderMisconfigured("Give --price MODEL=IN:OUT."))
+    assert repr(_reason({"error": "Interrupted", "message": "The run was stopped."})) == repr(
+        RunStopped("The run was stopped.")
+    )
+
+
+def test_a_run_that_was_told_to_stop_assesses_by_itself_what_there_is(
+    database: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KODCODE_EXECUTION", "prefect")
+    ended: list[str] = []
+
+    async def handle(run: Run, lease: Lease, work: Work) -> dict[str, int]:
+        ended.extend(lease.rows)
+        return {}
+
+    monkeypatch.setitem(STAGES, "assess", handle)
+    monkeypatch.setattr("tasks.drain.shard_task", handle_shard)
+
+    async def main() -> None:
+        async with recorded_run("verify", {}, None) as run:
+            await asyncio.to_thread(stop_run, database, run.run_id, REACHED)
+            await asyncio.wait_for(work_through("assess", Work(), lambda: ["Leetcode_00000000"]), 60)
+
+    asyncio.run(main())
+    assert ended == ["Leetcode_00000000"]
 
 
 def test_a_run_that_seemed_lost_gets_back_what_another_had_adopted(
