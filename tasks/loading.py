@@ -172,6 +172,7 @@ def _responses(
                 answers[row.request_hash].text,
                 answers[row.request_hash].reasoning,
                 row.code,
+                row.verdict,
             )
             for place, row in enumerate(rows)
         ]

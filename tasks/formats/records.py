@@ -84,6 +84,7 @@ class ResponseRecord:
     text: str
     reasoning: str | None = None  # where the provider keeps it apart from the text
     code: str | None = None
+    verdict: str | None = None  # how the execution of the code ended; None: there was nothing to execute
 
 
 @dataclass(frozen=True, slots=True)

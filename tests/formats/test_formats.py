@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args
 
@@ -23,7 +24,7 @@ SCHEMAS = {
     ("messages", "1"): {"messages": TURNS, **ABOUT},
     ("messages-jsonl", "1"): {"messages": TURNS, **ABOUT},
     ("sharegpt", "1"): {"conversations": "list<element: struct<from: string, value: string>>", **ABOUT},
-    ("dpo", "1"): {"prompt": TURNS, "chosen": TURNS, "rejected": TURNS, **ABOUT},
+    ("dpo", "2"): {"prompt": TURNS, "chosen": TURNS, "rejected": TURNS, **ABOUT},
     ("rlvr", "1"): {
         "messages": TURNS, "ground_truth": "string", "dataset": "string", "question_id": "string",
         "difficulty": "string",
@@ -105,6 +106,17 @@ def test_pairs_prefer_what_passed_to_what_failed_and_use_an_answer_once(triplet:
     assert [row[name][0]["content"][-20:] for name in ("prompt", "chosen", "rejected")] == [
         text[-20:] for text in (triplet().question, RIGHT.text, WRONG.text)
     ]
+
+
+@pytest.mark.parametrize("verdict", ["flaky", "tampered", "timed_out", "memory_exceeded", "infrastructure"])
+def test_what_another_execution_may_find_right_is_not_the_rejected_side(triplet: Make, verdict: str) -> None:
+    unsure = replace(WRONG, verdict=verdict)
+    assert rows("dpo", triplet(), unsure, RIGHT) == []
+    ((_, row),) = rows("dpo", triplet(), unsure, RIGHT, replace(ALSO_WRONG, verdict="failed"))
+    assert row["rejected"][0]["content"] == ALSO_WRONG.text
+    # Nor is it shown, so that its model is no author of the row.
+    assert FORMATS["dpo"].shows is not None
+    assert FORMATS["dpo"].shows([unsure, RIGHT]) == []
 
 
 def test_a_policy_is_told_what_the_test_calls(triplet: Make) -> None:

@@ -201,5 +201,7 @@ def test_a_triplet_comes_out_of_the_database_as_it_is_stored(
     assert [(author.part, author.model) for author in converted.authors] == [
         ("conversion", "converter"), ("question", "deepseek-r1"), ("solution", "deepseek-r1"),
     ]  # fmt: skip
-    assert [[one.passed for one in responses] for responses in loaded.batch.responses] == [[], [True, False], []]
+    assert [[(one.passed, one.verdict) for one in responses] for responses in loaded.batch.responses] == [
+        [], [(True, "passed"), (False, "failed")], [],
+    ]  # fmt: skip
     assert sum(loaded.backgrounds.values()) == 3

@@ -84,7 +84,8 @@ def test_the_manifest_tells_formats_rows_and_the_files_beside_them(run: Run) -> 
     store(run, 1)
     released = release(run, FORMATS)
     manifest = manifest_of(run, 1)
-    assert dict(manifest.formats) == {"kodcode-v1": "v1.1"} | dict.fromkeys([*FORMATS, "provenance"], "1")
+    versions = {"kodcode-v1": "v1.1"} | dict.fromkeys([*FORMATS, "provenance"], "1") | {"dpo": "2"}
+    assert dict(manifest.formats) == versions
     assert {name: manifest.rows(name) for name in manifest.formats} == dict.fromkeys(manifest.formats, 1)
     assert manifest.proven == dict.fromkeys(FORMATS, 1)
     files = {entry.path: entry for entry in manifest.files}
