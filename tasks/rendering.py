@@ -82,6 +82,11 @@ def _code() -> str:
     return digest.hexdigest()
 
 
+# Now, as the modules are read, and not with the first shard: hours later the checkout may hold other code than the one
+# that this process renders with, and its shards would be taken for the other's.
+_code()
+
+
 def stored_shards(connection: Connection, pieces: Mapping[str, Piece]) -> dict[str, RenderedShard]:
     """Those of the shards, by id, that an earlier release made."""
     rows = connection.execute(select(ReleaseShard.__table__).where(ReleaseShard.shard_id == func.any(list(pieces))))
