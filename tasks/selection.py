@@ -1,8 +1,8 @@
 """Which triplets a release holds, cut into shards that keep their place, with a fingerprint of each.
 
 A shard is a range of questions of one subset, so that a new question changes one shard and no other. Its fingerprint
-is taken by the database from ids and times of change, without reading a text and without a join: what belongs to a
-question has its id, whose beginning names the range.
+is taken by the database from ids and times of change, without a join and without reading a text but those of the
+benchmarks, which are few: what belongs to a question has its id, whose beginning names the range.
 """
 
 from __future__ import annotations
@@ -336,14 +336,17 @@ def _thin_out(connection: Connection, filters: ReleaseFilters) -> None:
 
 # Everything that a row of a range can be made from has a hash, be it chosen or not; those of a range are combined
 # without order. Answers in the ledger and texts by hash never change, so that the rows which name them are enough.
+# The items of benchmarks have no time of change, and text_hash is that of the normalised text, while rows show the
+# text itself: it is hashed. One object holds all hashes; joined, they would keep the plan from being parallel, or a
+# text would be hashed once a question.
 _FINGERPRINTS = """
 select place, count(*) || ' ' || bit_xor(hashtextextended(
            name, hashfloat8extended(date_part('epoch', updated_at), attempt))) as lines
 from (
-    select left(q.question_id, -3) as place, q.question_id || coalesce(b.text_hash, '') as name, -1 as attempt,
-           q.updated_at
-    from kodcode.questions q
-    left join kodcode.benchmark_items b on b.benchmark = q.benchmark and b.item_id = q.benchmark_item
+    select left(question_id, -3) as place, question_id || coalesce((
+               select jsonb_object_agg(benchmark || ' ' || item_id, md5(text)) from kodcode.benchmark_items
+           ) ->> (benchmark || ' ' || benchmark_item), '') as name, -1 as attempt, updated_at
+    from kodcode.questions
     union all
     select left(question_id, -3), triplet_id, -1, updated_at from kodcode.triplets
     union all
