@@ -36,6 +36,7 @@ class Lens:
     max_response_tokens: int | None = None
     minded: frozenset[Model] = frozenset()  # models whose responses are left out
     shows: tuple[Shown, ...] = ()  # of the formats that show answers; where there is none, no response is read
+    benchmark_texts: bool = True  # whether rows show the text of the nearest problem, which has a licence of its own
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -122,6 +123,7 @@ def _load(connection: Connection, artifacts: ArtifactStore, ids: Sequence[str], 
         **{name: found[name] for name in set(TRIPLETS.names) & _TRIPLET_KINDS.keys()},
         **{name: _lists(found[name], name) for name in ("functions", "pass_sequence", "seed_ids")},
         **_shared(backgrounds, code),
+        **({} if lens.benchmark_texts else {"benchmark_text": pa.nulls(len(found), pa.string())}),
         "question_row": pa.array(row_of_question, pa.int64()),
     }
     counted: Counter[Background] = Counter()

@@ -125,7 +125,8 @@ def _draw_up(
         connection.execute(text("set transaction isolation level repeatable read"))
         selection = choose(run.engine, connection, subsets, canned, filters, terms)
         shows = tuple(format.shows for format in formats if format.shows is not None)
-        lens = Lens(terms, filters.max_response_tokens, selection.minded, shows)
+        texts = filters.licence_policy != "permissive"
+        lens = Lens(terms, filters.max_response_tokens, selection.minded, shows, benchmark_texts=texts)
         wanted = {shard_id(piece, formats, lens): piece for piece in selection.pieces}
         made = _whole(run.backends.artifacts, stored_shards(connection, wanted))
         missing = {identity: piece for identity, piece in wanted.items() if identity not in made}

@@ -66,6 +66,7 @@ def shard_id(piece: Piece, formats: Sequence[Format], lens: Lens) -> str:
         [(format.name, format.version) for format in formats],
         lens.max_response_tokens,
         sorted(lens.minded),
+        lens.benchmark_texts,
         lens.terms.digest,
         _code(),
     ]

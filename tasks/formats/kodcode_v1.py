@@ -61,7 +61,7 @@ _COLUMNS: tuple[Column, ...] = (
     ("chosen_trial", pa.string(), "The attempt that solution and test come from."),
     ("metadata", _METADATA, "A conversion's instruct question; the question's number; its seeds, as a JSON list."),
     ("benchmark_similarity", pa.float64(), "Highest cosine to an item of the benchmarks; null where none were given."),
-    ("benchmark_instruction", pa.string(), "The text of that item."),
+    ("benchmark_instruction", pa.string(), "The text of that item; none in a permissive release."),
     ("benchmark_task_id", pa.string(), "The id of that item."),
     ("filter_reason", pa.string(), "Why the row is in use_with_caution; null elsewhere."),
 )

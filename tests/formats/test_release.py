@@ -11,7 +11,7 @@ from typing import Any
 import polars as pl
 import pytest
 import yaml
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine, insert, text, update
 from typer.testing import CliRunner
 
 from flows.cli.main import app
@@ -24,6 +24,7 @@ from tasks.run import Run
 from tasks.selection import EmptySelection
 from tasks.settings import ConfigurationError, Settings
 from tasks.store import ArtifactStore, ArtifactStoreUnavailable, open_artifacts
+from tasks.store.schema import BenchmarkItem, Question
 from tasks.work import Silent
 from tests.conftest import S3Server
 from tests.formats.verified import TEST, store
@@ -207,6 +208,19 @@ def test_the_permissive_policy_leaves_out_what_it_minds_and_counts_it(run: Run) 
         ("solution", "deepseek-r1", "yes"),
     ]
     assert {author["part"] for author in provenance["Leetcode_00000006_I"]["authors"]} == {"question", "solution"}
+
+
+def test_a_permissive_release_names_the_nearest_problem_without_its_text(run: Run) -> None:
+    store(run, 1, licences=["MIT"])
+    with run.engine.begin() as connection:
+        connection.execute(insert(BenchmarkItem).values(benchmark="B", item_id="7", text="Not ours.", text_hash="h"))
+        connection.execute(update(Question).values(benchmark="B", benchmark_item="7", benchmark_similarity=0.5))
+    shown = [
+        rows_of(run, release(run, filters=filters), "kodcode-v1").to_dicts()[0] for filters in (EVERYTHING, PERMISSIVE)
+    ]
+    assert [(row["benchmark_task_id"], row["benchmark_instruction"]) for row in shown] == [
+        ("7", "Not ours."), ("7", None)
+    ]  # fmt: skip
 
 
 def test_terms_of_the_user_decide(run: Run, tmp_path: Path) -> None:
