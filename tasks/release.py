@@ -32,7 +32,7 @@ from tasks.licences import TermsTable, resulting_licence
 from tasks.loading import Lens
 from tasks.rendering import SHARDS_FOLDER, RenderedShard, key_of, rendering, shard_id, stored_shards
 from tasks.retries import INFRASTRUCTURE_RETRIES
-from tasks.run import Run, current_run
+from tasks.run import Run, current_run, policy_of
 from tasks.selection import Selection, choose
 from tasks.store import ArtifactStore, copy_rows
 from tasks.store.schema import Release, ReleasePart, ReleaseShard
@@ -106,7 +106,7 @@ def _make_release(
     with tempfile.TemporaryDirectory(prefix="kodcode-release-") as name:
         folder = Path(name)
         draft = _draw_up(run, folder, subsets, canned, filters, formats, terms)
-        draft = _proven(run.backends.artifacts, folder, draft, formats, prove_all)
+        draft = _proven(run, folder, draft, formats, prove_all)
         _upload(run.backends.artifacts, folder, draft)
         return _publish(run, draft, formats, number)
 
@@ -174,9 +174,7 @@ def _manifest(
     )
 
 
-def _proven(
-    store: ArtifactStore, folder: Path, draft: _Draft, formats: Sequence[Format], prove_all: bool
-) -> _Draft:
+def _proven(run: Run, folder: Path, draft: _Draft, formats: Sequence[Format], prove_all: bool) -> _Draft:
     """The draft after the proof of a sample of its new shards' rows, or of all shards that are not wholly proven."""
     provable = {format.name for format in formats if format.proof is not None}
 
@@ -191,14 +189,14 @@ def _proven(
         for entry in shard.files:
             if not shard.new and entry.format in {*provable, kodcode_v1.NAME}:
                 (folder / entry.path).parent.mkdir(parents=True, exist_ok=True)
-                with store.open(entry.key) as source, (folder / entry.path).open("wb") as copy:
+                with run.backends.artifacts.open(entry.key) as source, (folder / entry.path).open("wb") as copy:
                     shutil.copyfileobj(source, copy)
     # As the proof takes them: a split after the other, so that rows and their references keep pace.
     order = {(format.name, split): place for format in formats for place, split in enumerate(format.splits)}
     files = sorted(
         (entry for shard in tried for entry in shard.files), key=lambda entry: order[entry.format, entry.split]
     )
-    held = prove(folder, formats, files, None if prove_all else SAMPLE)
+    held = prove(folder, formats, files, None if prove_all else SAMPLE, policy_of(run.settings))
     by_id = {shard.shard_id: _counted(shard, held) for shard in tried}
     shards = tuple(by_id.get(shard.shard_id, shard) for shard in draft.shards)
     total: Counter[str] = Counter()

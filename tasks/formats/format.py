@@ -13,6 +13,7 @@ from tasks.formats.batch import Batch, Laid
 from tasks.formats.layout import Column
 from tasks.formats.records import FormattedRow, ResponseRecord, TripletRecord
 from tasks.formats.writer import DatasetWriter, FileEntry, FileType
+from tasks.sandbox import Sandbox
 
 Row = Mapping[str, Any]
 Rows = Callable[[TripletRecord, Sequence[ResponseRecord]], Iterable[FormattedRow]]
@@ -24,9 +25,10 @@ Companions = Callable[[int, Sequence[FileEntry]], Mapping[str, bytes]]
 
 @dataclass(frozen=True, slots=True)
 class Rewarded:
-    """A row for reinforcement learning. `score(row, answer)` is the reward of its trainer's own path, 1.0 at most."""
+    """A row for reinforcement learning. `score(row, answer, sandbox)` is the reward of its trainer's own path, 1.0 at
+    most, but judged in this sandbox."""
 
-    score: Callable[[Row, str], float]
+    score: Callable[[Row, str, Sandbox], float]
 
 
 @dataclass(frozen=True, slots=True)

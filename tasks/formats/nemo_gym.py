@@ -13,6 +13,7 @@ from tasks.formats import layout, rl
 from tasks.formats.format import Format, Rewarded, Row
 from tasks.formats.layout import MESSAGES, QUESTION_ID, Column
 from tasks.formats.records import FormattedRow, ResponseRecord, TripletRecord
+from tasks.sandbox import Sandbox
 from tasks.sandbox.reward import code_score
 
 NAME = "nemo-gym"
@@ -52,7 +53,7 @@ def rows(record: TripletRecord, responses: Sequence[ResponseRecord]) -> Iterator
     )
 
 
-def score(row: Row, answer: str) -> float:
+def score(row: Row, answer: str, sandbox: Sandbox) -> float:
     """1.0 where all cases pass: the server's rule, with its way to find the program, but in our sandbox."""
     lines = answer.split("\n")
     fences = [number for number, line in enumerate(lines) if "```" in line]
@@ -60,7 +61,8 @@ def score(row: Row, answer: str) -> float:
         return 0.0
     code = "\n".join(lines[fences[-2] + 1 : fences[-1]])
     tests = row["verifier_metadata"]["unit_tests"]
-    return code_score(code, {"stdin": tests["inputs"], "stdout": tests["outputs"]}, rl.LIMITS)
+    cases = {"stdin": tests["inputs"], "stdout": tests["outputs"]}
+    return code_score(code, cases, rl.LIMITS, sandbox=sandbox)
 
 
 FORMAT = Format(

@@ -18,6 +18,7 @@ from tasks.formats import layout, rl
 from tasks.formats.format import Format, Rewarded, Row
 from tasks.formats.layout import DIFFICULTY, MESSAGES, QUESTION_ID, Column
 from tasks.formats.records import FormattedRow, ResponseRecord, TripletRecord
+from tasks.sandbox import Sandbox
 from tasks.sandbox.reward import code_score
 from tasks.trials import Function, is_main_guard, parse_python
 
@@ -103,7 +104,7 @@ def standalone_tests(test: str) -> list[str]:
     return [f"{shared}\n{ast.unparse(node)}\n{node.name}()".lstrip("\n") for node in tests]
 
 
-def score(row: Row, answer: str) -> float:
+def score(row: Row, answer: str, sandbox: Sandbox) -> float:
     """The share of tests that pass, as CodeVerifier finds the program and its API runs them, but in our sandbox."""
     blocks = _BLOCK.findall(answer)
     code = blocks[-1].strip() if blocks else answer
@@ -117,7 +118,7 @@ def score(row: Row, answer: str) -> float:
             f"def test_{number}():\n    exec({source!r}, dict(vars(solution)))\n"
             for number, source in enumerate(tests)
         )
-    return code_score(code, truth, rl.LIMITS, partial=True)
+    return code_score(code, truth, rl.LIMITS, partial=True, sandbox=sandbox)
 
 
 FORMAT = Format(

@@ -15,6 +15,7 @@ from tasks.formats.format import Format, Rewarded, Row
 from tasks.formats.layout import DIFFICULTY, QUESTION_ID, Column
 from tasks.formats.records import FormattedRow, ResponseRecord, TripletRecord
 from tasks.formats.writer import FileEntry
+from tasks.sandbox import Sandbox
 from tasks.sandbox.reward import compute_score
 
 NAME = "verifiers"
@@ -63,6 +64,7 @@ from pathlib import Path
 from typing import Literal
 
 import verifiers.v1 as vf
+from tasks.sandbox import Sandbox
 from tasks.sandbox.reward import compute_score
 
 HERE = Path(__file__).parent
@@ -106,9 +108,9 @@ def rows(record: TripletRecord, responses: Sequence[ResponseRecord]) -> Iterator
     yield FormattedRow(layout.split_of(record), columns)
 
 
-def score(row: Row, answer: str) -> float:
+def score(row: Row, answer: str, sandbox: Sandbox) -> float:
     """What the package's reward function says of an answer."""
-    return compute_score(answer, row["ground_truth"], rl.LIMITS)
+    return compute_score(answer, row["ground_truth"], rl.LIMITS, sandbox=sandbox)
 
 
 def package(release: int, files: Sequence[FileEntry]) -> Mapping[str, bytes]:

@@ -14,6 +14,7 @@ from tasks.formats import layout, rl
 from tasks.formats.format import Format, Rewarded, Row
 from tasks.formats.layout import MESSAGES, Column
 from tasks.formats.records import FormattedRow, ResponseRecord, TripletRecord
+from tasks.sandbox import Sandbox
 from tasks.sandbox.reward import compute_score
 
 NAME = "verl"
@@ -75,13 +76,14 @@ def rows(record: TripletRecord, responses: Sequence[ResponseRecord]) -> Iterator
     )
 
 
-def score(row: Row, answer: str) -> float:
+def score(row: Row, answer: str, sandbox: Sandbox) -> float:
     """The reward of an answer, called as verl's reward manager does."""
     return compute_score(
         data_source=row["data_source"],
         solution_str=answer,
         ground_truth=row["reward_model"]["ground_truth"],
         extra_info=row["extra_info"],
+        sandbox=sandbox,
     )
 
 

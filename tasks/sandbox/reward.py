@@ -118,15 +118,21 @@ def compute_score(
     *,
     data_source: str | None = None,
     partial: bool = False,
+    sandbox: Sandbox | None = None,
     **_: object,
 ) -> float:
     """verl's custom reward: 1.0 where every test passes, else 0.0, or with `partial` the share of tests that passed.
 
-    `extra_info` may hold `timeout_s` and `memory_mb`. (verl: custom_reward_function, called with data_source,
-    solution_str, ground_truth and extra_info as keywords.)
+    `extra_info` may hold `timeout_s` and `memory_mb`; `sandbox` is as in `code_score`. (verl: custom_reward_function,
+    called with data_source, solution_str, ground_truth and extra_info as keywords.)
     """
     return code_score(
-        code_of(solution_str), ground_truth, extra_info, identity=data_source or "reward", partial=partial
+        code_of(solution_str),
+        ground_truth,
+        extra_info,
+        identity=data_source or "reward",
+        partial=partial,
+        sandbox=sandbox,
     )
 
 
@@ -137,13 +143,19 @@ def code_score(
     *,
     identity: str = "reward",
     partial: bool = False,
+    sandbox: Sandbox | None = None,
 ) -> float:
-    """The same of a program that was found in its answer already."""
+    """The same of a program that was found in its answer already.
+
+    A `sandbox` judges in place of the shared one, and no limit is tighter then than that of its policy.
+    """
     job = job_of(code, ground_truth, identity)
     limits = {name: extra_info[name] for name in ("timeout_s", "memory_mb") if extra_info and name in extra_info}
+    if sandbox is not None:
+        limits = {name: max(limit, getattr(sandbox.policy, name)) for name, limit in limits.items()}
     if limits:
         job = dataclasses.replace(job, **limits)
-    return _score(_shared().submit(job).result(), partial)
+    return _score((sandbox or _shared()).submit(job).result(), partial)
 
 
 def execution_reward(

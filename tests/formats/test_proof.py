@@ -90,7 +90,7 @@ def test_a_rejected_answer_that_passes_is_named(tmp_path: Path, triplet: Make) -
 
 
 def test_a_reward_that_is_always_full_is_found_by_its_mutants(tmp_path: Path, triplet: Make) -> None:
-    generous = replace(FORMATS["verl"], proof=Rewarded(lambda row, answer: 1.0))
+    generous = replace(FORMATS["verl"], proof=Rewarded(lambda *_: 1.0))
     formats = (FORMATS["kodcode-v1"], generous)
     files = write(tmp_path, formats, [triplet()])
     with pytest.raises(ProofFailed, match="mutants"):

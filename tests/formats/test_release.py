@@ -20,7 +20,8 @@ from tasks.backends import Backends
 from tasks.filters import PRESETS, ReleaseFilters, quotas, release_filters
 from tasks.formats import Manifest, ProofFailed, ReleaseExists, chosen_formats, read_manifest
 from tasks.release import Released, _make_release
-from tasks.run import Run
+from tasks.run import Run, policy_of
+from tasks.sandbox import Job, Policy, Sandbox, SandboxError
 from tasks.selection import EmptySelection
 from tasks.settings import ConfigurationError, Settings
 from tasks.store import ArtifactStore, ArtifactStoreUnavailable, open_artifacts
@@ -113,6 +114,36 @@ def test_a_release_whose_proof_fails_leaves_nothing(run: Run) -> None:
         0,
         0,
     ]
+
+
+def test_rows_are_proven_in_the_sandbox_that_the_settings_ask_for(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    judged: list[tuple[Policy, float | None, int | None]] = []
+    submit = Sandbox.submit
+
+    def recorded(self: Sandbox, job: Job) -> Any:
+        judged.append((self.policy, job.timeout_s, job.memory_mb))
+        return submit(self, job)
+
+    def configured(**settings: Any) -> Run:
+        backends = Backends(Settings(data_dir=tmp_path, **settings), run.engine, run.backends.artifacts, None)
+        return Run("run", backends)
+
+    monkeypatch.setattr(Sandbox, "submit", recorded)
+    store(run, 1)
+    # One process, three releases. The wider limit counts: that of the trials, or that of the formats.
+    patient = configured(trial_timeout_s=45, trial_memory_mb=1024, sandbox_jobs=1, allow_weak_sandbox=True)
+    assert release(patient, [*FORMATS, "rlvr", "verifiers"]).new
+    assert set(judged) == {(policy_of(patient.settings), 45, 4096)}
+    judged.clear()
+    roomy = configured(trial_timeout_s=5, trial_memory_mb=5000)
+    assert release(roomy, ["verl", "dpo"]).new
+    assert set(judged) == {(policy_of(roomy.settings), 30, 5000)}
+    broken = configured(sandbox_python="/nowhere/python")
+    with pytest.raises(SandboxError, match="/nowhere/python"):
+        release(broken, ["sharegpt"])
+    assert release(broken).new  # where nothing is executed
 
 
 def test_only_shards_with_changed_rows_are_made_again(run: Run) -> None:
