@@ -72,7 +72,8 @@ def rows(record: TripletRecord, responses: Sequence[ResponseRecord]) -> Iterator
 def standalone_tests(test: str) -> list[str]:
     """Each test function of a pytest module as a source of its own that needs neither pytest nor the solution's name.
 
-    Empty where that cannot be: fixtures, parameters, classes, pytest itself, module-level code that is no definition.
+    Empty where that cannot be: fixtures, parameters, classes, pytest itself, module-level code that is no definition,
+    and a name of the solution that the test calls by another.
     """
     module = parse_python(test)
     if module is None:
@@ -80,7 +81,11 @@ def standalone_tests(test: str) -> list[str]:
     helpers: list[ast.stmt] = []
     tests: list[ast.FunctionDef] = []
     for node in module.body:
-        if is_main_guard(node) or (isinstance(node, ast.ImportFrom) and node.module == "solution"):
+        if isinstance(node, ast.ImportFrom) and node.module == "solution":
+            if any(name.asname not in (None, name.name) for name in node.names):
+                return []
+            continue
+        if is_main_guard(node):
             continue
         if isinstance(node, ast.FunctionDef) and node.name.startswith("test"):
             if node.decorator_list or any((*node.args.args, *node.args.posonlyargs, *node.args.kwonlyargs)):
