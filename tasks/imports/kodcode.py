@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -56,12 +57,23 @@ def read_kodcode(number: int, row: Mapping[str, Any]) -> ImportedRow:
         number=int(found["number"]) if found and found["subset"] == subset else None,
         style=style,
         converted=None if style == "instruct" else own,
-        claim=storable({
+        claim=_finite(storable({
             "question_id": row_id,
             "pass_sequence": row.get("gpt_pass_sequence"),
             "difficulty": row.get("gpt_difficulty"),
-        }),
+        })),
     )  # fmt: skip
+
+
+def _finite(value: Any) -> Any:
+    """`value` with None for NaN and infinities, which pandas and Python's JSON have and PostgreSQL's has not."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_finite(item) for item in value]
+    return value
 
 
 def _original(row: Mapping[str, Any]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -144,6 +145,24 @@ def test_an_attempt_without_code_is_an_attempt(tmp_path: Path) -> None:
     assert isinstance(read, ImportedRow)
     assert read.number == 7
     assert read.pairs == (Pair("s", "t", 0, "m-1"), Pair(None, None, 1))
+
+
+@pytest.mark.parametrize("ending", [".jsonl", ".parquet"])
+def test_claims_that_are_no_numbers_are_none(tmp_path: Path, ending: str) -> None:
+    path = tmp_path / f"rows{ending}"
+    row = ROW | {
+        "question_id": "Docs_7", "style": "instruct", "subset": "Docs", "gpt_difficulty": math.nan,
+        "gpt_pass_sequence": [1.0, math.nan, {"most": math.inf, "least": -math.inf}, None, "NaN"],
+    }  # fmt: skip
+    wanted: list[Any] = [1.0, None, {"most": None, "least": None}, None, "NaN"]
+    if ending == ".jsonl":
+        path.write_text(json.dumps(row))  # NaN, Infinity
+    else:
+        pq.write_table(pa.Table.from_pylist([row | {"gpt_pass_sequence": [1.0, math.nan, math.inf]}]), path)
+        wanted = [1.0, None, None]
+    (read,) = opened(path).rows()
+    assert isinstance(read, ImportedRow)
+    assert read.claim == {"question_id": "Docs_7", "pass_sequence": wanted, "difficulty": None}
 
 
 def test_the_same_content_read_the_same_way_is_the_same_source(tmp_path: Path) -> None:
