@@ -18,6 +18,8 @@ from tasks.formats.manifest import MANIFEST_FILE, Manifest
 
 CARD_FILE = "README.md"
 _MOST_CHARS = 160  # of a foreign text in a table
+_MOST_NAME = 100  # characters of a licence's name in the header
+_LONG_NAME = "several-licences-see-the-card"
 _STYLES = ("instruct", "complete", "online_judge")
 _DIFFICULTIES = ("easy", "medium", "hard")
 _SIZES = (
@@ -90,9 +92,8 @@ def card(number: int, manifest: Manifest, facts: Facts, licence: Licence) -> byt
 
 def escaped(value: object) -> str:
     """Foreign text as Markdown shows it, on one line; what is longer than a table bears is cut."""
-    text = _UNPRINTABLE.sub(" ", str(value)).encode("utf-8", "replace").decode()
-    text = text if len(text) <= _MOST_CHARS else f"{text[:_MOST_CHARS]}…"
-    return _MARKUP.sub(r"\\\g<0>", _ENTITIES.sub(lambda found: f"&#{ord(found[0])};", text))
+    text = _printable(value)
+    return _literal(text if len(text) <= _MOST_CHARS else f"{text[:_MOST_CHARS]}…")
 
 
 def _header(manifest: Manifest, licence: Licence) -> Iterator[str]:
@@ -100,7 +101,8 @@ def _header(manifest: Manifest, licence: Licence) -> Iterator[str]:
     yield "---"
     yield f"license: {json.dumps(_slug(licence.hub))}"
     if licence.hub == "other":
-        yield f"license_name: {json.dumps(_slug(licence.licence))}"
+        name = _slug(licence.licence)  # a part of it would leave out terms
+        yield f"license_name: {json.dumps(name if len(name) <= _MOST_NAME else _LONG_NAME)}"
         yield f"license_link: {json.dumps(f'{CARD_FILE}#licence')}"
     yield "language:\n- en"
     yield "task_categories:\n- text-generation"
@@ -257,7 +259,7 @@ def _contamination(facts: Facts) -> Iterator[str]:
 def _licence(licence: Licence, facts: Facts) -> Iterator[str]:
     yield "## Licence"
     yield ""
-    yield f"**{escaped(licence.licence)}**, which follows from:"
+    yield f"**{escaped_sentence(licence.licence)}**, which follows from:"
     yield ""
     for reason in licence.reasons or ("No reason was recorded.",):
         yield f"* {escaped_sentence(reason)}"
@@ -287,9 +289,16 @@ def _limits() -> Iterator[str]:
 
 
 def escaped_sentence(value: object) -> str:
-    """A sentence of ours that may hold foreign words: escaped, but not cut."""
-    text = _UNPRINTABLE.sub(" ", str(value))
-    return " ".join(escaped(word) for word in text.split())
+    """What may hold foreign words but is to be read to its end, as a licence is: escaped, but not cut."""
+    return " ".join(_literal(_printable(value)).split())
+
+
+def _printable(value: object) -> str:
+    return _UNPRINTABLE.sub(" ", str(value)).encode("utf-8", "replace").decode()
+
+
+def _literal(text: str) -> str:
+    return _MARKUP.sub(r"\\\g<0>", _ENTITIES.sub(lambda found: f"&#{ord(found[0])};", text))
 
 
 def _table(heads: Sequence[str], rows: Any) -> Iterator[str]:
@@ -328,4 +337,4 @@ def _size(rows: int) -> str:
 
 
 def _slug(text: str) -> str:
-    return re.sub(r"[^a-z0-9.-]+", "-", text.lower()).strip("-")[:100] or "unknown"
+    return re.sub(r"[^a-z0-9.-]+", "-", text.lower()).strip("-") or "unknown"

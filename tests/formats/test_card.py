@@ -65,6 +65,16 @@ def test_a_licence_of_its_own_is_named_in_the_letters_of_the_hub() -> None:
     assert data["license_name"] == "cc-by-4.0-and-licenseref-openai-terms"
 
 
+def test_no_term_of_a_long_licence_is_lost() -> None:
+    terms = [f"LicenseRef-Terms-{number}" for number in range(40)] + ["LicenseRef-" + "x" * 200]
+    text = card(3, MANIFEST, FACTS, Licence(" AND ".join(terms), "other", ())).decode()
+    assert f"**{' AND '.join(terms)}**, which follows from:" in text.split("\n")
+    data = DatasetCard(text).data.to_dict()
+    # A name that is cut would tell of some terms only.
+    assert data["license_name"] == "several-licences-see-the-card"
+    assert data["license_link"] == "README.md#licence"
+
+
 def test_numbers_are_those_that_were_counted() -> None:
     text = card(3, MANIFEST, FACTS, LICENCE).decode()
     for line in (
