@@ -150,6 +150,13 @@ def _sent(
         }
         batch = [CommitOperationAdd(path, local) for path, local in copies.items()]
         api.preupload_lfs_files(repo, batch, repo_type="dataset")
+        # The client would leave these out of the commit and say nothing.
+        ignored = [operation.path_in_repo for operation in batch if operation._should_ignore]
+        if ignored:
+            raise HubError(
+                f"The .gitignore of {repo} keeps files of the release out: {', '.join(ignored)}. Nothing was "
+                "published. Take out of it what matches them, and run the command again."
+            )
         for operation in batch:
             # The client empties what it has sent; what goes with the commit itself is still needed.
             if operation.path_or_fileobj == b"" and copies[operation.path_in_repo].parent == folder:

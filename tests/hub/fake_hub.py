@@ -13,6 +13,7 @@ import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from fnmatch import fnmatch
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import MappingProxyType
 from typing import Any
@@ -104,7 +105,7 @@ class _Handler(BaseHTTPRequestHandler):
                 {
                     "path": file["path"],
                     "uploadMode": "regular" if file["path"].endswith((".json", ".md")) else "lfs",
-                    "shouldIgnore": False,
+                    "shouldIgnore": _ignored(repo, file["path"]),
                     "oid": self._oid(repo, file["path"]),
                 }
                 for file in json.loads(body)["files"]
@@ -199,6 +200,10 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header(name, value)
         self.end_headers()
         self.wfile.write(body)
+
+
+def _ignored(repo: Repo, path: str) -> bool:
+    return any(fnmatch(path, pattern) for pattern in repo.files.get(".gitignore", b"").decode().split())
 
 
 def _entry(path: str, content: bytes) -> dict[str, Any]:

@@ -176,6 +176,19 @@ def test_a_missing_or_wrong_token_and_an_absent_hub_say_so(
     assert hub.repos == {}
 
 
+def test_files_that_the_repository_ignores_are_named_and_nothing_is_published(
+    hub: Hub, pushed: Callable[..., Pushed], database: Engine, tmp_path: Path
+) -> None:
+    files = release(database, tmp_path, 1, SHARDS | {"README.md": CARD})
+    hub.repos["lab/data"] = repo = Repo(files={".gitignore": b"*-00001.parquet\n*.md\n"})
+    with pytest.raises(HubError, match=r"\.gitignore of lab/data .*: README\.md, kodcode-v1/.*-00001\.parquet\."):
+        pushed("lab/data")
+    assert (list(repo.files), len(repo.commits)) == ([".gitignore"], 1)
+    repo.files[".gitignore"] = b"*.pyc\n"
+    pushed("lab/data")
+    assert repo.files == files | {".gitignore": b"*.pyc\n"}
+
+
 def test_what_the_hub_or_the_store_refuses_is_not_published(
     hub: Hub, pushed: Callable[..., Pushed], database: Engine, tmp_path: Path
 ) -> None:
