@@ -64,7 +64,6 @@ from pathlib import Path
 from typing import Literal
 
 import verifiers.v1 as vf
-from tasks.sandbox import Sandbox
 from tasks.sandbox.reward import compute_score
 
 HERE = Path(__file__).parent
