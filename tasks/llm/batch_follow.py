@@ -12,6 +12,7 @@ import asyncio
 import contextlib
 import logging
 import time
+import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -40,6 +41,7 @@ from tasks.llm.types import (
     RateLimited,
     Request,
 )
+from tasks.store import ArtifactStoreUnavailable
 
 _STORED_AT_ONCE = 200
 
@@ -60,7 +62,7 @@ class Member:
 
 class Follower:
     """Takes batches to their ends. `settle` is told what became of each member, `count` what was paid for now; errors
-    are everybody's whose outcome was not told: what providers raise, Fenced, LedgerError."""
+    are everybody's whose outcome was not told: what providers raise, Fenced, StoreError."""
 
     def __init__(
         self,
@@ -86,22 +88,29 @@ class Follower:
     async def begin(self, path: str, model: str, waiting: Sequence[Member]) -> None:
         """A new batch of requests whose leases this worker holds, to its end."""
         members = {one.want.request_hash: one for one in waiting}
-        batch = await self._run(self._ledger.build, path, model, [(one.want, one.canonical) for one in waiting])
-        for lost in members.keys() - set(batch.hashes):
-            self._settle(lost, Unanswered("Another worker has its lease.", counts=False))
-        lines = [members[request_hash].line for request_hash in batch.hashes]
-        try:
-            file = await self._patiently(lambda: self._api.upload(batch, lines))
-        except ProviderError as error:
-            await self._end(batch, str(error))
-            raise
-        batch = await self._run(self._ledger.uploaded, batch, file)
-        async with self._left_to_others(batch):
-            name = await self._submitted(batch, lines)
-            await self._follow(await self._run(self._ledger.submitted, batch, name))
+        wants = [(one.want, one.canonical) for one in waiting]
+        batch_id = str(uuid.uuid4())
+        with self._ledger.following(batch_id):
+            batch = await self._run(self._ledger.build, batch_id, path, model, wants)
+            for lost in members.keys() - set(batch.hashes):
+                self._settle(lost, Unanswered("Another worker has its lease.", counts=False))
+            lines = [members[request_hash].line for request_hash in batch.hashes]
+            try:
+                file = await self._patiently(lambda: self._api.upload(batch, lines))
+            except ProviderError as error:
+                await self._end(batch, str(error))
+                raise
+            batch = await self._run(self._ledger.uploaded, batch, file)
+            async with self._left_to_others(batch):
+                name = await self._submitted(batch, lines)
+                await self._follow(await self._run(self._ledger.submitted, batch, name))
 
     async def resume(self, batch: Batch) -> None:
-        """A batch of a process that is gone, to its end."""
+        """A batch of a process that is gone, or that an error here ended the following of, to its end."""
+        with self._ledger.following(batch.batch_id):
+            await self._resume(batch)
+
+    async def _resume(self, batch: Batch) -> None:
         name: str | None = None
         if batch.status == "uploaded":
             await asyncio.sleep(max(0.0, self._policy.settle_s - batch.age_s))
@@ -110,7 +119,7 @@ class Follower:
             if name is not None:
                 batch = await self._run(self._ledger.submitted, batch, name)
         if batch.status != "submitted":
-            await self._end(batch, "Its process ended before it was submitted.")
+            await self._end(batch, "Its process ended, or an error came, before it was submitted.")
             for request_hash in batch.hashes:
                 self._settle(request_hash, Unanswered("It was not submitted.", counts=False))
             return
@@ -236,10 +245,11 @@ class Follower:
 
     @contextlib.asynccontextmanager
     async def _left_to_others(self, batch: Batch) -> AsyncIterator[None]:
-        """Where the provider gives no hope, or the run is misconfigured, the batch waits for who comes next."""
+        """Where the provider or the artifact store gives no hope, or the run is misconfigured, the batch waits for who
+        comes next. Where the ledger gives none, that cannot be said: the lane looks for the batch again."""
         try:
             yield
-        except ProviderError:
+        except (ProviderError, ArtifactStoreUnavailable):
             with contextlib.suppress(Fenced):  # or it was closed
                 await self._run(self._ledger.let_go, batch)
             raise

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
@@ -17,7 +18,7 @@ from tasks.llm.batch_follow import Follower, Member, Outcome
 from tasks.llm.batch_ledger import BatchLedger, Fenced
 from tasks.llm.batch_wire import give_up
 from tasks.llm.budget import Budget
-from tasks.llm.ledger import Ledger, Paid, Want
+from tasks.llm.ledger import Ledger, LedgerError, Paid, Want
 from tasks.llm.prices import UNLIMITED_OUTPUT_TOKENS, PriceTable
 from tasks.llm.transport import MAX_REPLY_BYTES
 from tasks.llm.types import (
@@ -82,6 +83,7 @@ class Lane:
         self._tasks: set[asyncio.Task[None]] = set()
         self._adopting: asyncio.Task[None] | None = None
         self._adopted_s = 0.0
+        self._looking: asyncio.Task[None] | None = None
         self._threads = ThreadPoolExecutor(2, thread_name_prefix="llm-batches")
         self._ledger = BatchLedger(
             engine, artifacts, worker_id, run_id, provider.name, endpoint.shown if endpoint is not None else ""
@@ -112,7 +114,8 @@ class Lane:
         return not enough
 
     async def adopt(self) -> None:
-        """Take over the batches that dead processes left open. Called often, it looks seldom. Raises LedgerError."""
+        """Take over the batches that dead processes, or errors here, left open. Called often, it looks seldom. Raises
+        LedgerError."""
         if self._api is None:
             return
         last, now = self._adopting, time.monotonic()
@@ -183,7 +186,8 @@ class Lane:
 
     async def close(self) -> None:
         """Stop following. What is under way stays with the provider, for the next process to collect."""
-        tasks = {*self._tasks, *(queue.closing for queue in self._queues.values()), self._adopting} - {None}
+        closing = (queue.closing for queue in self._queues.values())
+        tasks = {*self._tasks, *closing, self._adopting, self._looking} - {None}
         for task in tasks:
             task.cancel()  # type: ignore[union-attr]
         await asyncio.gather(*tasks, return_exceptions=True)  # type: ignore[arg-type]
@@ -193,10 +197,28 @@ class Lane:
 
     async def _adopt(self) -> None:
         loop = asyncio.get_running_loop()
-        for batch in await loop.run_in_executor(self._threads, self._ledger.adopt):
+        try:
+            batches = await loop.run_in_executor(self._threads, self._ledger.adopt)
+        except LedgerError:
+            self._look_again()
+            raise
+        for batch in batches:
             for request_hash in batch.hashes:
                 self._outcomes.setdefault(request_hash, loop.create_future())
             self._spawn(self._follower.resume(batch), batch.hashes)
+
+    def _look_again(self) -> None:
+        """Adopt once the database answers: a batch that names this process is nobody else's while it lives, and
+        perhaps nobody asks here any more."""
+
+        async def look() -> None:
+            while True:
+                await asyncio.sleep(self._policy.look_s)
+                with contextlib.suppress(LedgerError):
+                    return await self.adopt()
+
+        if self._looking is None or self._looking.done():
+            self._looking = asyncio.create_task(look())
 
     async def _gathered(self, key: tuple[str, str], queue: _Queue) -> None:
         """Close the queue when no more come."""
@@ -230,6 +252,8 @@ class Lane:
         def done(task: asyncio.Task[None]) -> None:
             self._tasks.discard(task)
             if not task.cancelled() and (error := task.exception()) is not None:
+                if isinstance(error, LedgerError):
+                    self._look_again()
                 outcome = self._outcome_of(error)
                 for request_hash in hashes:
                     self._settle(request_hash, outcome)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
-import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -19,15 +19,18 @@ from tasks.store import ArtifactStore
 _OPEN = "b.status in ('built', 'uploaded', 'submitted')"
 _FOLLOWED = "exists (select from kodcode.llm_workers w where w.worker_id = b.worker_id and w.expires_at > now())"
 
-_ADOPT = f"""
-update kodcode.llm_batches b set worker_id = %(worker)s, fence = b.fence + 1
-where b.batch_id in (
-    select batch_id from kodcode.llm_batches b
-    where {_OPEN} and b.provider = %(provider)s and b.endpoint = %(endpoint)s and not {_FOLLOWED}
-    for update skip locked)
+# This worker's too: an error may have ended its following, or kept it from hearing what it has taken over.
+_CANDIDATES = f"""
+select b.batch_id from kodcode.llm_batches b
+where {_OPEN} and b.provider = %s and b.endpoint = %s and (b.worker_id = %s or not {_FOLLOWED})
+for update skip locked
+"""  # noqa: S608 (constants)
+
+_ADOPT = """
+update kodcode.llm_batches b set worker_id = %s, fence = b.fence + 1 where b.batch_id = any(%s)
 returning b.batch_id, b.path, b.model, b.run_id, b.status, b.fence, b.input_file_id, b.provider_batch_id,
     b.created_at, extract(epoch from now() - coalesce(b.submitted_at, b.uploaded_at, b.created_at))::float as age_s
-"""  # noqa: S608 (constants)
+"""
 
 
 class Fenced(Exception):
@@ -52,11 +55,20 @@ class BatchLedger:
         self._run_id = run_id
         self._provider = provider
         self._endpoint = endpoint
+        self._followed: set[str] = set()
 
-    def build(self, path: str, model: str, members: Sequence[tuple[Want, str]]) -> Batch:
+    @contextlib.contextmanager
+    def following(self, batch_id: str) -> Iterator[None]:
+        """This process follows the batch, and does not adopt it from itself. To be begun before `build`."""
+        self._followed.add(batch_id)
+        try:
+            yield
+        finally:
+            self._followed.discard(batch_id)
+
+    def build(self, batch_id: str, path: str, model: str, members: Sequence[tuple[Want, str]]) -> Batch:
         """A new batch of requests, given with their canonical form, whose leases this worker holds; from then on the
         batch holds them. Requests whose lease was lost are left out."""
-        batch_id = str(uuid.uuid4())
         # In one order everywhere: two transactions that lock the same rows wait for each other instead of dying.
         ordered = sorted(members, key=lambda member: member[0].request_hash)
         requests = {want.request_hash: want.request for want, _ in ordered}
@@ -90,21 +102,26 @@ class BatchLedger:
         return transaction(self._engine, work)
 
     def adopt(self) -> list[Batch]:
-        """Take over the open batches that nobody follows any more."""
+        """Take over the open batches that nobody follows any more, and follow them. One call at a time."""
 
         def work(connection: Connection) -> list[Batch]:
-            rows = connection.exec_driver_sql(
-                _ADOPT, {"worker": self._worker_id, "provider": self._provider, "endpoint": self._endpoint}
-            ).all()
+            open_ids = connection.exec_driver_sql(_CANDIDATES, (self._provider, self._endpoint, self._worker_id))
+            # Compared after it was read: a batch is among the followed before others can see its row.
+            free = [batch_id for batch_id in open_ids.scalars() if batch_id not in self._followed]
+            if not free:
+                return []
+            rows = connection.exec_driver_sql(_ADOPT, (self._worker_id, free)).all()
             members: dict[str, list[str]] = {}
             for batch_id, request_hash in connection.exec_driver_sql(
                 "select batch_id, request_hash from kodcode.llm_batch_requests where batch_id = any(%s)",
-                ([row.batch_id for row in rows],),
+                (free,),
             ):
                 members.setdefault(batch_id, []).append(request_hash)
             return [Batch(**row._mapping, hashes=tuple(members.get(row.batch_id, ()))) for row in rows]
 
-        return transaction(self._engine, work)
+        batches = transaction(self._engine, work)
+        self._followed.update(batch.batch_id for batch in batches)
+        return batches
 
     def elsewhere(self, request_hash: str) -> tuple[str, str] | None:
         """Batch and endpoint where the request is in an open batch that nobody follows and this worker cannot."""
