@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -15,7 +16,7 @@ from tasks.llm.batch import BatchPolicy
 from tasks.llm.batch_lane import Lane
 from tasks.llm.budget import Budget, Cap
 from tasks.llm.grouping import Grouped
-from tasks.llm.ledger import Ledger, LedgerError, Paid, Want
+from tasks.llm.ledger import Claim, Ledger, LedgerError, Paid, Want
 from tasks.llm.limiter import Limiter
 from tasks.llm.prices import PriceTable
 from tasks.llm.retry import ask_patiently
@@ -231,7 +232,7 @@ class Gateway:
                 want = Want(request, request_hash, most_usd)
                 async with self._slots:
                     self._stop_if_misconfigured()
-                    claim = await self._claim(want)
+                    claim = await self._claimed(want)
                     if claim.kind == "leased" and not batched:
                         return await self._leased(flight, want, canonical)
                 if claim.kind == "leased":
@@ -248,6 +249,18 @@ class Gateway:
                 look_again_s = min(look_again_s * 1.5, longest_s)
         except ProviderMisconfigured as error:
             self._misconfigured = error
+            raise
+
+    async def _claimed(self, want: Want) -> Claim:
+        """What becomes of the want. Who is cancelled meanwhile leaves no lease behind that would hold as long as this
+        process lives: nobody else here waits for it, or the flight would not be cancelled."""
+        claiming = asyncio.ensure_future(self._claim(want))
+        try:
+            return await asyncio.shield(claiming)
+        except asyncio.CancelledError:
+            with contextlib.suppress(LedgerError):  # told to nobody, for all have gone
+                if (await claiming).kind == "leased":
+                    await self._release(want.request_hash)
             raise
 
     async def _leased(self, flight: _Flight, want: Want, canonical: str) -> Answer:

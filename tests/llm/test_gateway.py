@@ -398,6 +398,30 @@ def test_a_request_that_waits_for_its_turn_goes_with_its_asker(
     assert leases(database) == 0
 
 
+def test_a_request_that_is_given_up_while_it_is_claimed_is_free_for_another_worker(
+    gateway: Callable[..., Gateway], database: Engine, server: FaultServer
+) -> None:
+    claimed, proceed = threading.Event(), threading.Event()
+
+    @event.listens_for(database, "after_cursor_execute")
+    def hold_claim(*call: Any) -> None:
+        if "insert into kodcode.llm_leases" in call[2] and not claimed.is_set():
+            claimed.set()
+            proceed.wait(30)
+
+    async def run() -> Answer:
+        async with gateway() as made, gateway() as other, asyncio.timeout(30):
+            gone = asyncio.create_task(made.ask(request()))
+            await asyncio.to_thread(claimed.wait, 30)
+            await give_up(gone)
+            proceed.set()
+            return await other.ask(request())
+
+    assert asyncio.run(run()).text == answer_to("hello")
+    assert len(server.seen) == 1
+    assert leases(database) == 0
+
+
 def test_a_call_that_fails_after_all_have_gone_is_not_tried_again(
     gateway: Callable[..., Gateway], database: Engine, server: FaultServer
 ) -> None:
