@@ -11,7 +11,7 @@ from decimal import Decimal
 from typing import Any, Literal, TypeVar
 
 from sqlalchemy import Connection, Engine, func, select
-from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from tasks.llm.budget import Budget, Cap, scopes
@@ -21,6 +21,11 @@ from tasks.store.schema import LlmCall
 
 # An answer is dear, a short outage of the database common.
 _RETRY_DELAYS_S = (0.2, 1.0, 5.0)
+
+# A worker that is frozen in the midst of a transaction, or whose machine is gone, holds its locks no longer. Objects
+# are written and read in such transactions, and each is tried for six minutes (5 times 70 s, and pauses).
+_IDLE_S = 600.0
+_BRIEF_IDLE_S = 30.0  # where there are no objects
 
 _COLUMNS = (
     LlmCall.request_hash,
@@ -276,24 +281,42 @@ class Ledger:
         )
 
 
-def transaction(engine: Engine, work: Callable[[Connection], Result], *, durable: bool = True) -> Result:
+def transaction(
+    engine: Engine, work: Callable[[Connection], Result], *, durable: bool = True, brief: bool = False
+) -> Result:
     """`work` in a transaction, tried again where the database fails. Blocking. Raises LedgerError."""
     for delay_s in (*_RETRY_DELAYS_S, None):
         try:
             with engine.begin() as connection:
-                if not durable:
-                    # What a crash of the server forgets of leases is at most asked twice; answers are waited for.
-                    connection.exec_driver_sql("set local synchronous_commit = off")
+                begun(connection, durable=durable, brief=brief)
                 return work(connection)
-        except (OperationalError, InterfaceError, PoolTimeout) as error:
+        except (DBAPIError, PoolTimeout) as error:
+            if not _database_failed(error):
+                raise
             # Not the whole error: SQLAlchemy's text repeats the statement and what was to be stored.
-            said = str(error.orig if isinstance(error, OperationalError | InterfaceError) else error)
+            said = str(error.orig if isinstance(error, DBAPIError) else error)
             said = " ".join(said.split())[:300]
             if delay_s is None:
                 raise LedgerError(f"The ledger's database does not answer: {said}") from None
             log.warning("The ledger's database failed (%s); trying again in %g s.", said, delay_s)
             time.sleep(delay_s)
     raise AssertionError("unreachable: the last try returns or raises")
+
+
+def begun(connection: Connection, *, durable: bool = True, brief: bool = False) -> None:
+    """To be called first in a transaction that locks what other workers want. `brief`: no objects are used in it."""
+    settings = f"set local idle_in_transaction_session_timeout = {1000 * (_BRIEF_IDLE_S if brief else _IDLE_S):.0f}"
+    if not durable:
+        # What a crash of the server forgets of leases is at most asked twice; answers are waited for.
+        settings += "; set local synchronous_commit = off"
+    connection.exec_driver_sql(settings)
+
+
+def _database_failed(error: DBAPIError | PoolTimeout) -> bool:
+    """Whether the same again may go well. A session that was idle for too long ends with an InternalError."""
+    if isinstance(error, DBAPIError):
+        return error.connection_invalidated or isinstance(error, OperationalError | InterfaceError)
+    return True
 
 
 def stored_answer(source: Engine | Connection, artifacts: ArtifactStore, request_hash: str) -> Answer | None:

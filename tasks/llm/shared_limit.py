@@ -11,6 +11,7 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
+from tasks.llm.ledger import begun
 from tasks.llm.rate import Allowance, Report, State, advance
 
 log = logging.getLogger(__name__)
@@ -32,7 +33,7 @@ class SharedLimit:
     def _exchange(self, report: Report) -> Allowance:
         try:
             with self._engine.begin() as connection:
-                connection.exec_driver_sql("set local synchronous_commit = off")
+                begun(connection, durable=False, brief=True)
                 row = connection.exec_driver_sql(
                     "insert into kodcode.llm_limits as l (endpoint, model, state) values (%s, %s, 'null')"
                     " on conflict (endpoint, model) do update set updated_at = clock_timestamp()"

@@ -9,10 +9,10 @@ import threading
 import uuid
 
 from sqlalchemy import Connection, Engine
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from tasks.llm.ledger import LedgerError
+from tasks.llm.ledger import begun, transaction
 from tasks.store import gone, machine, this_start
 
 # A worker that says nothing for so long is taken for dead. One that was only suspended finds its requests asked by
@@ -40,13 +40,7 @@ class Worker:
         with self._lock:
             if self._thread is not None:
                 return
-            try:
-                with self._engine.begin() as connection:
-                    bury(connection)
-                    self._renew(connection)
-            except (OperationalError, InterfaceError, PoolTimeout) as error:
-                said = " ".join(str(error.__cause__ or type(error).__name__).split())[:300]
-                raise LedgerError(f"The ledger's database does not answer: {said}") from None
+            transaction(self._engine, self._enter, brief=True)
             self._thread = threading.Thread(target=self._beat, name="llm-worker", daemon=True)
             self._thread.start()
 
@@ -59,6 +53,7 @@ class Worker:
             self._thread.join()
             # A database that is gone frees the leases by itself, when they run out.
             with contextlib.suppress(DBAPIError, PoolTimeout), self._engine.begin() as connection:
+                begun(connection, brief=True)
                 connection.exec_driver_sql("delete from kodcode.llm_leases where worker_id = %s", (self.worker_id,))
                 connection.exec_driver_sql("delete from kodcode.llm_workers where worker_id = %s", (self.worker_id,))
 
@@ -66,9 +61,14 @@ class Worker:
         while not self._stop.wait(_BEAT_S):
             try:
                 with self._engine.begin() as connection:
+                    begun(connection, brief=True)
                     self._renew(connection)
             except (DBAPIError, PoolTimeout) as error:
                 log.warning("The worker's lease could not be renewed: %s", type(error).__name__)
+
+    def _enter(self, connection: Connection) -> None:
+        bury(connection)
+        self._renew(connection)
 
     def _renew(self, connection: Connection) -> None:
         # An insert each time: a worker that was suspended for long may have been taken for dead.
