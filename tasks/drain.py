@@ -19,7 +19,7 @@ from tasks.crews import crew_of
 from tasks.llm import BudgetReached
 from tasks.logs import about
 from tasks.record import Standing, standing, stop_run
-from tasks.retries import INFRASTRUCTURE_RETRIES, is_infrastructure
+from tasks.retries import INFRASTRUCTURE, INFRASTRUCTURE_RETRIES, is_infrastructure
 from tasks.run import Run, current_run, joined_run
 from tasks.shards import Lease, LeaseLost, claim, close, counts, finish, give_back, keep, left_behind, plan, shard_size
 from tasks.slots import slots
@@ -164,9 +164,10 @@ async def _claimed(run: Run, shard_ids: Sequence[int] | None = None) -> Lease | 
     try:
         return await asyncio.shield(claiming)
     except asyncio.CancelledError:
-        lease = await claiming
-        if lease is not None:
-            await asyncio.to_thread(give_back, run.engine, lease)
+        with contextlib.suppress(*INFRASTRUCTURE):  # a database that is away is no reason to go on
+            lease = await claiming
+            if lease is not None:
+                await asyncio.to_thread(give_back, run.engine, lease)
         raise
 
 

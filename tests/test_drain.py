@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import Engine, text
+from sqlalchemy.exc import OperationalError
 
 from tasks.drain import STAGES, STILL_OPEN, RunStopped, _reason, _told, drain_for, handle_shard, work_through
 from tasks.llm import ProviderMisconfigured
@@ -241,14 +242,17 @@ def test_a_run_that_seemed_lost_gets_back_what_another_had_adopted(
         assert set(connection.scalars(text("select status from kodcode.shards"))) == {"done"}
 
 
+@pytest.mark.parametrize("answers", [True, False])
 def test_who_is_stopped_while_it_claims_a_shard_leaves_it_to_others(
-    database: Engine, monkeypatch: pytest.MonkeyPatch
+    database: Engine, monkeypatch: pytest.MonkeyPatch, answers: bool
 ) -> None:
     claiming, go_on = threading.Event(), threading.Event()
 
     def slowly(*arguments: Any) -> Lease | None:
         claiming.set()
         go_on.wait()
+        if not answers:
+            raise OperationalError("claim", None, Exception("the server is gone"))
         return claim(*arguments)
 
     monkeypatch.setattr("tasks.drain.claim", slowly)
