@@ -63,11 +63,11 @@ async def work_through(stage: str, work: Work, open_rows: Callable[[], Sequence[
     `open_rows` reads the keys of the open rows, in the order in which they are worked on. Rows of dead shards stay.
     """
     run = current_run()
-    rows = list(await asyncio.to_thread(open_rows))
+    rows = list(await _asked(open_rows))
     total = len(rows)
     run.progress.begin(stage, total)
     with about(stage=stage), span("stage", stage=stage, rows=total):
-        await asyncio.to_thread(_close_ended, run, stage, rows)
+        await _asked(_close_ended, run, stage, rows)
         await _work_through(run, stage, work, open_rows, rows)
     return total
 
@@ -89,8 +89,8 @@ async def _work_through(
     content = work.model_dump(mode="json")
     look_again_s, longest_s = _LOOK_AGAIN_S
     while rows:
-        size = await asyncio.to_thread(_size, run, stage, work, len(rows))
-        planned = await asyncio.to_thread(plan, run.engine, run.run_id, stage, content, rows, size)
+        size = await _asked(_size, run, stage, work, len(rows))
+        planned = await _asked(plan, run.engine, run.run_id, stage, content, rows, size)
         if planned.dead:
             run.progress.say(
                 f"{len(planned.dead)} rows of {stage} are in shards that stopped their workers again and again, and "
@@ -101,7 +101,7 @@ async def _work_through(
             break
         # What others have, they may leave to us.
         before = set(rows) if vanished else planned.elsewhere
-        rows = [row for row in await asyncio.to_thread(open_rows) if row in before]
+        rows = [row for row in await _asked(open_rows) if row in before]
         await asyncio.sleep(look_again_s if rows else 0)
         look_again_s = min(1.5 * look_again_s, longest_s)
 
@@ -113,20 +113,28 @@ def _size(run: Run, stage: str, work: Work, rows: int) -> int:
 
 
 async def _patiently(look: Callable[[], Awaitable[T]]) -> T:
-    """What a look at the database finds; while it is being restarted, it is looked again."""
-    until = time.monotonic() + _PATIENCE_S
+    """What a look at the database finds, or a change that made twice is made once; asked again while it restarts."""
+    until, told = time.monotonic() + _PATIENCE_S, False
     while True:
         try:
             return await look()
         except Exception as error:  # raised, unless the same may go well
             if not is_infrastructure(error) or time.monotonic() > until:
                 raise
-            log.warning("The database does not answer (%s): looking again.", type(error).__name__)
+            if not told:
+                log.warning(
+                    "The database does not answer (%s): looking again for %.0f s.", type(error).__name__, _PATIENCE_S
+                )
+            told = True
         await asyncio.sleep(_LOOK_AGAIN_S[1])
 
 
+async def _asked(ask: Callable[..., T], *arguments: object) -> T:
+    return await _patiently(functools.partial(asyncio.to_thread, ask, *arguments))
+
+
 async def _standing(run: Run) -> Standing:
-    return await _patiently(lambda: asyncio.to_thread(standing, run.engine, run.run_id))
+    return await _asked(standing, run.engine, run.run_id)
 
 
 async def drain_shards(run: Run, stage: str, shard_ids: Sequence[int]) -> int:
@@ -142,7 +150,7 @@ async def drain_shards(run: Run, stage: str, shard_ids: Sequence[int]) -> int:
             if lease is not None:
                 await work_on(run, lease)
                 continue
-        state = await _patiently(lambda: asyncio.to_thread(counts, run.engine, run.run_id, shard_ids))
+        state = await _asked(counts, run.engine, run.run_id, shard_ids)
         if crew is not None and vanished == state.vanished:  # else some rows did not end, but went to another run
             run.progress.advance(stage, left - state.rows_left)
         left, vanished = state.rows_left, state.vanished
@@ -211,7 +219,7 @@ async def _serve(run: Run, *, orchestrated: bool) -> int:
         except ProviderDown:
             raise  # for this host: others may reach the provider, and where none does, the crew gives up
         except ENDS_RUN as error:
-            await _patiently(functools.partial(asyncio.to_thread, stop_run, run.engine, run.run_id, _told(error)))
+            await _asked(stop_run, run.engine, run.run_id, _told(error))
             return served
         served += 1
 

@@ -162,6 +162,26 @@ def test_who_works_for_a_run_waits_for_a_database_that_is_restarted(
         admin.dispose()
 
 
+def test_a_run_waits_for_a_database_that_is_restarted_between_two_stages(
+    database: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tasks.drain._LOOK_AGAIN_S", (0.1, 0.1))
+    looks: list[int] = []
+
+    def open_rows() -> list[str]:
+        looks.append(len(looks))
+        if len(looks) < 3:
+            raise OperationalError("select", None, Exception("the server is gone"))
+        return []
+
+    async def main() -> int:
+        async with recorded_run("verify", {}, None):
+            return await work_through("solve", Work(), open_rows)
+
+    assert asyncio.run(main()) == 0
+    assert looks == [0, 1, 2]
+
+
 class NamedMore(ProviderMisconfigured):
     """Of the kind that ends a run, by another name."""
 
