@@ -18,7 +18,7 @@ from tasks.options import Models
 from tasks.run import Run
 from tasks.shards import Lease, fence
 from tasks.solve import in_scope
-from tasks.store.schema import Question, Trial
+from tasks.store.schema import ENDED, Question, Trial
 from tasks.work import Ending, InfrastructureFailed, Work
 
 STAGE = "assess"
@@ -43,7 +43,7 @@ def _unassessed(engine: Engine, scope: ColumnElement[bool]) -> list[str]:
         .where(scope)
         .group_by(Question.question_id)
         .having(
-            func.bool_and(Trial.status.in_(("accepted", "rejected")))
+            func.bool_and(Trial.status.in_(ENDED))
             & (func.count().filter(passed) > 0)
             & ((known < func.count()) | (func.count().filter(passed & Trial.assessed_with.is_(None)) > 0))
         )
@@ -91,9 +91,12 @@ async def assess_shard(run: Run, lease: Lease, work: Work) -> dict[str, int]:
 
 
 def _load(engine: Engine, question_id: str) -> Sequence[Any]:
+    """The attempts that have ended: others, which a run planned meanwhile, make it assessed anew when they have."""
     with engine.connect() as connection:
         return connection.execute(
-            select(Trial.__table__).where(Trial.question_id == question_id).order_by(Trial.attempt)
+            select(Trial.__table__)
+            .where(Trial.question_id == question_id, Trial.status.in_(ENDED))
+            .order_by(Trial.attempt)
         ).all()
 
 
@@ -112,6 +115,6 @@ def _store(run: Run, lease: Lease, question_id: str, trial_count: int, assessed:
             connection.execute(update(Trial).where(*same_row).values(**values, run_id=run.run_id))
         connection.execute(
             update(Trial)
-            .where(Trial.question_id == question_id)
+            .where(Trial.question_id == question_id, Trial.status.in_(ENDED))
             .values(assessed_with=trial_count, updated_at=func.now())
         )

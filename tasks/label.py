@@ -15,7 +15,7 @@ from tasks.options import Models
 from tasks.retries import INFRASTRUCTURE_RETRIES
 from tasks.run import Run, current_run
 from tasks.solve import in_scope
-from tasks.store.schema import Question, Response, Trial, Triplet
+from tasks.store.schema import ENDED, Question, Response, Trial, Triplet
 from tasks.trials import Select, TrialOutcome, choose_trial, test_info
 from tasks.trials import label as label_of
 from tasks.work import shards
@@ -26,9 +26,11 @@ STYLE_LETTERS = {"instruct": "I", "complete": "C", "online_judge": "O"}
 
 
 def unlabelled_questions(engine: Engine, subsets: Sequence[str], models: Models) -> list[str]:
-    """Questions whose attempts have all ended and whose instruct triplet is missing, knows fewer attempts, or was made
-    before its trial was assessed, as happens where the sandbox failed the assessment."""
-    ended = func.count().filter(Trial.status.in_(("accepted", "rejected")))
+    """Questions whose attempts have all ended, and whose instruct triplet is missing, counts others, or was made before
+    its trial was assessed, as happens where the sandbox failed the assessment."""
+    ended = func.count().filter(Trial.status.in_(ENDED))
+    passed = func.count().filter(Trial.status == "accepted")
+    counted = func.coalesce(func.max(Triplet.pass_count), 0)
     labelled = func.coalesce(func.max(Triplet.trial_count), 0)
     chosen = Trial.attempt == Triplet.chosen_attempt
     assessed_since = func.count().filter(chosen & Trial.trust.is_distinct_from(Triplet.trust)) > 0
@@ -38,7 +40,7 @@ def unlabelled_questions(engine: Engine, subsets: Sequence[str], models: Models)
         .outerjoin(Triplet, (Triplet.question_id == Question.question_id) & (Triplet.style == "instruct"))
         .where(in_scope(subsets, models))
         .group_by(Question.question_id)
-        .having((ended == func.count()) & ((labelled < func.count()) | assessed_since))
+        .having((ended == func.count()) & ((labelled < func.count()) | (counted != passed) | assessed_since))
         .order_by(Question.question_id)
     )
     with engine.connect() as connection:
@@ -57,7 +59,8 @@ async def label(subsets: Sequence[str], models: Models, rule: Select = "trust") 
 
 
 def label_questions(run: Run, question_ids: Sequence[str], rule: Select = "trust") -> None:
-    """Make or renew the instruct triplets of these questions, whose attempts have all ended.
+    """Make or renew the instruct triplets of these questions. One that got more attempts meanwhile, which have not all
+    ended, is left as it is until they have.
 
     The chosen trial stays chosen once conversions or responses were made from it: they are paid for.
     """
@@ -73,6 +76,8 @@ def label_questions(run: Run, question_ids: Sequence[str], rule: Select = "trust
         }
         fixed = {row.question_id: row.chosen_attempt for row in connection.execute(_built_upon(question_ids))}
         for key in question_ids:
+            if any(trial.status not in ENDED for trial in trials[key]):
+                continue
             values = _instruct_triplet(questions[key], trials[key], fixed.get(key), rule)
             statement = insert(Triplet).values(**values, run_id=run.run_id)
             renewed = {name: statement.excluded[name] for name in values if name != "triplet_id"}

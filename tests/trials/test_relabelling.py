@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from sqlalchemy import Engine, insert, select, update
 
-from tasks.assess import unassessed_questions
+from tasks.assess import _load, unassessed_questions
 from tasks.backends import Backends
 from tasks.label import label_questions, unlabelled_questions
 from tasks.options import Models
@@ -29,10 +30,9 @@ def trial(attempt: int, coverage: float) -> dict[str, object]:
     }  # fmt: skip
 
 
-def test_a_question_that_was_labelled_unassessed_is_labelled_anew_after_its_assessment(
-    database: Engine, tmp_path: Path
-) -> None:
-    run = Run("r", Backends(Settings(), database, open_artifacts(tmp_path.as_uri(), None, None), None))
+@pytest.fixture
+def run(database: Engine, tmp_path: Path) -> Run:
+    """With a question that two attempts passed."""
     with database.begin() as connection:
         connection.execute(
             insert(Question).values(
@@ -41,7 +41,39 @@ def test_a_question_that_was_labelled_unassessed_is_labelled_anew_after_its_asse
             )
         )  # fmt: skip
         connection.execute(insert(Trial), [trial(0, 100.0), trial(1, 90.0)])
+    return Run("r", Backends(Settings(), database, open_artifacts(tmp_path.as_uri(), None, None), None))
 
+
+def test_an_attempt_that_is_planned_meanwhile_is_assessed_and_counted_when_it_has_ended(
+    database: Engine, run: Run
+) -> None:
+    ids = unlabelled_questions(database, *SCOPE)
+    with database.begin() as connection:
+        connection.execute(insert(Trial).values(question_id=QUESTION, attempt=2, status="pending"))
+    assert [row.attempt for row in _load(database, QUESTION)] == [0, 1]
+    label_questions(run, ids)
+    with database.begin() as connection:
+        assert connection.execute(select(Triplet.triplet_id)).all() == []
+        connection.execute(update(Trial).where(Trial.attempt == 2).values(trial(2, 80.0)))
+    assert [row.attempt for row in _load(database, QUESTION)] == [0, 1, 2]
+    assert unlabelled_questions(database, *SCOPE) == [QUESTION]
+    label_questions(run, ids)
+    assert counted(database) == (3, 3)
+
+
+def test_a_label_that_counts_other_passes_than_there_are_is_made_anew(database: Engine, run: Run) -> None:
+    label_questions(run, [QUESTION])
+    assert unlabelled_questions(database, *SCOPE) == []
+    with database.begin() as connection:
+        connection.execute(update(Triplet).values(pass_count=1, pass_sequence=[0, 1]))
+    assert unlabelled_questions(database, *SCOPE) == [QUESTION]
+    label_questions(run, [QUESTION])
+    assert counted(database) == (2, 2)
+
+
+def test_a_question_that_was_labelled_unassessed_is_labelled_anew_after_its_assessment(
+    database: Engine, run: Run
+) -> None:
     # The sandbox failed the assessment: the label is made without trust, and the assessment is still to be done.
     label_questions(run, unlabelled_questions(database, *SCOPE))
     assert chosen(database) == (0, None)
@@ -56,6 +88,12 @@ def test_a_question_that_was_labelled_unassessed_is_labelled_anew_after_its_asse
     label_questions(run, [QUESTION])
     assert chosen(database) == (1, 0.7)
     assert unlabelled_questions(database, *SCOPE) == []
+
+
+def counted(database: Engine) -> tuple[int | None, int | None]:
+    with database.connect() as connection:
+        row = connection.execute(select(Triplet.pass_count, Triplet.trial_count)).one()
+    return row.pass_count, row.trial_count
 
 
 def chosen(database: Engine) -> tuple[int | None, float | None]:

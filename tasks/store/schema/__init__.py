@@ -24,9 +24,10 @@ from tasks.store.schema.releases import Release, ReleasePart, ReleaseShard, Rele
 from tasks.store.schema.rollup import ROLLUPS, fold_rollup, rollup_calls, rollup_hours, rollup_rows
 from tasks.store.schema.screening import BenchmarkItem, Contamination, Embedding, MinhashBand, VectorHead
 from tasks.store.schema.shards import Shard
-from tasks.store.schema.work import Question, Response, Run, Seed, Trial, Triplet, id_of_question
+from tasks.store.schema.work import ENDED, Question, Response, Run, Seed, Trial, Triplet, id_of_question
 
 __all__ = [
+    "ENDED",
     "IMPORTED",
     "ROLLUPS",
     "SCHEMA",

@@ -52,6 +52,10 @@ class Seed(Base):
     added_at: Mapped[datetime] = mapped_column(server_default=func.now())
 
 
+# Statuses of a row that waits for nothing.
+ENDED = ("accepted", "rejected")
+
+
 def id_of_question(subset: str, number: int) -> str:
     """The id of a question. Ids of what belongs to it begin with it, and releases cut ranges of questions by all but
     its last digits (tasks/selection.py)."""
