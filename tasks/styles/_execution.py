@@ -6,7 +6,7 @@ import ast
 from collections.abc import Sequence
 
 from tasks.sandbox.types import Job, Verdict, VerdictKind
-from tasks.styles.types import Judge, JudgeUnavailable
+from tasks.styles.types import Judge, JudgeUnavailable, Reason, Rejected
 from tasks.trials import is_main_guard, parse_python
 
 
@@ -19,17 +19,18 @@ async def run(judge: Judge, job: Job) -> Verdict:
 
 
 def parse_verified(code: str) -> ast.Module:
-    """The tree of code that was verified before; raises ValueError where it does not parse after all."""
+    """The tree of code that was executed before. Raises Rejected where it runs but is too much for our reading, as a
+    sum of 400 terms is."""
     module = parse_python(code)
     if module is None:
-        raise ValueError("the solution does not parse: only triplets that passed can be converted")
+        raise Rejected(Reason.SYNTAX_ERROR, "the solution, or what is put below it, cannot be read")
     return module
 
 
 def join_modules(*codes: str) -> str:
     """The modules one below the other, `from __future__` imports first, where Python wants them.
 
-    Raises ValueError for code that does not parse.
+    Raises Rejected for code that cannot be read.
     """
     futures: list[str] = []
     parts: list[str] = []

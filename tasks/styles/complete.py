@@ -48,10 +48,11 @@ async def check_complete(
     """Proves that a completion prompt fits the verified solution.
 
     Its declarations are those of the entry points that the test uses, with the solution's parameters and empty bodies;
-    its text does not tell the solution; its examples call each of them and hold when executed against the solution;
-    and the prompt with the solution's bodies in it passes the test. Imports that the declarations need and forgot are
-    added from the solution's or from `typing`. Costs two executions. Raises JudgeUnavailable where the sandbox failed,
-    ValueError for a solution that does not parse, which no verified one is.
+    its text does not tell the solution; its examples call each of them and hold when executed against the solution,
+    in another process with other hashes too, where a set has another order; and the prompt with the solution's bodies
+    in it passes the test. Imports that the declarations need and forgot are added from the solution's or from
+    `typing`. Costs two executions and the confirmation of the examples. Raises JudgeUnavailable where the sandbox
+    failed.
     """
     try:
         return await _check(code, solution, test, judge, job_id or f"complete-{uuid4().hex}")
@@ -81,7 +82,7 @@ async def _check(code: str, solution: str, test: str, judge: Judge, job_id: str)
         raise Rejected(Reason.FALSE_EXAMPLE, str(error)) from error
     if examples:
         module = examples_test(examples, prompt)
-        job = Job(id=f"{job_id}-examples", solution=solution, test=module, star_import=False, coverage=False)
+        job = Job(f"{job_id}-examples", solution, test=module, star_import=False, coverage=False, confirm=True)
         verdict = await run(judge, job)
         if not verdict.passed:
             raise Rejected(Reason.FALSE_EXAMPLE, f"{verdict.kind}: {verdict.message}")

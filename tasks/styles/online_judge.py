@@ -86,6 +86,7 @@ def read_online_judge(statement: str, program: str, test: str, solution: str) ->
         adapter = program.removeprefix(head).strip("\n")
         if not adapter:
             raise Rejected(Reason.ADAPTER_UNUSED, "there is no adapter below the verified solution")
+        parse_verified(adapter)
         try:
             stated = syntax.literal(test)
         except (SyntaxError, ValueError, TypeError, RecursionError, MemoryError):
@@ -131,11 +132,10 @@ async def check_online_judge(
     """Proves a conversion: the program is the verified solution with the adapter below it.
 
     What the verified `test` uses are the entry points; the cases have to reach as many of the solution's lines as it
-    does and reject MIN_KILLED_SHARE of the mutants that it rejects. Costs four executions a case, and three or four
+    does and reject MIN_KILLED_SHARE of the mutants that it rejects. Costs five executions a case, and three or four
     besides. Cases that the adapter answers without the solution, or with blanks, are left out. The converted solution
     is the whole program, the converted test the repr of `{"stdin": [...], "stdout": [...]}`, readable by
-    ast.literal_eval. Raises JudgeUnavailable where the sandbox failed, ValueError for a solution that does not parse,
-    which no verified one is.
+    ast.literal_eval. Raises JudgeUnavailable where the sandbox failed.
     """
     try:
         return await _Check(judge, limits, job_id or f"online-judge-{uuid4().hex}").convert(parsed, solution, test)
@@ -183,7 +183,9 @@ class _Check:
         cases, outputs = self._enough([case for case, _ in pairs]), tuple(output for _, output in pairs)
         if all(same_output(output, outputs[0]) for output in outputs):
             raise Rejected(Reason.TRIVIAL_CASES, f"every case prints {outputs[0]!r}")
-        verdict = await self._run("confirmed", program, cases, outputs)
+        verdict = await self._run("confirmed", program, cases, outputs, confirm=True)
+        if verdict.kind is VerdictKind.FLAKY:  # a set's order, say, which is another in every other process
+            raise Rejected(Reason.NONDETERMINISTIC, verdict.message)
         if not verdict.passed:
             raise Rejected(Reason.UNCONFIRMED, f"{verdict.kind}: {verdict.message}")
         module = cases_test(parsed.adapter, cases, outputs)
@@ -207,6 +209,7 @@ class _Check:
         stdin: tuple[str, ...],
         stdout: tuple[str, ...] | None = None,
         timeout_s: float | None = None,
+        confirm: bool = False,
     ) -> Verdict:
         job = Job(
             id=f"{self.job_id}-{name}",
@@ -216,6 +219,7 @@ class _Check:
             stdout=stdout,
             coverage=False,
             timeout_s=timeout_s or self.limits.timeout_s,
+            confirm=confirm,
         )
         return await run(self.judge, job)
 
@@ -247,6 +251,8 @@ class _Check:
     def _check_outputs(self, outputs: tuple[str, ...]) -> None:
         if not all(outputs):
             raise Rejected(Reason.EMPTY_OUTPUT, "the program prints nothing for a case")
+        if not all(map(storable, outputs)):
+            raise Rejected(Reason.UNPARSED, "the program prints NUL or broken Unicode")
         longest = max(map(len, outputs))
         if longest > self.limits.max_stdout_chars:
             raise Rejected(Reason.OUTPUT_TOO_LONG, f"{longest} characters for one case")

@@ -80,6 +80,8 @@ def test_smallest():
     assert stack.pop() == 1
     assert stack.smallest() == 2
 """
+WORDS = 'def words(text):\n    return " ".join(set(text.split()))\n'
+WORDS_TEST = "def test_words():\n    assert sorted(words('b a b').split()) == ['a', 'b']\n"
 TINY = "def is_even(n):\n    return n % 2 == 0\n"
 TINY_TEST = "def test_is_even():\n    assert is_even(2) and not is_even(3)\n"
 MOD = "MOD = 10**9 + 7\n\n\ndef power(a, b, /, *, mod=MOD):\n    return pow(a, b, mod)\n"
@@ -118,6 +120,7 @@ TRIPLETS = {
     "power": (MOD, MOD_TEST),
     "later": (ASYNC, ASYNC_TEST),
     "point": (DATACLASS, DATACLASS_TEST),
+    "words": (WORDS, WORDS_TEST),
 }
 RUNS = "Collect the runs of equal characters in a text."
 BACK = "Turn runs back into the text that they came from."
@@ -431,6 +434,13 @@ BAD = {
         "stack",
         'class MinStack:\n    """A stack that can tell its smallest number."""\n',
         Reason.MISSING_EXAMPLE,
+    ),
+    "example_in_the_order_of_hashes": (
+        "words",
+        # So with Python's hash seed 0, which programs are executed with.
+        'def words(text):\n    """The words, each once.\n\n    >>> words("pear kiwi apple fig plum")\n'
+        "    'apple fig pear plum kiwi'\n    \"\"\"\n",
+        Reason.FALSE_EXAMPLE,
     ),
     "false_example": ("even", even_prompt("Is it even?\n\n    >>> is_even(3)\n    True"), Reason.FALSE_EXAMPLE),
     "second_example_false": (

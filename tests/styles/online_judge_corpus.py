@@ -98,6 +98,22 @@ COUNTED_STATEMENT = (
     "Read one number from the input and print its label: for the first number that is ten more than it."
 )
 
+# What its test accepts in any order comes in that of the hashes.
+SHARED = "def shared(first, second):\n    return set(first) & set(second)\n"
+SHARED_TEST = """from solution import shared
+
+
+def test_shared():
+    assert shared("abc", "bcd") == {"b", "c"}
+
+
+def test_nothing():
+    assert shared("ab", "cd") == set()
+"""
+# It runs; it is too much to be read.
+LONG = f"def total(n):\n    return {' + '.join(['n'] * 2000)}\n"
+LONG_TEST = "from solution import total\n\n\ndef test_total():\n    assert total(1) == 2000\n"
+
 TRIPLETS = {
     "counted": (COUNTED, COUNTED_TEST),
     "scored": (SCORED, SCORED_TEST),
@@ -107,6 +123,8 @@ TRIPLETS = {
     "queue": (QUEUE, QUEUE_TEST),
     "rotate": (ROTATE, ROTATE_TEST),
     "printing": (PRINTING, GAPS_TEST),
+    "shared": (SHARED, SHARED_TEST),
+    "long": (LONG, LONG_TEST),
 }
 
 STATEMENT = """# Largest gap
@@ -392,6 +410,24 @@ BAD = {
         "gaps",
         answer(program=f"import random\n{ADAPTER[:-1]}, random.random())"),
         Reason.NONDETERMINISTIC,
+    ),
+    "order_of_hashes": (
+        "shared",
+        answer(
+            "# Shared words\n\nFind them.\n\n## Input format\n\nTwo lines of words.\n\n"
+            "## Output format\n\nThe words that are in both.\n",
+            "print(*shared(input().split(), input().split()))",
+            [f"{words}\n{words} x\n" for words in ("pear kiwi apple fig", "a b c d e", "one two three four", "u v w")],
+        ),
+        Reason.NONDETERMINISTIC,
+    ),
+    "solution_that_cannot_be_read": (
+        "long", answer(program="print(total(int(input())))", cases=["1\n", "2\n", "3\n", "4\n"]), Reason.SYNTAX_ERROR
+    ),
+    "nul_in_the_output": (
+        "gaps",
+        answer(program=f"{ADAPTER[:-1]}, end=chr(0))"),
+        Reason.UNPARSED,
     ),
     "all_outputs_equal": ("gaps", answer(cases=["1\n", "2\n", "3\n", "4\n"]), Reason.TRIVIAL_CASES),
     "errors_never_tried": ("mark", answer(MARK_STATEMENT, MARK_ADAPTER, MARK_CASES[:-1]), Reason.LOW_COVERAGE),

@@ -72,6 +72,11 @@ def test_a_finished_conversion_is_taken_apart_and_proven_again(which: str, judge
         (join_modules(without_main_guard(TRIPLETS["gaps"][0]), ADAPTER), "[1]", Reason.UNPARSED),
         (join_modules(without_main_guard(TRIPLETS["gaps"][0]), ADAPTER), "{'stdin': [7]}", Reason.UNPARSED),
         (join_modules(without_main_guard(TRIPLETS["gaps"][0]), ADAPTER), "open('x')", Reason.UNPARSED),
+        (
+            join_modules(without_main_guard(TRIPLETS["gaps"][0])) + "print(largest_gap(int(input()))\n",
+            "{'stdin': ['1'], 'stdout': ['3']}",
+            Reason.SYNTAX_ERROR,
+        ),
     ],
 )
 def test_a_finished_conversion_of_something_else_is_rejected(program: str, test: str, reason: Reason) -> None:
