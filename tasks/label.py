@@ -26,8 +26,8 @@ STYLE_LETTERS = {"instruct": "I", "complete": "C", "online_judge": "O"}
 
 
 def unlabelled_questions(engine: Engine, subsets: Sequence[str], models: Models) -> list[str]:
-    """Questions whose attempts have all ended, and whose instruct triplet is missing, counts others, or was made before
-    its trial was assessed, as happens where the sandbox failed the assessment."""
+    """Questions whose attempts have all ended, and whose instruct triplet is missing, counts others, or was made
+    before its trial was assessed, as happens where the sandbox failed the assessment."""
     ended = func.count().filter(Trial.status.in_(ENDED))
     passed = func.count().filter(Trial.status == "accepted")
     counted = func.coalesce(func.max(Triplet.pass_count), 0)
