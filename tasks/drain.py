@@ -13,13 +13,15 @@ from typing import Any, TypeVar
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 from sqlalchemy import Engine
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from tasks import assess, convert, generate, import_verdicts, respond, solve
 from tasks.crews import crew_of
 from tasks.llm import BudgetReached
 from tasks.logs import about
 from tasks.record import Standing, standing, stop_run
-from tasks.retries import INFRASTRUCTURE, INFRASTRUCTURE_RETRIES, is_infrastructure
+from tasks.retries import INFRASTRUCTURE_RETRIES, is_infrastructure
 from tasks.run import Run, current_run, joined_run
 from tasks.shards import Lease, LeaseLost, claim, close, counts, finish, give_back, keep, left_behind, plan, shard_size
 from tasks.slots import slots
@@ -172,7 +174,8 @@ async def _claimed(run: Run, shard_ids: Sequence[int] | None = None) -> Lease | 
     try:
         return await asyncio.shield(claiming)
     except asyncio.CancelledError:
-        with contextlib.suppress(*INFRASTRUCTURE):  # a database that is away is no reason to go on
+        # Whatever the database says now: an error in place of this one would be taken for a reason to ask again.
+        with contextlib.suppress(DBAPIError, PoolTimeout):
             lease = await claiming
             if lease is not None:
                 await asyncio.to_thread(give_back, run.engine, lease)

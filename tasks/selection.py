@@ -36,7 +36,7 @@ from sqlalchemy.orm import aliased
 
 from tasks.filters import TRUST_BOUNDS, ReleaseFilters
 from tasks.licences import TermsTable, model_problem, seed_problem
-from tasks.store.schema import LlmCall, Question, Response, Trial, Triplet
+from tasks.store.schema import ENDED, LlmCall, Question, Response, Trial, Triplet
 
 QUESTIONS_A_SHARD = 1_000  # whose ids differ in their last three digits
 Model = tuple[str, str]  # provider, name
@@ -198,7 +198,7 @@ def releasable(subsets: Sequence[str], canned: bool, filters: ReleaseFilters) ->
 
 def readable_responses(max_tokens: int | None, minded: Mapping[Model, str] | frozenset[Model]) -> Select[Any]:
     """The judged responses that a release may hold."""
-    found = select(Response.__table__).where(Response.status.in_(("accepted", "rejected")))
+    found = select(Response.__table__).where(Response.status.in_(ENDED))
     if max_tokens is not None:
         found = found.join(LlmCall, LlmCall.request_hash == Response.request_hash).where(
             LlmCall.output_tokens <= max_tokens

@@ -19,7 +19,7 @@ from tasks.run import Run
 from tasks.sandbox import Job, Verdict
 from tasks.shards import Lease
 from tasks.store import copy_rows
-from tasks.store.schema import IMPORTED, Question, Trial, rollup_calls
+from tasks.store.schema import ENDED, IMPORTED, Question, Trial, rollup_calls
 from tasks.subsets import solve_request
 from tasks.trials import AttemptPolicy, Progress, Unparsed, parse_solve
 from tasks.work import Ending, Work
@@ -104,7 +104,7 @@ def plan_round(
 def _progress(subset: str, models: Models) -> Any:
     """Questions whose attempts have all ended, as the policy sees them. An attempt's number is how many there were
     before it, so a gap (attempts planned by hand) is left to `plan_trials`."""
-    ended = Trial.status.in_(("accepted", "rejected"))
+    ended = Trial.status.in_(ENDED)
     share = text(
         "coalesce((select avg((value = 'passed')::int) from jsonb_each_text(kodcode.trials.outcomes)), 0)::float"
     )

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import Engine, text
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import InternalError, OperationalError
 
 from tasks.drain import STAGES, STILL_OPEN, RunStopped, _reason, _told, drain_for, handle_shard, work_through
 from tasks.llm import ProviderMisconfigured
@@ -272,7 +272,7 @@ def test_who_is_stopped_while_it_claims_a_shard_leaves_it_to_others(
         claiming.set()
         go_on.wait()
         if not answers:
-            raise OperationalError("claim", None, Exception("the server is gone"))
+            raise InternalError("claim", None, Exception("the session is ended"), connection_invalidated=True)
         return claim(*arguments)
 
     monkeypatch.setattr("tasks.drain.claim", slowly)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -24,6 +25,7 @@ __all__ = ["embedded"]
 
 HOLDER = f"""
 import asyncio
+import contextlib
 from tasks.slots import slots
 async def main():
     async with slots({STAGE!r}, 60):
@@ -106,11 +108,11 @@ def test_what_was_done_under_slots_stays_done_where_they_cannot_be_given_back(
 ) -> None:
     async def main() -> None:
         await make_limits()
-        async with slots(STAGE, 60):
-            assert (await limit_of(ASKING))[1] == 1
-            lost = temporary_settings({PREFECT_API_URL: "http://127.0.0.1:1/api", PREFECT_CLIENT_MAX_RETRIES: 0})
-            lost.__enter__()
-        lost.__exit__(None, None, None)
+        nowhere = {PREFECT_API_URL: "http://127.0.0.1:1/api", PREFECT_CLIENT_MAX_RETRIES: 0}
+        with contextlib.ExitStack() as lost:
+            async with slots(STAGE, 60):
+                assert (await limit_of(ASKING))[1] == 1
+                lost.enter_context(temporary_settings(nowhere))
 
     asyncio.run(main())
     assert "when their lease ends" in caplog.text
