@@ -12,10 +12,11 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pyarrow as pa
+import pyarrow.compute as pc
 from sqlalchemy import Connection, func, text
 
-from tasks.formats import AuthorRecord, ResponseRecord
-from tasks.formats.batch import TRIALS, TRIPLETS, Batch
+from tasks.formats import AuthorRecord, FormatError, ResponseRecord
+from tasks.formats.batch import TRIALS, TRIPLETS, Batch, trial_places
 from tasks.formats.format import Shown
 from tasks.licences import Author, Origin, TermsTable, readable, resulting_licence
 from tasks.llm import stored_answers
@@ -25,7 +26,10 @@ from tasks.store.columns import Kind, read_columns
 from tasks.store.schema import Response
 from tasks.work import shards
 
-BATCH = 500  # triplets in memory at once
+# Triplets in memory at once: what has to be done once for all of them is little of what 1,000 rows cost. Reasoning
+# answers are many times as long as the rest.
+_BATCH = 1_000
+_ANSWERED = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,22 +62,30 @@ class Loaded:
 
 
 # What a row is made from, in the columns of TRIPLETS or as JSON; `proposed` and `made`: by whom, with which prompt.
+# An instruct triplet has the text of its question and the pair of its chosen trial (sql/audit/labels.sql): no text is
+# read twice.
 _TRIPLETS = """
-select t.triplet_id, t.question_id, t.subset, t.style, q.number, t.question, t.solution, t.test,
+select t.triplet_id, t.question_id, t.subset, t.style, q.number,
+       case when t.style = 'instruct' then q.text else t.question end as question,
+       case when t.style <> 'instruct' then t.solution end as solution,
+       case when t.style <> 'instruct' then t.test end as test,
        coalesce(t.test_info, '[]')::text as functions, i.difficulty, to_json(i.pass_sequence)::text as pass_sequence,
        i.chosen_attempt, case when t.style <> 'instruct' then q.text end as original_question,
-       to_json(q.seed_ids)::text as seed_ids, q.benchmark, q.benchmark_item, b.text as benchmark_text,
+       to_json(q.seed_ids)::text as seed_ids, q.benchmark, q.benchmark_item,
+       case when q.benchmark_item is not null then (
+           select b.text from kodcode.benchmark_items b
+           where b.benchmark = q.benchmark and b.item_id = q.benchmark_item) end as benchmark_text,
        case when q.benchmark_item is not null then q.benchmark_similarity end as benchmark_similarity,
        coalesce(nullif(t.filter_reason, ''), q.caution) as filter_reason,
-       coalesce((select json_agg(distinct coalesce(s.licence, '')) from kodcode.seeds s
-                 where s.seed_id = any(q.seed_ids)), '[]')::text as licences,
+       coalesce(case when q.seed_ids <> '{}' then (
+           select json_agg(distinct coalesce(s.licence, '')) from kodcode.seeds s
+           where s.seed_id = any(q.seed_ids)) end, '[]')::text as licences,
        json_build_array(t.subset, q.provider, q.model, q.prompt_version)::text as proposed,
        json_build_array(t.style, t.provider, t.model, t.prompt_version)::text as made
 from unnest(string_to_array(%(ids)s, ' ')) with ordinality as wanted(triplet_id, place)
 join kodcode.triplets t using (triplet_id)
 join kodcode.questions q on q.question_id = t.question_id
 join kodcode.triplets i on i.question_id = t.question_id and i.style = 'instruct'
-left join kodcode.benchmark_items b on b.benchmark = q.benchmark and b.item_id = q.benchmark_item
 order by place
 """
 _TRIPLET_KINDS: Mapping[str, Kind] = {
@@ -99,10 +111,10 @@ _TRIAL_KINDS: Mapping[str, Kind] = {
 
 
 def load(connection: Connection, artifacts: ArtifactStore, ids: Sequence[str], lens: Lens) -> Iterator[Loaded]:
-    """These triplets in their order, BATCH of them at a time."""
+    """These triplets in their order, some of them at a time."""
     # Rows are gathered in their order, which no plan that gathers them from several processes would keep.
     connection.execute(text("set local max_parallel_workers_per_gather = 0"))
-    for batch in shards(ids, BATCH):
+    for batch in shards(ids, _ANSWERED if lens.shows else _BATCH):
         yield _load(connection, artifacts, batch, lens)
 
 
@@ -113,15 +125,19 @@ def _load(connection: Connection, artifacts: ArtifactStore, ids: Sequence[str], 
     trials = read_columns(connection, _TRIALS, _TRIAL_KINDS, {"ids": asked})
     answered = _answered(connection, ids, lens)
     responses = _responses(connection, artifacts, answered)
-    responders = [
-        {(rows[one.attempt].provider, rows[one.attempt].model) for show in lens.shows for one in show(records)}
-        for rows, records in zip(answered, responses, strict=True)
-    ]
+    responders: Sequence[Set[Model]] = [frozenset()] * len(ids)
+    if lens.shows:
+        responders = [
+            {(rows[one.attempt].provider, rows[one.attempt].model) for show in lens.shows for one in show(records)}
+            for rows, records in zip(answered, responses, strict=True)
+        ]
     row_of_question = np.asarray(questions.indices)
+    chosen = _chosen(found, trials, row_of_question)
     backgrounds, code = _backgrounds(found, row_of_question, trials, responders, lens.terms)
     columns = {
         **{name: found[name] for name in set(TRIPLETS.names) & _TRIPLET_KINDS.keys()},
         **{name: _lists(found[name], name) for name in ("functions", "pass_sequence", "seed_ids")},
+        **{name: pc.coalesce(found[name], trials[name].take(chosen)) for name in ("solution", "test")},
         **_shared(backgrounds, code),
         **({} if lens.benchmark_texts else {"benchmark_text": pa.nulls(len(found), pa.string())}),
         "question_row": pa.array(row_of_question, pa.int64()),
@@ -137,6 +153,20 @@ def _load(connection: Connection, artifacts: ArtifactStore, ids: Sequence[str], 
         ),
         counted,
     )
+
+
+def _chosen(found: pa.RecordBatch, trials: pa.RecordBatch, row_of_question: np.ndarray) -> pa.Array:
+    """Where the chosen trial of each instruct triplet is among the trials; null for other styles.
+
+    Raises FormatError where it is not there: the triplet would be released without its pair, or with another's."""
+    attempts = np.asarray(found["chosen_attempt"].fill_null(-1))
+    width = 2 + max(attempts.max(initial=0), np.asarray(trials["attempt"]).max(initial=0))
+    # The last attempt of all is nobody's, and the place of those that have not chosen any.
+    places = trial_places(trials, 1 + row_of_question.max(initial=0), width)[row_of_question, attempts]
+    instruct = np.asarray(pc.equal(found["style"], "instruct"))
+    for row in np.flatnonzero(instruct & (places < 0)):
+        raise FormatError(f"{found['triplet_id'][int(row)]} has no chosen trial. `kodcode audit` tells more.")
+    return pa.array(places, mask=~instruct)
 
 
 def _lists(column: pa.Array, name: str) -> pa.Array:
@@ -165,6 +195,8 @@ def _answered(connection: Connection, ids: Sequence[str], lens: Lens) -> list[li
 def _responses(
     connection: Connection, artifacts: ArtifactStore, answered: Sequence[Sequence[Any]]
 ) -> list[list[ResponseRecord]]:
+    if not any(answered):
+        return [[] for _ in answered]
     answers = stored_answers(connection, artifacts, [row.request_hash for rows in answered for row in rows])
     return [
         [

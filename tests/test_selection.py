@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import Connection, Engine, Update, func, insert, text, update
 
 from tasks.filters import ReleaseFilters
+from tasks.formats import FormatError
 from tasks.formats.sft import shown_answer
 from tasks.licences import TermsTable
 from tasks.loading import Lens, load
@@ -39,6 +40,12 @@ def store(connection: Connection, artifacts: ArtifactStore, number: int, info: A
         insert(Question).values(
             question_id=question_id, subset="Leetcode", number=number, provider="openai", model="m", seed_ids=[],
             prompt_index=number, text=question_id, text_hash=question_id, status="accepted",
+        )
+    )  # fmt: skip
+    connection.execute(
+        insert(Trial).values(
+            question_id=question_id, attempt=0, provider="openai", model="m", solution="s", test="t",
+            status="accepted", verdict="passed",
         )
     )  # fmt: skip
     for style, entry_points in (("instruct", info), ("online_judge", [])):
@@ -91,6 +98,16 @@ def test_classes_and_long_answers_are_left_out_on_demand(
     assert answered == answers
 
 
+def test_a_triplet_whose_chosen_trial_is_not_there_is_not_released(
+    database: Engine, artifacts: ArtifactStore
+) -> None:
+    with snapshot(database) as connection:
+        store(connection, artifacts, 1, declared("def f():"))
+        connection.execute(update(Trial).values(attempt=1))
+        with pytest.raises(FormatError, match="Leetcode_00000001_I has no chosen trial"):
+            list(load(connection, artifacts, ["Leetcode_00000001_O", "Leetcode_00000001_I"], Lens(TERMS)))
+
+
 # As the pipeline changes rows: with the time.
 CHANGES = {
     "question": update(Question).values(caution="near", updated_at=func.now()),
@@ -127,12 +144,6 @@ def test_whatever_a_row_is_made_from_changes_the_fingerprint_of_its_piece_and_of
         connection.execute(
             update(Question).where(Question.number == 1).values(seed_ids=["s"], benchmark="B", benchmark_item="1")
         )
-        connection.execute(
-            insert(Trial).values(
-                question_id="Leetcode_00000001", attempt=0, provider="openai", model="m", status="accepted",
-                verdict="passed", solution="s", test="t",
-            )
-        )  # fmt: skip
         if change == "second finding":
             connection.execute(CHANGES["finding"])
 

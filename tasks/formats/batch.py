@@ -128,6 +128,15 @@ class Laid:
     triplets: pa.Int64Array
 
 
+def trial_places(trials: pa.RecordBatch, questions: int, attempts: int) -> np.ndarray:
+    """Where each question has each attempt among rows of TRIALS, questions x attempts; -1 where it has not.
+
+    No question_row may be `questions` or more, and no attempt `attempts` or more."""
+    places = np.full((questions, attempts), -1)
+    places[np.asarray(trials["question_row"]), np.asarray(trials["attempt"])] = np.arange(len(trials))
+    return places
+
+
 def by_value(column: pa.Array, change: Callable[[str], str | None]) -> pa.Array:
     """A column of texts, few of which differ, each changed; null stays null."""
     encoded = column.dictionary_encode()

@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tasks.formats.batch import FUNCTION, Batch, Laid, by_value, lengths, offsets
+from tasks.formats.batch import FUNCTION, Batch, Laid, by_value, lengths, offsets, trial_places
 from tasks.formats.errors import FormatError
 from tasks.formats.layout import QUESTION_ID, STYLE, SUBSET, Column, split_of, splits_of
 from tasks.formats.records import FormattedRow, TripletRecord
@@ -200,9 +200,7 @@ def _trial_arrays(batch: Batch) -> pa.Array:
     for row in np.flatnonzero((attempt < 0) | (attempt >= TRIALS)):
         for triplet in np.flatnonzero(asked == question[row]):
             _place(batch.triplets["triplet_id"][triplet].as_py(), int(attempt[row]))
-    # Where each question has each attempt among the trials; -1 where it has not.
-    places = np.full((1 + np.concatenate([asked, question]).max(initial=0), TRIALS), -1)
-    places[question, attempt] = np.arange(len(trials))
+    places = trial_places(trials, 1 + np.concatenate([asked, question]).max(initial=0), TRIALS)
     published = [
         trials["source"],
         trials["solution"],

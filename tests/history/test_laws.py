@@ -26,6 +26,10 @@ def sound(told: Engine) -> Iterator[Connection]:
     with told.connect() as connection, connection.begin() as transaction:
         connection.exec_driver_sql("update kodcode.questions set text_hash = 'h'")
         connection.exec_driver_sql(
+            "update kodcode.triplets t set question = q.text from kodcode.questions q"
+            " where q.question_id = t.question_id and t.style = 'instruct'"
+        )
+        connection.exec_driver_sql(
             """update kodcode.releases set manifest = '{"files": [{"format": "kodcode-v1"}]}'"""
         )
         yield connection
@@ -43,6 +47,8 @@ def sound(told: Engine) -> Iterator[Connection]:
          "b/k", "without an answer in the ledger"),
         ("batches", BATCH + "insert into kodcode.llm_leases (request_hash, worker_id, batch_id, stage, subset,"
          " reserved_usd) values ('r', '', 'b', 'solve', 'Evol', 1)", "r", "which is collected"),
+        ("labels", "update kodcode.triplets set question = 'other' where triplet_id = 'Evol_00000001_I'",
+         "Evol_00000001", "asks something else"),
         ("runs", "update kodcode.runs set finished_at = null", "night", "completed without an end"),
         ("runs", "insert into kodcode.llm_spending values ('run:night/stage:solve', 4)", "run:night/stage:solve",
          "spent $4.00000000, its answers cost $3.90000000"),
