@@ -125,11 +125,21 @@ def early_end(run: Run, memory_mb: int) -> Conclusion | None:  # noqa: PLR0911 -
         name = signal.Signals(number).name if number in set(signal.Signals) else str(number)
         if number == signal.SIGXCPU:
             return Conclusion(VerdictKind.TIMED_OUT, "the program used up its processor time")
-        starved = run.peak_memory_mb > 0.9 * memory_mb or any(word in said for word in _MEMORY_WORDS)
+        starved = _starved(run, memory_mb) or any(word in said for word in _MEMORY_WORDS)
         if number in {signal.SIGKILL, signal.SIGABRT, signal.SIGSEGV, signal.SIGBUS} and starved:
             return Conclusion(VerdictKind.MEMORY_EXCEEDED, f"the program was ended by {name} at its memory limit")
         return Conclusion(VerdictKind.CRASHED, printable(f"the program was ended by {name}\n{said}"))
     return None
+
+
+def killed_from_outside(run: Run, memory_mb: int) -> bool:
+    """Whether it may have been: a program that is within its limits seldom kills itself, but a host that runs out of
+    memory kills whatever is there, which says nothing about the program."""
+    return run.ended == "exit" and run.status == -signal.SIGKILL and not _starved(run, memory_mb)
+
+
+def _starved(run: Run, memory_mb: int) -> bool:
+    return run.peak_memory_mb > 0.9 * memory_mb
 
 
 def conclude_pytest(run: Run, memory_mb: int) -> Conclusion:

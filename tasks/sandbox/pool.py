@@ -17,13 +17,13 @@ from concurrent.futures import CancelledError, Future
 from types import TracebackType
 from typing import Any
 
-from .conclude import conclude_pytest
+from .conclude import conclude_pytest, killed_from_outside
 from .probe import examine
 from .slot import Run, Slot, Trial, ZygoteError, check_starts
 from .stdio import conclude_case
 from .types import Job, Level, Policy, SandboxError, Verdict, VerdictKind
 
-_ATTEMPTS = 3  # a failing machinery gets two more zygotes
+_ATTEMPTS = 3  # a failing machinery gets two more zygotes, and who was killed from outside two more runs
 _WINDOW = 512  # jobs taken from the caller's iterator ahead of the verdicts, a slot
 _OUTPUT_KEPT = 1 << 16  # characters of a case's output that a verdict carries
 
@@ -203,11 +203,15 @@ class Sandbox:
 
     def _attempt(self, slot: Slot, trial: Trial) -> Run:
         for attempt in range(_ATTEMPTS):
+            last = attempt == _ATTEMPTS - 1
             try:
-                return slot.run(trial)
+                run = slot.run(trial)
             except ZygoteError:
-                if attempt == _ATTEMPTS - 1:
+                if last:
                     raise
+            else:
+                if last or not killed_from_outside(run, trial.memory_mb):
+                    return run
         raise AssertionError("unreachable")
 
     def _memory_mb(self, job: Job) -> int:

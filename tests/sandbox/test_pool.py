@@ -159,6 +159,24 @@ def test_killed_zygotes_are_replaced_without_a_wrong_verdict() -> None:
             assert verdict.passed, verdict
 
 
+def test_a_program_that_a_starved_host_kills_is_run_again() -> None:
+    before = _descendants(os.getpid())
+    with Sandbox(Policy(jobs=1)) as sandbox:
+        assert sandbox.submit(Job("first", ADD, test=TEST)).result().passed
+        zygote = max(_descendants(os.getpid()) - before)
+        for times, kind in ((2, VerdictKind.PASSED), (3, VerdictKind.CRASHED)):
+            hit: set[int] = set()
+            future = sandbox.submit(Job("hit", ADD, test=SLEEP))
+            while not future.done():
+                for pid in _descendants(zygote) - hit if len(hit) < times else ():
+                    with contextlib.suppress(OSError):
+                        if (Path("/proc") / str(pid) / "comm").read_text() != "init\n":
+                            os.kill(pid, signal.SIGKILL)
+                            hit.add(pid)
+                time.sleep(0.01)
+            assert (future.result().kind, len(hit)) == (kind, times)
+
+
 def test_what_fails_three_times_is_infrastructure_and_no_verdict_on_the_program() -> None:
     before = _descendants(os.getpid())
     with Sandbox(Policy(jobs=1)) as sandbox:
