@@ -1,13 +1,19 @@
-"""A triplet to lay out."""
+"""A triplet to lay out, and a run that releases."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import Engine
 
+from tasks.backends import Backends
 from tasks.formats import FunctionRecord, NearestProblem, TrialRecord, TripletRecord
+from tasks.run import Run
+from tasks.settings import Settings
+from tasks.store import ArtifactStore
 
 
 @pytest.fixture
@@ -38,3 +44,8 @@ def triplet() -> Callable[..., TripletRecord]:
         return TripletRecord(**(values | changes))
 
     return triplet
+
+
+@pytest.fixture
+def run(database: Engine, artifacts: ArtifactStore, tmp_path: Path) -> Run:
+    return Run("run", Backends(Settings(data_dir=tmp_path), database, artifacts, None))
