@@ -118,7 +118,6 @@ def _choose(
         )
     query = candidates.compile(connection, compile_kwargs={"render_postcompile": True})
     connection.exec_driver_sql(f"{_CHOSEN} {query}", query.params)
-    connection.execute(text("analyze chosen_triplets"))
     left_out = _leave_out(connection, minded, terms) if filters.licence_policy == "permissive" else {}
     _thin_out(connection, filters)
     pieces = _pieces(connection, lines)
@@ -265,6 +264,7 @@ join bad_model b on (t.provider, t.model) = (b.provider, b.model)
 def _leave_out(connection: Connection, minded: Mapping[Model, str], terms: TermsTable) -> dict[str, int]:
     """Take what the permissive policy minds out of chosen_triplets: by its seeds, or by a model that wrote any of its
     texts, the trials that KodCode-V1 shows included. Returns the triplets a reason."""
+    connection.execute(text("analyze chosen_triplets"))  # it is joined with tables that may be larger or smaller
     licences = connection.scalars(text("select distinct licence from kodcode.seeds")).all()
     problems = {licence: problem for licence in licences if (problem := seed_problem(licence)) is not None}
     connection.execute(
