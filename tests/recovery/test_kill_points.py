@@ -4,8 +4,8 @@ What a supervisor looks after comes back while the run goes on: a worker always,
 waits minutes, PostgreSQL and the S3 server every other time; else the next command finds them down.
 KODCODE_KILL_POINTS says how often (20), KODCODE_KILL_SEED repeats a series that failed.
 
-200 points (67 of seed 3101, 67 of 3102, 66 of 3103, side by side on two cores) took 1 h 46 min, none failed: it was the
-flow 52 times, the zygote 37, a worker 33, PostgreSQL 31, the S3 server 27, Prefect's 20.
+200 points (67 of seed 3101, 67 of 3102, 66 of 3103, side by side on two cores) took 1 h 46 min, none failed: it was
+the flow 52 times, the zygote 37, a worker 33, PostgreSQL 31, the S3 server 27, Prefect's 20.
 """
 
 from __future__ import annotations
