@@ -125,12 +125,10 @@ def _load(connection: Connection, artifacts: ArtifactStore, ids: Sequence[str], 
     trials = read_columns(connection, _TRIALS, _TRIAL_KINDS, {"ids": asked})
     answered = _answered(connection, ids, lens)
     responses = _responses(connection, artifacts, answered)
-    responders: Sequence[Set[Model]] = [frozenset()] * len(ids)
-    if lens.shows:
-        responders = [
-            {(rows[one.attempt].provider, rows[one.attempt].model) for show in lens.shows for one in show(records)}
-            for rows, records in zip(answered, responses, strict=True)
-        ]
+    responders = [
+        {(rows[one.attempt].provider, rows[one.attempt].model) for show in lens.shows for one in show(records)}
+        for rows, records in zip(answered, responses, strict=True)
+    ]
     row_of_question = np.asarray(questions.indices)
     chosen = _chosen(found, trials, row_of_question)
     backgrounds, code = _backgrounds(found, row_of_question, trials, responders, lens.terms)
@@ -164,8 +162,9 @@ def _chosen(found: pa.RecordBatch, trials: pa.RecordBatch, row_of_question: np.n
     # The last attempt of all is nobody's, and the place of those that have not chosen any.
     places = trial_places(trials, 1 + row_of_question.max(initial=0), width)[row_of_question, attempts]
     instruct = np.asarray(pc.equal(found["style"], "instruct"))
-    for row in np.flatnonzero(instruct & (places < 0)):
-        raise FormatError(f"{found['triplet_id'][int(row)]} has no chosen trial. `kodcode audit` tells more.")
+    lacking = np.flatnonzero(instruct & (places < 0))
+    if len(lacking):
+        raise FormatError(f"{found['triplet_id'][int(lacking[0])]} has no chosen trial. `kodcode audit` tells more.")
     return pa.array(places, mask=~instruct)
 
 
@@ -195,8 +194,6 @@ def _answered(connection: Connection, ids: Sequence[str], lens: Lens) -> list[li
 def _responses(
     connection: Connection, artifacts: ArtifactStore, answered: Sequence[Sequence[Any]]
 ) -> list[list[ResponseRecord]]:
-    if not any(answered):
-        return [[] for _ in answered]
     answers = stored_answers(connection, artifacts, [row.request_hash for rows in answered for row in rows])
     return [
         [

@@ -25,10 +25,6 @@ from tasks.store.schema import ENDED, LlmCall, Question, Response, Trial, Triple
 QUESTIONS_A_SHARD = 1_000  # whose ids differ in their last three digits
 Model = tuple[str, str]  # provider, name
 
-# What is selected, for the length of the transaction; whoever measures a release may read it there. Rows that are
-# inserted into a table that is there already take two to four times as long.
-_CHOSEN = "create temporary table chosen_triplets on commit drop as "
-
 
 class EmptySelection(Exception):
     """Nothing meets what was asked for; the message says what that was. No release is made."""
@@ -90,7 +86,8 @@ def choose(
     terms: TermsTable,
 ) -> Selection:
     """Select what passes `filters` into the temporary table chosen_triplets of the connection's transaction, which is
-    to be repeatable read; fingerprints are taken beside, in its snapshot. Raises EmptySelection."""
+    to be repeatable read: whoever measures a release may read it there. Fingerprints are taken beside, in its
+    snapshot. Raises EmptySelection."""
     with ThreadPoolExecutor(1) as beside:
         lines = beside.submit(_fingerprints, engine, snapshot_of(connection))
         return _choose(connection, subsets, canned, filters, terms, lines.result)
@@ -117,7 +114,8 @@ def _choose(
             .exists()
         )
     query = candidates.compile(connection, compile_kwargs={"render_postcompile": True})
-    connection.exec_driver_sql(f"{_CHOSEN} {query}", query.params)
+    # Rows that are inserted into a table that is there already take two to four times as long.
+    connection.exec_driver_sql(f"create temporary table chosen_triplets on commit drop as {query}", query.params)
     left_out = _leave_out(connection, minded, terms) if filters.licence_policy == "permissive" else {}
     _thin_out(connection, filters)
     pieces = _pieces(connection, lines)

@@ -272,7 +272,7 @@ def test_who_is_stopped_while_it_claims_a_shard_leaves_it_to_others(
         claiming.set()
         go_on.wait()
         if not answers:
-            raise InternalError("claim", None, Exception("the session is ended"), connection_invalidated=True)
+            raise InternalError("claim", None, Exception("the connection is closed"), connection_invalidated=True)
         return claim(*arguments)
 
     monkeypatch.setattr("tasks.drain.claim", slowly)
