@@ -22,7 +22,8 @@ _STATEMENTS = (
     " order by n / :subsets / 1000, s.name, n",
     "insert into kodcode.trials (question_id, attempt, provider, model, prompt_version, solution, test, status,"
     " verdict, coverage)"
-    " select q.question_id, 0, 'openai', 'deepseek-r1', 's', q.number || ' ' || a.chunk, q.number || ' ' || b.chunk,"
+    " select q.question_id, 0, 'openai', 'deepseek-r1', 's', q.question_id || ' ' || a.chunk,"
+    " q.question_id || ' ' || b.chunk,"
     " 'accepted', 'passed', 100 from kodcode.questions q"
     " join pg_temp.chunks a on a.place = q.number * 104729::bigint % :chunks"
     " join pg_temp.chunks b on b.place = (q.number * 1299709::bigint + 1) % :chunks"
