@@ -50,7 +50,8 @@ def _store(run: Run, selection: Selection) -> StoredReport:
     artifacts = run.backends.artifacts
     with tempfile.TemporaryDirectory(prefix="kodcode-report-") as folder:
         made = make_report(run.engine, artifacts, selection, Path(folder) / "report.html")
-        key = artifacts.put_file(made.path, f"reports/{run.run_id}.html").key
+        key = f"reports/{run.run_id}.html"
+        artifacts.put_file(made.path, key)
     local = artifacts.local_path(key)
     return StoredReport(local.as_uri() if local is not None else artifacts.url(key), key, made.triplets, local)
 

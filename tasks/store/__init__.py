@@ -4,7 +4,6 @@ from tasks.store import services
 from tasks.store.artifacts import (
     ArtifactStore,
     PackReport,
-    StoredFile,
     open_artifacts,
     text_key,
 )
@@ -42,7 +41,6 @@ __all__ = [
     "ServiceStatus",
     "Services",
     "StoreError",
-    "StoredFile",
     "ValueNotStorable",
     "connect",
     "copy_rows",

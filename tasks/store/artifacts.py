@@ -33,15 +33,6 @@ class PackReport:
     packed_bytes: int = 0  # compressed
 
 
-@dataclass(frozen=True, slots=True)
-class StoredFile:
-    """A file that was put into the store."""
-
-    key: str
-    size: int
-    sha256: str
-
-
 def text_key(text: str) -> str:
     """SHA-256 of the text's UTF-8 bytes, hex. A lone surrogate, which UTF-8 has no bytes for, counts as its three
     bytes by the rule of all others; it comes back as it was."""
@@ -163,17 +154,13 @@ class ArtifactStore:
 
     # -- files ------------------------------------------------------------------------------------------------------
 
-    def put_file(self, path: Path, key: str) -> StoredFile:
+    def put_file(self, path: Path, key: str) -> None:
         """Store a file under a name, such as releases/000001/kodcode-v1/train/part-00000.parquet."""
-        with path.open("rb") as stream:
-            digest, size = _hash(stream)
         self.blobs.put_file(key, path)
-        return StoredFile(key, size, digest)
 
-    def put_bytes(self, data: bytes, key: str) -> StoredFile:
+    def put_bytes(self, data: bytes, key: str) -> None:
         """Store a small file, such as a manifest, under a name."""
         self.blobs.put(key, data)
-        return StoredFile(key, len(data), hashlib.sha256(data).hexdigest())
 
     def link(self, key: str, name: str) -> None:
         """Show the object of `key` under another name too, where the store is a folder of this machine: without a
@@ -212,7 +199,7 @@ class ArtifactStore:
         """What is wrong with a stored file that should have this hash; None where nothing is."""
         try:
             with self.open(key) as stream:
-                found, _ = _hash(stream)
+                found = _sha256(stream)
         except ArtifactMissing as error:
             return str(error)
         return None if found == sha256 else f"{self.url(key)} has SHA-256 {found} instead of {sha256}."
@@ -312,10 +299,8 @@ def _choose(connection: Connection, minimum_bytes: int) -> Sequence[Any]:
     ).all()
 
 
-def _hash(stream: IO[bytes]) -> tuple[str, int]:
-    """SHA-256, hex, and bytes of what is left to read."""
-    digest, size = hashlib.sha256(), 0
+def _sha256(stream: IO[bytes]) -> str:
+    digest = hashlib.sha256()
     while chunk := stream.read(1024 * 1024):
         digest.update(chunk)
-        size += len(chunk)
-    return digest.hexdigest(), size
+    return digest.hexdigest()
