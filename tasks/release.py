@@ -16,6 +16,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -121,6 +122,7 @@ def _draw_up(
     terms: TermsTable,
 ) -> _Draft:
     """Select, take the shards that are there, write the others to `folder`; a release is one snapshot."""
+    store = run.backends.artifacts
     with run.engine.begin() as connection:
         connection.execute(text("set transaction isolation level repeatable read"))
         selection = choose(run.engine, connection, subsets, canned, filters, terms)
@@ -128,9 +130,16 @@ def _draw_up(
         texts = filters.licence_policy != "permissive"
         lens = Lens(terms, filters.max_response_tokens, selection.minded, shows, benchmark_texts=texts)
         wanted = {shard_id(piece, formats, lens): piece for piece in selection.pieces}
-        made = _whole(run.backends.artifacts, stored_shards(connection, wanted))
+        made = _whole(store, stored_shards(connection, wanted))
         missing = {identity: piece for identity, piece in wanted.items() if identity not in made}
-        with rendering(run.engine, connection, run.backends.artifacts, folder, formats, missing, lens) as rendered:
+
+        def upload(shard: RenderedShard) -> None:
+            """At once where nothing has to be proven first."""
+            if not any(format.proof is not None for format in formats):
+                for entry in shard.files:
+                    _put(store, folder, entry)
+
+        with rendering(run.engine, connection, store, folder, formats, missing, lens, upload) as rendered:
             facts = piece_facts(connection, list(missing.values()))
             made |= {identity: replace(shard, facts=facts[shard.piece]) for identity, shard in rendered().items()}
         shards = [made[identity] for identity in wanted]
@@ -215,16 +224,18 @@ def _counted(shard: RenderedShard, held: Mapping[str, int]) -> RenderedShard:
 
 
 def _upload(store: ArtifactStore, folder: Path, draft: _Draft) -> None:
-    """Put the new files under the hashes of their content; what is there already, an earlier attempt may have put."""
-
-    def put(entry: FileEntry) -> None:
-        if not store.exists(entry.key):
-            store.put_file(folder / entry.path, entry.key)
-
+    """Put the new files under the hashes of their content."""
     taken = {entry.path for shard in draft.shards if not shard.new for entry in shard.files}
+    new = [entry for entry in draft.manifest.files if entry.path not in taken]
     with ThreadPoolExecutor(_UPLOADS) as threads:
-        for _ in threads.map(put, [entry for entry in draft.manifest.files if entry.path not in taken]):
+        for _ in threads.map(partial(_put, store, folder), new):
             pass
+
+
+def _put(store: ArtifactStore, folder: Path, entry: FileEntry) -> None:
+    """What is there already, this or an earlier attempt may have put."""
+    if not store.exists(entry.key):
+        store.put_file(folder / entry.path, entry.key)
 
 
 def _publish(run: Run, draft: _Draft, formats: Sequence[Format], wanted: int | None) -> Released:

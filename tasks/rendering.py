@@ -120,8 +120,10 @@ def rendering(
     formats: Sequence[Format],
     pieces: Mapping[str, Piece],
     lens: Lens,
+    made: Callable[[RenderedShard], None] = lambda shard: None,
 ) -> Iterator[Callable[[], dict[str, RenderedShard]]]:
     """Begin to write the rows of all pieces into `folder`; yields what waits for the shards and returns them by id.
+    `made` is called with each when its files are there, by the thread that wrote them.
 
     `connection` is that of the transaction that they were chosen in, free for other use meanwhile. All are read in its
     snapshot, some at a time: while one waits for the database or is compressed, another is put together."""
@@ -129,7 +131,9 @@ def rendering(
 
     def make(identity: str, piece: Piece, ids: Sequence[str]) -> RenderedShard:
         with same_snapshot(engine, snapshot) as reader:
-            return render(reader, artifacts, folder, formats, identity, piece, ids, lens)
+            shard = render(reader, artifacts, folder, formats, identity, piece, ids, lens)
+        made(shard)
+        return shard
 
     with ThreadPoolExecutor(_AT_ONCE) as threads:
         ids = ids_of(connection, pieces.values())
