@@ -123,12 +123,7 @@ def _load(connection: Connection, artifacts: ArtifactStore, ids: Sequence[str], 
     questions = found["question_id"].dictionary_encode()
     asked = " ".join(questions.dictionary.to_pylist())
     trials = read_columns(connection, _TRIALS, _TRIAL_KINDS, {"ids": asked})
-    answered = _answered(connection, ids, lens)
-    responses = _responses(connection, artifacts, answered)
-    responders = [
-        {(rows[one.attempt].provider, rows[one.attempt].model) for show in lens.shows for one in show(records)}
-        for rows, records in zip(answered, responses, strict=True)
-    ]
+    responses, responders = _answers(connection, artifacts, ids, lens)
     row_of_question = np.asarray(questions.indices)
     chosen = _chosen(found, trials, row_of_question)
     backgrounds, code = _backgrounds(found, row_of_question, trials, responders, lens.terms)
@@ -175,12 +170,14 @@ def _lists(column: pa.Array, name: str) -> pa.Array:
     return decoded.to_arrow().cast(kind)
 
 
-def _answered(connection: Connection, ids: Sequence[str], lens: Lens) -> list[list[Any]]:
-    """The rows of the responses to each triplet, several reasoners' after each other."""
+def _answers(
+    connection: Connection, artifacts: ArtifactStore, ids: Sequence[str], lens: Lens
+) -> tuple[Sequence[Sequence[ResponseRecord]], Sequence[Set[Model]]]:
+    """The responses to each triplet, several reasoners' after each other, and the models whose are shown."""
+    if not lens.shows:  # no list for each of the rows either, of which there are many
+        return [()] * len(ids), [frozenset()] * len(ids)
     place = {triplet_id: place for place, triplet_id in enumerate(ids)}
     answered: list[list[Any]] = [[] for _ in ids]
-    if not lens.shows:
-        return answered
     for row in connection.execute(
         readable_responses(lens.max_response_tokens, lens.minded)
         .where(Response.triplet_id == func.any(func.string_to_array(" ".join(ids), " ")))
@@ -188,14 +185,8 @@ def _answered(connection: Connection, ids: Sequence[str], lens: Lens) -> list[li
         .order_by(Response.provider, Response.model, Response.attempt)
     ):
         answered[place[row.triplet_id]].append(row)
-    return answered
-
-
-def _responses(
-    connection: Connection, artifacts: ArtifactStore, answered: Sequence[Sequence[Any]]
-) -> list[list[ResponseRecord]]:
     answers = stored_answers(connection, artifacts, [row.request_hash for rows in answered for row in rows])
-    return [
+    responses = [
         [
             ResponseRecord(
                 place,
@@ -209,6 +200,11 @@ def _responses(
         ]
         for rows in answered
     ]
+    shown = [
+        {(rows[one.attempt].provider, rows[one.attempt].model) for show in lens.shows for one in show(records)}
+        for rows, records in zip(answered, responses, strict=True)
+    ]
+    return responses, shown
 
 
 def _backgrounds(

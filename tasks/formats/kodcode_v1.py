@@ -188,9 +188,10 @@ def _passes(sequences: pa.Array) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _shares(passes: np.ndarray, attempts: np.ndarray) -> pa.Array:
-    pairs, place = np.unique(np.column_stack([passes, attempts]), axis=0, return_inverse=True)
-    shares = [round(int(passed) / int(of), 3) if of else None for passed, of in pairs]
-    return pa.array(shares, pa.float64()).take(place.ravel())
+    width = 1 + attempts.max(initial=0)
+    pairs, place = np.unique(passes * width + attempts, return_inverse=True)
+    shares = [round(passed / of, 3) if of else None for passed, of in (divmod(pair, width) for pair in pairs.tolist())]
+    return pa.array(shares, pa.float64()).take(place)
 
 
 def _trial_arrays(batch: Batch) -> pa.Array:

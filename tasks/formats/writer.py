@@ -219,7 +219,8 @@ class _Split:
     def _flush(self) -> None:
         """Write a row group, or what there is where that is less."""
         self._settle()
-        waiting = pa.concat_tables([self._schema.empty_table(), *(t.cast(self._schema) for t in self._tables)])
+        tables = [table.replace_schema_metadata(self._schema.metadata) for table in self._tables]
+        waiting = pa.concat_tables(tables) if tables else self._schema.empty_table()
         # In one piece: where pages end, and so the bytes, must not depend on how the rows came.
         group, rest = waiting.slice(0, self._row_group).combine_chunks(), waiting.slice(self._row_group)
         try:
