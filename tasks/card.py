@@ -1,10 +1,9 @@
-"""Counts what the card of a release says, in the transaction that selected its rows: of each shard when it is made."""
+"""What the card of a release says: counted of each shard when it is made, and summed up."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from decimal import Decimal
 from typing import Any
 
 from sqlalchemy import Connection, text
@@ -19,8 +18,8 @@ PASS_AT = (1, 3, 10)
 _PARTS = ("question", "solution", "conversion", "response")
 MOST_SOURCES = 40  # told one by one; the rest is a line
 
-# Sums of each piece that is asked for, which add up to those of a release. Means are pairs of sum and count; sizes are
-# in bytes, which the database knows without reading a text. All is of rows that a piece's fingerprint is taken of.
+# What the rows of each piece cost, and which sources they are from. What rows themselves tell is counted as they are
+# read (tasks/counting.py). Sums add up to those of a release; all is of rows that a piece's fingerprint is taken of.
 _COUNTED = """
 create temporary table counted_triplets on commit drop as
 select c.triplet_id, c.question_id, c.subset, c.place from chosen_triplets c
@@ -40,35 +39,6 @@ with asked as materialized (
 ), paid as (
     select calls.subset, place, case when bool_and(l.cost_usd is not null) then sum(l.cost_usd)::float8 end as cost_usd
     from calls join kodcode.llm_calls l using (request_hash) group by 1, 2
-), rows as (
-    select c.subset, c.place, count(*) as rows, sum(octet_length(t.question)) as question_bytes,
-           sum(octet_length(t.solution)) as solution_bytes,
-           count(*) filter (where t.style = 'instruct') as instruct,
-           count(*) filter (where t.style = 'complete') as complete,
-           count(*) filter (where t.style = 'online_judge') as online_judge
-    from counted_triplets c join kodcode.triplets t using (triplet_id) group by 1, 2
-), questions as (
-    select a.subset, a.place, count(*) as questions,
-           count(*) filter (where i.difficulty = 'easy') as easy,
-           count(*) filter (where i.difficulty = 'medium') as medium,
-           count(*) filter (where i.difficulty = 'hard') as hard,
-           jsonb_build_array(
-               sum((select count(*) from jsonb_object_keys(t.outcomes))) filter (where t.outcomes is not null),
-               count(t.outcomes)) as tests,
-           jsonb_build_array(sum(i.pass_at_k[1]), count(i.pass_at_k[1])) as pass_at_1,
-           jsonb_build_array(sum(i.pass_at_k[3]), count(i.pass_at_k[3])) as pass_at_3,
-           jsonb_build_array(sum(i.pass_at_k[10]), count(i.pass_at_k[10])) as pass_at_10,
-           jsonb_build_array(sum(i.trust), count(i.trust)) as trust,
-           jsonb_build_array(sum(i.kill_rate), count(i.kill_rate)) as kill_rate
-    from asked a
-    join kodcode.triplets i on i.question_id = a.question_id and i.style = 'instruct'
-    left join kodcode.trials t on t.question_id = a.question_id and t.attempt = i.chosen_attempt
-    group by 1, 2
-), nearest as (
-    select subset, place, jsonb_object_agg(benchmark, jsonb_build_array(found, cosine)) as nearest from (
-        select a.subset, a.place, q.benchmark, count(*) as found, max(q.benchmark_similarity) as cosine
-        from asked a join kodcode.questions q using (question_id) where q.benchmark is not null group by 1, 2, 3
-    ) n group by 1, 2
 ), sources as (
     select subset, place, jsonb_agg(jsonb_build_array(source, licence, found)) as sources from (
         select a.subset, a.place, s.source, s.licence, count(distinct a.question_id) as found
@@ -80,34 +50,24 @@ with asked as materialized (
         select a.subset, a.place, c.benchmark, count(distinct a.question_id) as found
         from asked a join kodcode.contaminations c using (question_id) group by 1, 2, 3
     ) c group by 1, 2
-), verdicts as (
-    select subset, place, jsonb_object_agg(verdict, found) as verdicts from (
-        select a.subset, a.place, t.verdict, count(*) as found
-        from asked a join kodcode.trials t using (question_id) where t.verdict is not null group by 1, 2, 3
-    ) v group by 1, 2
 )
-select q.*, r.rows, r.question_bytes, r.solution_bytes, r.instruct, r.complete, r.online_judge,
-       case when p.subset is null then 0 else p.cost_usd end as cost_usd,
-       coalesce(n.nearest, '{}') as nearest, coalesce(v.verdicts, '{}') as verdicts,
+select pieces.*, case when p.subset is null then 0 else p.cost_usd end as cost_usd,
        coalesce(s.sources, '[]') as sources, coalesce(w.cautioned, '{}') as cautioned
-from questions q join rows r using (subset, place) left join paid p using (subset, place)
-left join nearest n using (subset, place) left join verdicts v using (subset, place)
+from (select distinct subset, place from counted_triplets) pieces left join paid p using (subset, place)
 left join sources s using (subset, place) left join cautioned w using (subset, place)
 """
 
 
 def piece_facts(connection: Connection, pieces: Sequence[Piece]) -> dict[Piece, dict[str, Any]]:
-    """What the card needs to know of each of these pieces, as JSON-able data that is kept with its shard."""
+    """What the card needs to know of each of these pieces beside its rows, as JSON-able data kept with its shard.
+
+    In the transaction of `choose`."""
     connection.execute(text(_COUNTED), {"places": [piece.place for piece in pieces]})
     # A few rows or all of them: the plans differ, and without this none would know.
     connection.execute(text("analyze counted_triplets"))
     found = {(row.subset, row.place): row._asdict() for row in connection.execute(text(_PIECES))}
     return {
-        piece: {
-            name: int(value) if isinstance(value, Decimal) else value
-            for name, value in found[piece.subset, piece.place].items()
-            if name not in ("subset", "place")
-        }
+        piece: {name: found[piece.subset, piece.place][name] for name in ("cost_usd", "sources", "cautioned")}
         for piece in pieces
     }
 
@@ -169,7 +129,7 @@ def _subset(subset: str, shards: Sequence[Mapping[str, Any]]) -> SubsetFacts:
 
     def mean(name: str) -> float | None:
         count = sum(facts[name][1] for facts in shards)
-        return sum(facts[name][0] or 0 for facts in shards) / count if count else None
+        return sum(facts[name][0] for facts in shards) / count if count else None
 
     costs = [facts["cost_usd"] for facts in shards]
     passed = {k: mean(f"pass_at_{k}") for k in PASS_AT}

@@ -24,12 +24,12 @@ from tasks.selection import Model, readable_responses
 from tasks.store import ArtifactStore
 from tasks.store.columns import Kind, read_columns
 from tasks.store.schema import Response
-from tasks.work import shards
 
 # Triplets in memory at once: what has to be done once for all of them is little of what 1,000 rows cost. Reasoning
 # answers are many times as long as the rest.
 _BATCH = 1_000
 _ANSWERED = 500
+MEASURES = ("trust", "kill_rate", "pass_at_1", "pass_at_3", "pass_at_10")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +59,13 @@ class Loaded:
 
     batch: Batch
     backgrounds: Mapping[Background, int]
+    measures: pa.RecordBatch  # MEASURES of each triplet's question
+    tests: pa.Array  # of each trial: how many tests the chosen one was judged by, null for others
 
 
 # What a row is made from, in the columns of TRIPLETS or as JSON; `proposed` and `made`: by whom, with which prompt.
 # An instruct triplet has the text of its question and the pair of its chosen trial (sql/audit/labels.sql): no text is
-# read twice.
+# read twice. It is its own `i`, which is looked up for the other styles alone.
 _TRIPLETS = """
 select t.triplet_id, t.question_id, t.subset, t.style, q.number,
        case when t.style = 'instruct' then q.text else t.question end as question,
@@ -81,11 +83,19 @@ select t.triplet_id, t.question_id, t.subset, t.style, q.number,
            select json_agg(distinct coalesce(s.licence, '')) from kodcode.seeds s
            where s.seed_id = any(q.seed_ids)) end, '[]')::text as licences,
        json_build_array(t.subset, q.provider, q.model, q.prompt_version)::text as proposed,
-       json_build_array(t.style, t.provider, t.model, t.prompt_version)::text as made
+       json_build_array(t.style, t.provider, t.model, t.prompt_version)::text as made,
+       i.trust, i.kill_rate, i.pass_at_k[1] as pass_at_1, i.pass_at_k[3] as pass_at_3, i.pass_at_k[10] as pass_at_10
 from unnest(string_to_array(%(ids)s, ' ')) with ordinality as wanted(triplet_id, place)
 join kodcode.triplets t using (triplet_id)
 join kodcode.questions q on q.question_id = t.question_id
-join kodcode.triplets i on i.question_id = t.question_id and i.style = 'instruct'
+cross join lateral (
+    select t.difficulty, t.pass_sequence, t.chosen_attempt, t.trust, t.kill_rate, t.pass_at_k
+    where t.style = 'instruct'
+    union all
+    select o.difficulty, o.pass_sequence, o.chosen_attempt, o.trust, o.kill_rate, o.pass_at_k
+    from kodcode.triplets o
+    where t.style <> 'instruct' and o.question_id = t.question_id and o.style = 'instruct'
+) i
 order by place
 """
 _TRIPLET_KINDS: Mapping[str, Kind] = {
@@ -93,38 +103,57 @@ _TRIPLET_KINDS: Mapping[str, Kind] = {
     "question": "text", "solution": "text", "test": "text", "functions": "text", "difficulty": "text",
     "pass_sequence": "text", "chosen_attempt": "int", "original_question": "text", "seed_ids": "text",
     "benchmark": "text", "benchmark_item": "text", "benchmark_text": "text", "benchmark_similarity": "float",
-    "filter_reason": "text", "licences": "text", "proposed": "text", "made": "text",
+    "filter_reason": "text", "licences": "text", "proposed": "text", "made": "text", "trust": "float",
+    "kill_rate": "float", "pass_at_1": "float", "pass_at_3": "float", "pass_at_10": "float",
 }  # fmt: skip
+# `tests`: how many the chosen trial was judged by, where that is known.
 _TRIALS = """
 select wanted.place - 1 as question_row, t.attempt, t.verdict, t.solution, t.test, t.coverage,
+       case when t.attempt = wanted.chosen_attempt and t.outcomes is not null
+            then (select count(*) from jsonb_object_keys(t.outcomes)) end as tests,
        nullif(concat_ws(' ', t.model, t.request_hash), '') as source,
        case when t.solution is not null or t.test is not null
             then json_build_array(t.provider, t.model, t.prompt_version)::text end as writer
-from unnest(string_to_array(%(ids)s, ' ')) with ordinality as wanted(question_id, place)
+from unnest(string_to_array(%(ids)s, ' '), %(chosen)s::int8[])
+    with ordinality as wanted(question_id, chosen_attempt, place)
 join kodcode.trials t using (question_id)
 order by wanted.place, t.attempt
 """
 _TRIAL_KINDS: Mapping[str, Kind] = {
     "question_row": "int", "attempt": "int", "verdict": "text", "solution": "text", "test": "text",
-    "coverage": "float", "source": "text", "writer": "text",
+    "coverage": "float", "source": "text", "writer": "text", "tests": "int",
 }  # fmt: skip
 
 
 def load(connection: Connection, artifacts: ArtifactStore, ids: Sequence[str], lens: Lens) -> Iterator[Loaded]:
-    """These triplets in their order, some of them at a time."""
+    """These triplets in their order, some of them at a time; those of one question are together."""
     # Rows are gathered in their order, which no plan that gathers them from several processes would keep.
     connection.execute(text("set local max_parallel_workers_per_gather = 0"))
-    for batch in shards(ids, _ANSWERED if lens.shows else _BATCH):
+    for batch in _batches(ids, _ANSWERED if lens.shows else _BATCH):
         yield _load(connection, artifacts, batch, lens)
+
+
+def _batches(ids: Sequence[str], size: int) -> Iterator[Sequence[str]]:
+    """Ids by question and style in parts of this size, or a few more where a question would be in two."""
+    begin = 0
+    while begin < len(ids):
+        end = min(begin + size, len(ids))
+        while end < len(ids) and ids[end].rpartition("_")[0] == ids[end - 1].rpartition("_")[0]:
+            end += 1
+        yield ids[begin:end]
+        begin = end
 
 
 def _load(connection: Connection, artifacts: ArtifactStore, ids: Sequence[str], lens: Lens) -> Loaded:
     found = read_columns(connection, _TRIPLETS, _TRIPLET_KINDS, {"ids": " ".join(ids)})
     questions = found["question_id"].dictionary_encode()
-    asked = " ".join(questions.dictionary.to_pylist())
-    trials = read_columns(connection, _TRIALS, _TRIAL_KINDS, {"ids": asked})
-    responses, responders = _answers(connection, artifacts, ids, lens)
     row_of_question = np.asarray(questions.indices)
+    asked = {
+        "ids": " ".join(questions.dictionary.to_pylist()),
+        "chosen": found["chosen_attempt"].take(first_rows(row_of_question)).to_pylist(),
+    }
+    trials = read_columns(connection, _TRIALS, _TRIAL_KINDS, asked)
+    responses, responders = _answers(connection, artifacts, ids, lens)
     chosen = _chosen(found, trials, row_of_question)
     backgrounds, code = _backgrounds(found, row_of_question, trials, responders, lens.terms)
     columns = {
@@ -145,7 +174,14 @@ def _load(connection: Connection, artifacts: ArtifactStore, ids: Sequence[str], 
             responses,
         ),
         counted,
+        found.select(MEASURES),
+        trials["tests"],
     )
+
+
+def first_rows(row_of_question: np.ndarray) -> np.ndarray:
+    """Where each question's triplets begin; `row_of_question` counts from 0 without a gap."""
+    return np.flatnonzero(np.diff(row_of_question, prepend=-1))
 
 
 def _chosen(found: pa.RecordBatch, trials: pa.RecordBatch, row_of_question: np.ndarray) -> pa.Array:

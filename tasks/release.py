@@ -140,8 +140,11 @@ def _draw_up(
                     _put(store, folder, entry)
 
         with rendering(run.engine, connection, store, folder, formats, missing, lens, upload) as rendered:
-            facts = piece_facts(connection, list(missing.values()))
-            made |= {identity: replace(shard, facts=facts[shard.piece]) for identity, shard in rendered().items()}
+            beside = piece_facts(connection, list(missing.values()))
+            made |= {
+                identity: replace(shard, facts={**shard.facts, **beside[shard.piece]})
+                for identity, shard in rendered().items()
+            }
         shards = [made[identity] for identity in wanted]
         asked = {"subsets": list(subsets), "canned": canned, **filters.asked()}
         manifest = _manifest(folder, shards, formats, asked, selection, terms)

@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from sqlalchemy import Connection, Engine, func, select
 
+from tasks.counting import Counts
 from tasks.formats import DatasetWriter, FileEntry, Format, TripletRecord
 from tasks.formats.batch import Batch
 from tasks.licences import Author, Origin
@@ -39,7 +40,7 @@ class RenderedShard:
     origins: tuple[Origin, ...]
     prompts: Mapping[str, Sequence[str]]  # stage -> versions, sorted
     proven: Mapping[str, int] = field(default_factory=dict)  # format -> rows that were executed
-    facts: Mapping[str, Any] = field(default_factory=dict)  # as tasks/card.py counts them
+    facts: Mapping[str, Any] = field(default_factory=dict)  # as tasks/counting.py and tasks/card.py count them
     members: Mapping[tuple[str, str], Sequence[str]] = field(default_factory=dict)  # of a new one: by format and split
     new: bool = True
 
@@ -158,11 +159,13 @@ def render(
 ) -> RenderedShard:
     """Write the rows of these triplets, which are a piece, into `folder`. A split without rows has no file."""
     backgrounds: Counter[Background] = Counter()
+    counts = Counts()
     members: dict[tuple[str, str], list[str]] = {}
     with ExitStack() as stack:
         writers = [stack.enter_context(format.writer(folder, piece.name, splits=())) for format in formats]
         for loaded in load(connection, artifacts, ids, lens):
             backgrounds.update(loaded.backgrounds)
+            counts.add(loaded)
             for name, split, made in _written(loaded.batch, formats, writers):
                 members.setdefault((name, split), []).extend(made)
     origins: Counter[Origin] = Counter()
@@ -178,6 +181,7 @@ def render(
             stage: sorted(version for other, version in prompts if other == stage)
             for stage in sorted({stage for stage, _ in prompts})
         },
+        facts=counts.facts(),
         members=members,
     )
 
