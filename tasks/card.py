@@ -20,21 +20,16 @@ MOST_SOURCES = 40  # told one by one; the rest is a line
 
 # What the rows of each piece cost, and which sources they are from. What rows themselves tell is counted as they are
 # read (tasks/counting.py). Sums add up to those of a release; all is of rows that a piece's fingerprint is taken of.
-_COUNTED = """
-create temporary table counted_triplets on commit drop as
-select c.triplet_id, c.question_id, c.subset, c.place from chosen_triplets c
-where c.place = any(:places)
-"""
 _PIECES = """
 with asked as materialized (
-    select distinct question_id, subset, place from counted_triplets
+    select distinct question_id, subset, place from picked_triplets
 ), calls as (
     select a.subset, a.place, q.request_hash from asked a join kodcode.questions q using (question_id)
     union select a.subset, a.place, q.annotation_hash from asked a join kodcode.questions q using (question_id)
     union select a.subset, a.place, t.request_hash from asked a join kodcode.trials t using (question_id)
-    union select c.subset, c.place, e ->> 'request_hash' from counted_triplets c
+    union select c.subset, c.place, e ->> 'request_hash' from picked_triplets c
           join kodcode.triplets t using (triplet_id), jsonb_array_elements(t.tries) e
-    union select c.subset, c.place, r.request_hash from counted_triplets c join kodcode.responses r using (triplet_id)
+    union select c.subset, c.place, r.request_hash from picked_triplets c join kodcode.responses r using (triplet_id)
           where r.status in ('accepted', 'rejected')
 ), paid as (
     select calls.subset, place, case when bool_and(l.cost_usd is not null) then sum(l.cost_usd)::float8 end as cost_usd
@@ -53,7 +48,7 @@ with asked as materialized (
 )
 select pieces.*, case when p.subset is null then 0 else p.cost_usd end as cost_usd,
        coalesce(s.sources, '[]') as sources, coalesce(w.cautioned, '{}') as cautioned
-from (select distinct subset, place from counted_triplets) pieces left join paid p using (subset, place)
+from (select distinct subset, place from picked_triplets) pieces left join paid p using (subset, place)
 left join sources s using (subset, place) left join cautioned w using (subset, place)
 """
 
@@ -61,10 +56,7 @@ left join sources s using (subset, place) left join cautioned w using (subset, p
 def piece_facts(connection: Connection, pieces: Sequence[Piece]) -> dict[Piece, dict[str, Any]]:
     """What the card needs to know of each of these pieces beside its rows, as JSON-able data kept with its shard.
 
-    In the transaction of `choose`."""
-    connection.execute(text(_COUNTED), {"places": [piece.place for piece in pieces]})
-    # A few rows or all of them: the plans differ, and without this none would know.
-    connection.execute(text("analyze counted_triplets"))
+    They are to be picked in the connection's transaction (tasks/selection.py)."""
     found = {(row.subset, row.place): row._asdict() for row in connection.execute(text(_PIECES))}
     return {
         piece: {name: found[piece.subset, piece.place][name] for name in ("cost_usd", "sources", "cautioned")}

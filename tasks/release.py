@@ -339,16 +339,12 @@ def _free_number(
 
 def _foreign(store: ArtifactStore, number: int, manifest: Manifest) -> str | None:
     """A file under this number that the release would not have put there; None where there is none."""
+    there = list(store.list(f"{_prefix(number)}/"))
+    if not there:
+        return None
     ours = {f"{_prefix(number)}/{entry.path}": entry.sha256 for entry in manifest.files}
     ours[f"{_prefix(number)}/{MANIFEST_FILE}"] = hashlib.sha256(manifest.document()).hexdigest()
-    return next(
-        (
-            key
-            for key in store.list(f"{_prefix(number)}/")
-            if key not in ours or store.file_problem(key, ours[key]) is not None
-        ),
-        None,
-    )
+    return next((key for key in there if key not in ours or store.file_problem(key, ours[key]) is not None), None)
 
 
 def _same_dataset(released: Mapping[str, Any], manifest: Manifest) -> bool:

@@ -22,7 +22,7 @@ from tasks.formats import DatasetWriter, FileEntry, Format, TripletRecord
 from tasks.formats.batch import Batch
 from tasks.licences import Author, Origin
 from tasks.loading import Background, Lens, load
-from tasks.selection import Piece, ids_of, same_snapshot, snapshot_of
+from tasks.selection import Piece, pick, same_snapshot, snapshot_of
 from tasks.store import ArtifactStore
 from tasks.store.schema import ReleaseShard
 
@@ -51,7 +51,7 @@ class RenderedShard:
             "subset": self.piece.subset,
             "first_number": self.piece.first_number,
             "last_number": self.piece.last_number,
-            "files": [asdict(entry) for entry in self.files],
+            "files": [entry.as_dict() for entry in self.files],
             "origins": [asdict(origin) for origin in self.origins],
             "prompts": {stage: list(versions) for stage, versions in self.prompts.items()},
             "proven": dict(self.proven),
@@ -126,8 +126,9 @@ def rendering(
     """Begin to write the rows of all pieces into `folder`; yields what waits for the shards and returns them by id.
     `made` is called with each when its files are there, by the thread that wrote them.
 
-    `connection` is that of the transaction that they were chosen in, free for other use meanwhile. All are read in its
-    snapshot, some at a time: while one waits for the database or is compressed, another is put together."""
+    `connection` is that of the transaction that they were chosen in; it picks them, and is free for other use meanwhile.
+    All are read in its snapshot, some at a time: while one waits for the database or is compressed, another is put
+    together."""
     snapshot = snapshot_of(connection)
 
     def make(identity: str, piece: Piece, ids: Sequence[str]) -> RenderedShard:
@@ -137,7 +138,7 @@ def rendering(
         return shard
 
     with ThreadPoolExecutor(_AT_ONCE) as threads:
-        ids = ids_of(connection, pieces.values())
+        ids = pick(connection, pieces.values())
         # By number before subset: what was made at one time lies together in the tables.
         ordered = sorted(pieces.items(), key=lambda item: item[1].first_number)
         waiting = [threads.submit(make, identity, piece, ids[piece]) for identity, piece in ordered]

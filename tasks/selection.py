@@ -130,16 +130,22 @@ def _choose(
     return Selection(pieces, left_out, frozenset(minded))
 
 
+_PICKED = """
+create temporary table picked_triplets on commit drop as
+select * from chosen_triplets where place = any(:places)
+"""
 _IDS = """
-select place, string_agg(triplet_id, ' ' order by triplet_id collate "C") as ids from chosen_triplets
-where place = any(:places) group by 1
+select place, string_agg(triplet_id, ' ' order by triplet_id collate "C") as ids from picked_triplets group by 1
 """
 
 
-def ids_of(connection: Connection, pieces: Collection[Piece]) -> dict[Piece, list[str]]:
-    """The triplets of pieces, by number and style, in the transaction of `choose`."""
-    found = connection.execute(text(_IDS), {"places": [piece.place for piece in pieces]})
-    ids = {row.place: row.ids for row in found}
+def pick(connection: Connection, pieces: Collection[Piece]) -> dict[Piece, list[str]]:
+    """The triplets of these pieces, by number and style, which the transaction of `choose` has in the temporary table
+    picked_triplets from then on."""
+    connection.execute(text(_PICKED), {"places": [piece.place for piece in pieces]})
+    # A few rows or all of them: the plans of who joins them differ, and without this none would know.
+    connection.execute(text("analyze picked_triplets"))
+    ids = {row.place: row.ids for row in connection.execute(text(_IDS))}
     return {piece: ids[piece.place].split(" ") for piece in pieces}
 
 
@@ -344,6 +350,8 @@ group by 1, 2 order by 1, 2
 
 def _fingerprints(engine: Engine, snapshot: str) -> dict[str, str]:
     with same_snapshot(engine, snapshot) as connection:
+        # Two processes: with more, the choice beside it would wait for a core, and end after this.
+        connection.execute(text("set local max_parallel_workers_per_gather = 1"))
         return {row.place: row.lines for row in connection.execute(text(_FINGERPRINTS))}
 
 

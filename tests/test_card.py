@@ -49,9 +49,9 @@ def measured(run: Run, *triplet_ids: str) -> Facts:
         )
         places = connection.scalars(text("select distinct place from chosen_triplets order by 1")).all()
         pieces = {place: Piece("Leetcode", place, 1, "") for place in places}
-        beside = piece_facts(connection, list(pieces.values()))
         store = run.backends.artifacts
         with rendering(run.engine, connection, store, Path(folder), formats, pieces, lens) as rendered:
+            beside = piece_facts(connection, list(pieces.values()))
             shards = [
                 replace(shard, origins=(Origin(1, (), (author,)),), facts={**shard.facts, **beside[shard.piece]})
                 for shard in rendered().values()

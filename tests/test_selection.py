@@ -14,7 +14,7 @@ from tasks.formats import FormatError
 from tasks.formats.sft import shown_answer
 from tasks.licences import TermsTable
 from tasks.loading import Lens, load
-from tasks.selection import choose, ids_of
+from tasks.selection import choose, pick
 from tasks.store import ArtifactStore
 from tasks.store.schema import BenchmarkItem, Contamination, LlmCall, Question, Response, Seed, Trial, Triplet
 
@@ -92,7 +92,7 @@ def test_classes_and_long_answers_are_left_out_on_demand(
     with snapshot(database) as connection:
         (piece,) = choose(database, connection, ["Leetcode"], False, filters, TERMS).pieces
         lens = Lens(TERMS, filters.max_response_tokens, shows=(shown_answer,))
-        found = list(load(connection, artifacts, ids_of(connection, [piece])[piece], lens))
+        found = list(load(connection, artifacts, pick(connection, [piece])[piece], lens))
     assert [record.triplet_id[-3:] for loaded in found for record in loaded.batch.records()] == triplets
     answered = [response.text for loaded in found for responses in loaded.batch.responses for response in responses]
     assert answered == answers

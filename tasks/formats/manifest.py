@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field, fields
+from functools import cached_property
 from typing import Any
 
 from tasks.formats.errors import FormatError
@@ -15,7 +16,7 @@ MANIFEST_VERSION = 2
 MANIFEST_FILE = "manifest.json"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Manifest:
     """Everything that tells one release from another, and nothing else: no times, no numbers of runs."""
 
@@ -30,8 +31,8 @@ class Manifest:
     proven: Mapping[str, int] = field(default_factory=dict)  # layout -> rows that were executed
     manifest_version: int = MANIFEST_VERSION
 
-    @property
-    def counts(self) -> dict[str, dict[str, int]]:
+    @cached_property
+    def counts(self) -> Mapping[str, Mapping[str, int]]:
         """Layout -> split -> rows. What stands beside the rows has no split and does not count."""
         counts: dict[str, dict[str, int]] = {}
         for entry in self.files:
@@ -58,9 +59,10 @@ class Manifest:
             "proven": dict(self.proven),
             "filters": dict(self.filters),
             "counts": self.counts,
-            "files": [asdict(entry) for entry in sorted(self.files, key=lambda entry: entry.path)],
+            "files": [entry.as_dict() for entry in sorted(self.files, key=lambda entry: entry.path)],
         }
 
+    @cached_property
     def canonical(self) -> bytes:
         """The one spelling that is hashed: sorted keys, no spaces. Raises FormatError for what JSON cannot say."""
         try:
@@ -74,11 +76,11 @@ class Manifest:
     @property
     def content_hash(self) -> str:
         """SHA-256 of the canonical form: equal for releases of the same content made in the same way."""
-        return hashlib.sha256(self.canonical()).hexdigest()
+        return hashlib.sha256(self.canonical).hexdigest()
 
     def document(self) -> bytes:
         """The file `manifest.json`: the same data for human eyes, with the content hash."""
-        data = {"content_hash": self.content_hash, **json.loads(self.canonical())}
+        data = {"content_hash": self.content_hash, **json.loads(self.canonical)}
         return (json.dumps(data, ensure_ascii=False, indent=2) + "\n").encode()
 
 

@@ -35,6 +35,10 @@ class FileEntry:
     sha256: str
     key: str = ""
 
+    def as_dict(self) -> dict[str, Any]:
+        """JSON-able data."""
+        return {name: getattr(self, name) for name in self.__slots__}
+
 
 class DatasetWriter(AbstractContextManager["DatasetWriter"]):
     """Writes one shard of a layout into `folder`: `train/part-SHARD.parquet` and so on, a file a split.
