@@ -126,9 +126,9 @@ def rendering(
     """Begin to write the rows of all pieces into `folder`; yields what waits for the shards and returns them by id.
     `made` is called with each when its files are there, by the thread that wrote them.
 
-    `connection` is that of the transaction that they were chosen in; it picks them, and is free for other use meanwhile.
-    All are read in its snapshot, some at a time: while one waits for the database or is compressed, another is put
-    together."""
+    `connection` is that of the transaction that they were chosen in, where they are picked; it is free for other use
+    meanwhile. All are read in its snapshot, some at a time: while one waits for the database or is compressed, another
+    is put together."""
     snapshot = snapshot_of(connection)
 
     def make(identity: str, piece: Piece, ids: Sequence[str]) -> RenderedShard:
