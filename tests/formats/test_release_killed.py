@@ -25,19 +25,21 @@ from tests.formats.verified import store
 _FORKS = multiprocessing.get_context("forkserver")
 _FORKS.set_forkserver_preload(["__main__", "tests.formats.test_release_killed"])
 # Where a release is held: before the proof, before and amid the upload, before the number, after the files that carry
-# it, and when the manifest is there and the rows are written but not committed.
-STEPS: dict[str, tuple[Any, str, int]] = {
-    "drawn up": (stage, "_proven", 0),
-    "proven": (stage, "_upload", 0),
-    "uploading": (ArtifactStore, "put_file", 2),
-    "uploaded": (stage, "_publish", 0),
-    "numbered": (ArtifactStore, "link", 1),
-    "manifest there": (stage, "_store_shards", 0),
+# it, and when the manifest is there and the rows are written but not committed. With a format that needs no proof, the
+# upload goes on while shards are made.
+STEPS: dict[str, tuple[Any, str, int, str]] = {
+    "drawn up": (stage, "_proven", 0, "messages"),
+    "proven": (stage, "_upload", 0, "messages"),
+    "uploading": (ArtifactStore, "put_file", 2, "messages"),
+    "uploading early": (ArtifactStore, "put_file", 2, "provenance"),
+    "uploaded": (stage, "_publish", 0, "provenance"),
+    "numbered": (ArtifactStore, "link", 1, "provenance"),
+    "manifest there": (stage, "_store_shards", 0, "provenance"),
 }
 
 
-def release(run: Run) -> stage.Released:
-    formats = chosen_formats(["provenance"])  # which needs no proof
+def release(run: Run, step: str) -> stage.Released:
+    formats = chosen_formats([STEPS[step][3]])
     return stage._make_release(run, ["Leetcode"], False, ReleaseFilters(), formats, False)
 
 
@@ -49,7 +51,7 @@ def run_on(engine: Engine, folder: Path) -> Run:
 def released_until(url: str, folder: Path, step: str, reached: Event) -> None:
     """A release that is held at a step for ever."""
     tempfile.tempdir = str(folder)
-    owner, name, calls = STEPS[step]
+    owner, name, calls, _ = STEPS[step]
     original: Callable[..., Any] = getattr(owner, name)
     left = threading.Semaphore(calls)
 
@@ -60,7 +62,7 @@ def released_until(url: str, folder: Path, step: str, reached: Event) -> None:
         return threading.Event().wait()
 
     setattr(owner, name, hold)
-    release(run_on(connect(url), folder))
+    release(run_on(connect(url), folder), step)
 
 
 @pytest.mark.parametrize("step", STEPS)
@@ -85,11 +87,11 @@ def test_a_killed_release_is_none_and_the_next_is_whole(database: Engine, tmp_pa
         for entry in read_manifest(artifacts.get(key)).files:
             assert artifacts.file_problem(entry.key, entry.sha256) is None
 
-    again = release(run)
+    again = release(run, step)
     assert (again.number, again.rows, again.new) == (1, 3, True)
     manifest = read_manifest(artifacts.get("releases/000001/manifest.json"))
     for entry in manifest.files:
         assert artifacts.file_problem(entry.key, entry.sha256) is None
     named = {entry.key for entry in manifest.files} | {f"releases/000001/{entry.path}" for entry in manifest.files}
     assert set(artifacts.list("releases/")) == named | {"releases/000001/manifest.json"}
-    assert not release(run).new
+    assert not release(run, step).new
