@@ -1,9 +1,10 @@
 """Stage 5: an immutable, numbered dataset, put together from shards that the next release shares.
 
 It is drawn up in one snapshot of the database without any lock, proven, and its new shards put into the store under
-the hashes of their content, while others are made where none of its formats has a proof. Only then the lock of releases is taken, for as long as it takes to give it a number:
-files that carry the number, the manifest, and last the row that makes it a release. Whoever is killed before leaves
-objects that no release names, which the next attempt takes as they are.
+the hashes of their content, each as soon as it is made where no format has a proof. Only then the lock of releases is
+taken, for as long as it takes to give it a number: files that carry the number, the manifest, and last the row that
+makes it a release. Whoever is killed before leaves objects that no release names, which the next attempt takes as they
+are.
 """
 
 from __future__ import annotations
