@@ -188,7 +188,7 @@ def _passes(sequences: pa.Array) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _shares(passes: np.ndarray, attempts: np.ndarray) -> pa.Array:
-    width = 1 + attempts.max(initial=0)
+    width = 1 + int(attempts.max(initial=0))
     pairs, place = np.unique(passes * width + attempts, return_inverse=True)
     shares = [round(passed / of, 3) if of else None for passed, of in (divmod(pair, width) for pair in pairs.tolist())]
     return pa.array(shares, pa.float64()).take(place)
