@@ -88,6 +88,7 @@ def test_a_run_that_is_stopped_again_while_it_winds_down_has_ended(database: Eng
         await stopping
 
     shown = progress_display.set(Listening())
+    before = set(threading.enumerate())
     try:
         with pytest.raises(asyncio.CancelledError):
             asyncio.run(main())
@@ -96,6 +97,10 @@ def test_a_run_that_is_stopped_again_while_it_winds_down_has_ended(database: Eng
         server.release()
         server.close()
     assert ended(database) == ("interrupted", None, True)
+    left = [thread for thread in set(threading.enumerate()) - before if thread.name == "llm-worker"]
+    for thread in left:
+        thread.join(60)
+    assert not any(thread.is_alive() for thread in left), "it keeps saying that it lives"
 
 
 def test_a_run_is_completed_though_prefect_does_not_take_its_summary(

@@ -192,19 +192,22 @@ class Gateway:
     async def close(self, grace_s: float = GRACE_S) -> None:
         """Wait up to `grace_s` for the calls in flight, then for what is being stored; leave the ledger's workers and
         close the provider. Twice is no harm."""
-        await self._lane.close()  # what waits there goes on at the provider
-        flying = {flight.task for flight in self._flights.values() if not flight.task.done()}
-        late = (await asyncio.wait(flying, timeout=grace_s))[1] if flying else flying
-        for task in late:
-            task.cancel()
-        if late:
-            await asyncio.wait(late)
-        for limiter in self._limiters.values():
-            await limiter.close()
-        for grouped in (self._store, self._claim, self._release):
-            await asyncio.to_thread(grouped.close)
-        await asyncio.to_thread(self._sharing.shutdown)
-        await asyncio.to_thread(self._worker.end)
+        try:
+            await self._lane.close()  # what waits there goes on at the provider
+            flying = {flight.task for flight in self._flights.values() if not flight.task.done()}
+            late = (await asyncio.wait(flying, timeout=grace_s))[1] if flying else flying
+            for task in late:
+                task.cancel()
+            if late:
+                await asyncio.wait(late)
+            for limiter in self._limiters.values():
+                await limiter.close()
+            for grouped in (self._store, self._claim, self._release):
+                await asyncio.to_thread(grouped.close)
+            await asyncio.to_thread(self._sharing.shutdown)
+            await asyncio.to_thread(self._worker.end)
+        finally:
+            self._worker.hush()  # for whoever is stopped once more while it waits
         await self.provider.close()
 
     async def __aenter__(self) -> Gateway:
