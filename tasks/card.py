@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
+from tasks.counting import DIFFICULTIES, STYLES
 from tasks.formats import Manifest
 from tasks.formats.card import CARD_FILE, Facts, Licence, SubsetFacts, card
 from tasks.licences import Author
@@ -128,8 +129,8 @@ def _subset(subset: str, shards: Sequence[Mapping[str, Any]]) -> SubsetFacts:
     return SubsetFacts(
         subset=subset,
         questions=total("questions"),
-        styles={style: total(style) for style in ("instruct", "complete", "online_judge")},
-        difficulties={name: total(name) for name in ("easy", "medium", "hard")},
+        styles={style: total(style) for style in STYLES},
+        difficulties={name: total(name) for name in DIFFICULTIES},
         question_bytes=total("question_bytes") / total("rows"),
         solution_bytes=total("solution_bytes") / total("rows"),
         tests=mean("tests"),

@@ -11,8 +11,8 @@ import pyarrow.compute as pc
 
 from tasks.loading import MEASURES, Loaded, first_rows
 
-_STYLES = ("instruct", "complete", "online_judge")
-_DIFFICULTIES = ("easy", "medium", "hard")
+STYLES = ("instruct", "complete", "online_judge")
+DIFFICULTIES = ("easy", "medium", "hard")
 
 
 class Counts:
@@ -51,7 +51,7 @@ class Counts:
     def facts(self) -> dict[str, Any]:
         """As JSON-able data that is kept with a shard: sums in bytes and pieces; means as pairs of sum and count;
         questions by benchmark with the highest cosine; trials by verdict."""
-        names = ("rows", "questions", "question_bytes", "solution_bytes", *_STYLES, *_DIFFICULTIES)
+        names = ("rows", "questions", "question_bytes", "solution_bytes", *STYLES, *DIFFICULTIES)
         return {
             **{name: self._sums[name] for name in names},
             **self._means,
