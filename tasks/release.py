@@ -239,7 +239,7 @@ def _upload(store: ArtifactStore, folder: Path, draft: _Draft) -> None:
 def _put(store: ArtifactStore, folder: Path, entry: FileEntry) -> None:
     """What is there already, this or an earlier attempt may have put."""
     if not store.exists(entry.key):
-        store.put_file(folder / entry.path, entry.key)
+        store.take_file(folder / entry.path, entry.key)
 
 
 def _publish(run: Run, draft: _Draft, formats: Sequence[Format], wanted: int | None) -> Released:

@@ -11,6 +11,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from functools import cache
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any
 
 import pyarrow as pa
@@ -130,14 +131,21 @@ def rendering(
     meanwhile. All are read in its snapshot, some at a time: while one waits for the database or is compressed, another
     is put together."""
     snapshot = snapshot_of(connection)
+    readers: SimpleQueue[Connection] = SimpleQueue()
 
     def make(identity: str, piece: Piece, ids: Sequence[str]) -> RenderedShard:
-        with same_snapshot(engine, snapshot) as reader:
+        reader = readers.get()
+        try:
             shard = render(reader, artifacts, folder, formats, identity, piece, ids, lens)
+        finally:
+            readers.put(reader)
         made(shard)
         return shard
 
-    with ThreadPoolExecutor(_AT_ONCE) as threads:
+    with ExitStack() as stack:
+        for _ in range(min(_AT_ONCE, len(pieces))):
+            readers.put(stack.enter_context(same_snapshot(engine, snapshot)))
+        threads = stack.enter_context(ThreadPoolExecutor(2 * _AT_ONCE))  # who has no reader is at `made`
         ids = pick(connection, pieces.values())
         # By number before subset: what was made at one time lies together in the tables.
         ordered = sorted(pieces.items(), key=lambda item: item[1].first_number)

@@ -59,6 +59,10 @@ class Blobs(ABC):
     def put_file(self, key: str, path: Path) -> None:
         """Write a file of any size as an object."""
 
+    def take_file(self, key: str, path: Path) -> None:
+        """Put a file that is nobody else's from now on, and may be gone after it."""
+        self.put_file(key, path)
+
     @abstractmethod
     def get(self, key: str, offset: int = 0, length: int | None = None) -> bytes:
         """An object, or `length` bytes of it. Raises ArtifactMissing."""
@@ -110,12 +114,17 @@ class FileBlobs(Blobs):
         self._fresh = self._folder / ".new"
 
     def put(self, key: str, data: bytes) -> None:
-        with self._writing(key) as stream:
-            stream.write(data)
+        with self._writing(key) as fresh:
+            fresh.write_bytes(data)
 
     def put_file(self, key: str, path: Path) -> None:
-        with self._writing(key) as stream:
-            shutil.copyfile(path, stream.name)  # within the kernel, where it can
+        with self._writing(key) as fresh:
+            shutil.copyfile(path, fresh)  # within the kernel, where it can
+
+    def take_file(self, key: str, path: Path) -> None:
+        with self._writing(key) as fresh:
+            shutil.move(path, fresh)
+            fresh.chmod(0o600)
 
     def get(self, key: str, offset: int = 0, length: int | None = None) -> bytes:
         with self.open(key) as stream:
@@ -157,21 +166,23 @@ class FileBlobs(Blobs):
         return self._folder / checked_key(key)
 
     @contextmanager
-    def _writing(self, key: str) -> Iterator[IO[bytes]]:
+    def _writing(self, key: str) -> Iterator[Path]:
+        """A file to write or to replace, which becomes the object."""
         place = self._folder / checked_key(key)
         with self._usable():
             self._fresh.mkdir(parents=True, exist_ok=True)
             place.parent.mkdir(parents=True, exist_ok=True)
-            with tempfile.NamedTemporaryFile(dir=self._fresh, delete=False) as stream:
-                fresh = Path(stream.name)
-                try:
-                    yield stream
-                    stream.flush()
-                    os.fsync(stream.fileno())
-                    fresh.replace(place)
-                except BaseException:
-                    fresh.unlink(missing_ok=True)
-                    raise
+            descriptor, name = tempfile.mkstemp(dir=self._fresh)
+            os.close(descriptor)
+            fresh = Path(name)
+            try:
+                yield fresh
+                with fresh.open("rb") as written:
+                    os.fsync(written.fileno())
+                fresh.replace(place)
+            except BaseException:
+                fresh.unlink(missing_ok=True)
+                raise
             sync_folders(place.parent, self._folder)
 
     @contextmanager

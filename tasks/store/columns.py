@@ -1,7 +1,7 @@
 """Reads what a query finds as an Arrow table, without an object of Python for any row.
 
-The database gathers each column into one value: texts as one long text with the bytes of each, numbers as an array.
-These are nearly the buffers that Arrow has, so that numpy turns whole columns at a time.
+The database gathers each column into one value: texts as one long text with the bytes of each, numbers as they are
+sent. These are nearly the buffers that Arrow has, so that numpy turns whole columns at a time.
 """
 
 from __future__ import annotations
@@ -19,18 +19,15 @@ from sqlalchemy.exc import DBAPIError
 
 Kind = Literal["text", "int", "float"]
 
+# Bytes, and not arrays, whose items PostgreSQL sends one by one.
 _GATHERED: Mapping[Kind, str] = {
-    "text": "string_agg({0}, ''), array_agg(coalesce(octet_length({0}), -1))",
-    "int": "array_agg(coalesce({0}, 0)::int8), array_agg({0} is null)",
-    "float": "array_agg(coalesce({0}, 0)::float8), array_agg({0} is null)",
+    "text": "string_agg({0}, ''), string_agg(int4send(coalesce(octet_length({0}), -1)), '')",
+    "int": "string_agg(int8send(coalesce({0}, 0)::int8), ''), string_agg(boolsend({0} is null), '')",
+    "float": "string_agg(float8send(coalesce({0}, 0)::float8), ''), string_agg(boolsend({0} is null), '')",
 }
-# An array as PostgreSQL sends it: 20 bytes of head where it has one dimension, then each item after its size.
-_HEAD = 20
-_SIZES = np.dtype([("size", ">i4"), ("item", ">i4")])
-_FLAGS = np.dtype([("size", ">i4"), ("item", "i1")])
-_ITEMS: Mapping[Kind, tuple[np.dtype[Any], Any, pa.DataType]] = {
-    "int": (np.dtype([("size", ">i4"), ("item", ">i8")]), np.int64, pa.int64()),
-    "float": (np.dtype([("size", ">i4"), ("item", ">f8")]), np.float64, pa.float64()),
+_NUMBERS: Mapping[Kind, tuple[str, Any, pa.DataType]] = {
+    "int": (">i8", np.int64, pa.int64()),
+    "float": (">f8", np.float64, pa.float64()),
 }
 
 
@@ -64,17 +61,13 @@ def _gathering(query: LiteralString, kinds: tuple[tuple[str, Kind], ...]) -> byt
 def _column(kind: Kind, content: bytes | None, beside: bytes | None) -> pa.Array:
     """An Arrow array of what was gathered; both are None where the query found nothing."""
     if kind == "text":
-        lengths = np.frombuffer(beside, _SIZES, offset=_HEAD)["item"] if beside else np.zeros(0, np.int32)
+        lengths = np.frombuffer(beside or b"", ">i4")
         offsets = np.zeros(len(lengths) + 1, np.int32)
         np.cumsum(np.maximum(lengths, 0), out=offsets[1:])
         buffers = [_bitmap(lengths >= 0), pa.py_buffer(offsets), pa.py_buffer(content or b"")]
         return pa.Array.from_buffers(pa.string(), len(lengths), buffers)
-    layout, native, of = _ITEMS[kind]
-    if content is None or beside is None:
-        return pa.nulls(0, of)
-    numbers = np.frombuffer(content, layout, offset=_HEAD)["item"].astype(native)
-    missing = np.frombuffer(beside, _FLAGS, offset=_HEAD)["item"].astype(bool)
-    return pa.array(numbers, of, mask=missing)
+    sent, native, of = _NUMBERS[kind]
+    return pa.array(np.frombuffer(content or b"", sent).astype(native), of, mask=np.frombuffer(beside or b"", bool))
 
 
 def _bitmap(valid: np.ndarray[Any, Any]) -> pa.Buffer | None:

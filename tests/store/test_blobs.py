@@ -64,6 +64,17 @@ def test_files_come_back_as_they_were(store: ArtifactStore, tmp_path: Path) -> N
     assert local is None or local.read_bytes() == path.read_bytes()
 
 
+def test_a_file_that_is_given_away_is_stored_as_any_other(store: ArtifactStore, tmp_path: Path) -> None:
+    path = tmp_path / "part.parquet"
+    for content in (b"first" * 1000, b"second" * 1000):
+        path.write_bytes(content)
+        store.take_file(path, "given/part")
+        assert store.get("given/part") == content
+    assert list(store.list()) == ["given/part"]
+    local = store.local_path("given/part")
+    assert local is None or local.stat().st_mode & 0o777 == 0o600
+
+
 def test_large_objects_go_in_parts_and_stay_identical(store: ArtifactStore, tmp_path: Path) -> None:
     path = tmp_path / "large"
     block = b"".join(hashlib.sha256(str(n).encode()).digest() for n in range(4096))

@@ -295,8 +295,10 @@ class Postgres:
             )
 
     def _environment(self) -> dict[str, str]:
-        # PG* of the caller (PGDATA, PGOPTIONS, PGPORT) are about other servers.
-        return {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C.UTF-8", "TZ": "UTC"}
+        # PG* of the caller (PGDATA, PGOPTIONS, PGPORT) are about other servers. The C library keeps up to 16 MB that a
+        # session has freed: without it, every statement of megabytes has them mapped by the kernel again.
+        memory = {"MALLOC_MMAP_THRESHOLD_": str(8 * 2**20), "MALLOC_TRIM_THRESHOLD_": str(16 * 2**20)}
+        return {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C.UTF-8", "TZ": "UTC", **memory}
 
     def _start(self, *, last_try: bool) -> bool:
         assert self.disguise is not None
