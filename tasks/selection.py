@@ -132,7 +132,7 @@ def _choose(
 
 _PICKED = """
 create temporary table picked_triplets on commit drop as
-select * from chosen_triplets where place = any(:places)
+select c.* from chosen_triplets c join unnest(cast(:places as text[])) as wanted(place) using (place)
 """
 _IDS = """
 select place, string_agg(triplet_id, ' ' order by triplet_id collate "C") as ids from picked_triplets group by 1
@@ -321,7 +321,7 @@ def _thin_out(connection: Connection, filters: ReleaseFilters) -> None:
 # text would be hashed once a question.
 _FINGERPRINTS = """
 select place, count(*) || ' ' || bit_xor(hashtextextended(
-           name, hashfloat8extended(date_part('epoch', updated_at), attempt))) as lines
+           name, interval_hash_extended(updated_at - timestamptz 'epoch', attempt))) as lines
 from (
     select left(question_id, -3) as place, question_id || coalesce((
                select jsonb_object_agg(benchmark || ' ' || item_id, md5(text)) from kodcode.benchmark_items

@@ -173,8 +173,11 @@ class ArtifactStore:
         if there is None or shown is None:
             return
         try:
-            shown.parent.mkdir(parents=True, exist_ok=True)
-            shown.hardlink_to(there)
+            try:
+                shown.hardlink_to(there)
+            except FileNotFoundError:  # the first of its folder
+                shown.parent.mkdir(parents=True, exist_ok=True)
+                shown.hardlink_to(there)
         except FileExistsError:
             pass
         except OSError as error:

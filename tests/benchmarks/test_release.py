@@ -62,14 +62,15 @@ def test_release(database: Engine, artifacts: ArtifactStore, tmp_path: Path) -> 
     frame = pl.read_parquet(Path(first.path) / "train" / "*.parquet")
     begun, cpu = time.perf_counter(), cpu_s()
     frame.write_parquet(tmp_path / "frame.parquet")
-    clock, polars = time.perf_counter() - begun, cpu_s() - cpu
+    polars_clock, polars = time.perf_counter() - begun, cpu_s() - cpu
     size = frame.estimated_size() / ROWS
-    print(f"polars writes this frame ({size:.0f} bytes a row) in {clock:.1f} s, {polars:.1f} s CPU")
+    print(f"polars writes this frame ({size:.0f} bytes a row) in {polars_clock:.1f} s, {polars:.1f} s CPU")
     clock, ours = write(frame, tmp_path / "ours")
     print(f"our writer writes its rows in {clock:.1f} s, {ours:.1f} s CPU: {polars / ours:.0%} of its rate")
-    print(f"the release with all that it reads has {polars / whole:.0%} of its rate")
+    rates = polars_clock / first_clock, polars / whole
+    print(f"the release with all that it reads has {rates[0]:.0%} of its rate, {rates[1]:.0%} by CPU")
     assert (first.rows, second.rows, third.number, third.new) == (ROWS, ROWS + ROWS // 100, 2, False)
     assert memory < 1_500
     if ROWS >= 100_000:  # of fewer rows, a shard that is made again is too large a part
-        assert next_clock / first_clock < 0.05
-    assert polars / ours >= 0.5
+        assert next_clock / polars_clock < 0.15
+    assert min(polars / ours, polars / whole) >= 0.5
