@@ -12,8 +12,8 @@ from tasks.counting import DIFFICULTIES, STYLES
 from tasks.formats import Manifest
 from tasks.formats.card import CARD_FILE, Facts, Licence, SubsetFacts, card
 from tasks.licences import Author
+from tasks.pieces import Piece
 from tasks.rendering import RenderedShard
-from tasks.selection import Piece
 
 PASS_AT = (1, 3, 10)
 _PARTS = ("question", "solution", "conversion", "response")

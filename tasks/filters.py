@@ -92,6 +92,11 @@ class ReleaseFilters(Form):
         """The filters that were set, by name, as JSON-able data."""
         return self.model_dump(exclude_defaults=True, mode="json")
 
+    @property
+    def by_question(self) -> bool:
+        """Whether what is in a question, and made from it, decides about its rows, whatever else there is."""
+        return not self.quota and self.sample is None and self.licence_policy == "any"
+
     def on(self, preset: Literal["none", PresetName] | None) -> ReleaseFilters:
         """These filters on top of a preset's: what was set here counts, the preset fills the rest."""
         if preset is None or preset == "none":

@@ -32,7 +32,16 @@ from tasks.formats import MANIFEST_FILE, FileEntry, Format, Manifest, ReleaseExi
 from tasks.formats.proof import SAMPLE, prove
 from tasks.licences import TermsTable, resulting_licence
 from tasks.loading import Lens
-from tasks.rendering import SHARDS_FOLDER, RenderedShard, key_of, rendering, shard_id, stored_shards
+from tasks.pieces import Piece
+from tasks.rendering import (
+    SHARDS_FOLDER,
+    RenderedShard,
+    key_of,
+    released_shards,
+    rendering,
+    shard_id,
+    stored_shards,
+)  # fmt: skip
 from tasks.retries import INFRASTRUCTURE_RETRIES
 from tasks.run import Run, current_run, policy_of
 from tasks.selection import Selection, choose
@@ -126,12 +135,23 @@ def _draw_up(
     store = run.backends.artifacts
     with run.engine.begin() as connection:
         connection.execute(text("set transaction isolation level repeatable read"))
-        selection = choose(run.engine, connection, subsets, canned, filters, terms)
+        asked = {"subsets": list(subsets), "canned": canned, **filters.asked()}
         shows = tuple(format.shows for format in formats if format.shows is not None)
         texts = filters.licence_policy != "permissive"
-        lens = Lens(terms, filters.max_response_tokens, selection.minded, shows, benchmark_texts=texts)
+        lens = Lens(terms, filters.max_response_tokens, shows=shows, benchmark_texts=texts)
+        made: dict[str, RenderedShard] = {}
+
+        def known() -> list[Piece]:
+            """Of the last release that was asked for the same, where nothing else decides about a row."""
+            if filters.by_question:
+                made.update(_whole(store, released_shards(connection, asked, formats, lens)))
+            return [shard.piece for shard in made.values()]
+
+        selection = choose(run.engine, connection, subsets, canned, filters, terms, known)
+        lens = replace(lens, minded=selection.minded)
         wanted = {shard_id(piece, formats, lens): piece for piece in selection.pieces}
-        made = _whole(store, stored_shards(connection, wanted))
+        others = {identity: piece for identity, piece in wanted.items() if identity not in made}
+        made |= _whole(store, stored_shards(connection, others))
         missing = {identity: piece for identity, piece in wanted.items() if identity not in made}
 
         def upload(shard: RenderedShard) -> None:
@@ -147,7 +167,6 @@ def _draw_up(
                 for identity, shard in rendered().items()
             }
         shards = [made[identity] for identity in wanted]
-        asked = {"subsets": list(subsets), "canned": canned, **filters.asked()}
         manifest = _manifest(folder, shards, formats, asked, selection, terms)
         return _Draft(manifest, tuple(shards), tuple(measure(manifest, shards) for measure in BESIDE))
 

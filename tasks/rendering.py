@@ -16,16 +16,18 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from sqlalchemy import Connection, Engine, func, select
+from sqlalchemy import Connection, Engine, Row, cast, func, select
+from sqlalchemy.dialects.postgresql import JSONB
 
 from tasks.counting import Counts
 from tasks.formats import DatasetWriter, FileEntry, Format, TripletRecord
 from tasks.formats.batch import Batch
 from tasks.licences import Author, Origin
 from tasks.loading import Background, Lens, load
-from tasks.selection import Piece, pick, same_snapshot, snapshot_of
+from tasks.pieces import Piece, same_snapshot, snapshot_of
+from tasks.selection import pick
 from tasks.store import ArtifactStore
-from tasks.store.schema import ReleaseShard
+from tasks.store.schema import Release, ReleasePart, ReleaseShard
 
 SHARDS_FOLDER = "releases/shards"  # of the files' keys in the store
 _AT_ONCE = 3  # shards; each holds a connection and a row group of every format
@@ -57,6 +59,7 @@ class RenderedShard:
             "prompts": {stage: list(versions) for stage, versions in self.prompts.items()},
             "proven": dict(self.proven),
             "facts": dict(self.facts),
+            "fingerprint": self.piece.fingerprint,
         }
 
 
@@ -93,19 +96,37 @@ _code()
 def stored_shards(connection: Connection, pieces: Mapping[str, Piece]) -> dict[str, RenderedShard]:
     """Those of the shards, by id, that an earlier release made."""
     rows = connection.execute(select(ReleaseShard.__table__).where(ReleaseShard.shard_id == func.any(list(pieces))))
+    return {row.shard_id: _stored(row, pieces[row.shard_id]) for row in rows}
+
+
+def released_shards(
+    connection: Connection, asked: Mapping[str, Any], formats: Sequence[Format], lens: Lens
+) -> dict[str, RenderedShard]:
+    """Shards, by id, of the newest release of what was asked, as far as this code would make them of the same rows."""
+    release = select(Release.release_id).where(Release.manifest["filters"] == cast(dict(asked), JSONB))
+    newest = release.order_by(Release.release_id.desc()).limit(1).scalar_subquery()
+    rows = connection.execute(
+        select(ReleaseShard.__table__)
+        .join(ReleasePart, ReleasePart.shard_id == ReleaseShard.shard_id)
+        .where(ReleasePart.release_id == newest, ReleaseShard.fingerprint.is_not(None))
+    )
+    found = [(row, Piece.of(row.subset, row.first_number, row.fingerprint)) for row in rows]
     return {
-        row.shard_id: RenderedShard(
-            row.shard_id,
-            pieces[row.shard_id],
-            tuple(FileEntry(**entry) for entry in row.files),
-            tuple(_origin(origin) for origin in row.origins),
-            row.prompts,
-            row.proven,
-            row.facts,
-            new=False,
-        )
-        for row in rows
+        row.shard_id: _stored(row, piece) for row, piece in found if shard_id(piece, formats, lens) == row.shard_id
     }
+
+
+def _stored(row: Row[Any], piece: Piece) -> RenderedShard:
+    return RenderedShard(
+        row.shard_id,
+        piece,
+        tuple(FileEntry(**entry) for entry in row.files),
+        tuple(_origin(origin) for origin in row.origins),
+        row.prompts,
+        row.proven,
+        row.facts,
+        new=False,
+    )
 
 
 def _origin(stored: Mapping[str, Any]) -> Origin:

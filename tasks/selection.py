@@ -1,57 +1,41 @@
-"""Which triplets a release holds, cut into shards that keep their place, with a fingerprint of each.
-
-A shard is a range of questions of one subset, so that a new question changes one shard and no other. Its fingerprint
-is taken by the database from ids and times of change, without a join and without reading a text but those of the
-benchmarks, which are few: what belongs to a question has its id, whose beginning names the range.
-"""
+"""Which triplets a release holds, cut into pieces."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Engine, Integer, Select, cast, func, select, text, tuple_
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Engine,
+    Integer,
+    Select,
+    cast,
+    false,
+    func,
+    or_,
+    select,
+    text,
+    tuple_,
+)  # fmt: skip
 from sqlalchemy.dialects.postgresql import JSONPATH
 from sqlalchemy.orm import aliased
 
 from tasks.filters import TRUST_BOUNDS, ReleaseFilters
 from tasks.licences import TermsTable, model_problem, seed_problem
+from tasks.pieces import Piece, contents, snapshot_of
 from tasks.store.schema import ENDED, LlmCall, Question, Response, Trial, Triplet
 
-QUESTIONS_A_SHARD = 1_000  # whose ids differ in their last three digits
 Model = tuple[str, str]  # provider, name
+_FEW = 50  # places; more than these are found by reading an index as a whole
 
 
 class EmptySelection(Exception):
     """Nothing meets what was asked for; the message says what that was. No release is made."""
-
-
-@dataclass(frozen=True, slots=True)
-class Piece:
-    """What belongs into one shard: `rows` triplets of questions whose ids are `place` and three digits. Its
-    fingerprint is of which these are, and of all that rows of such questions could be made from."""
-
-    subset: str
-    place: str
-    rows: int
-    fingerprint: str
-
-    @property
-    def name(self) -> str:
-        """Sorts as the rows do within a subset."""
-        return f"{self.subset}-{self.first_number // QUESTIONS_A_SHARD:05d}"
-
-    @property
-    def first_number(self) -> int:
-        return int(self.place.rpartition("_")[2]) * QUESTIONS_A_SHARD
-
-    @property
-    def last_number(self) -> int:
-        return self.first_number + QUESTIONS_A_SHARD - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,20 +47,6 @@ class Selection:
     minded: frozenset[Model]
 
 
-@contextmanager
-def same_snapshot(engine: Engine, snapshot: str) -> Iterator[Connection]:
-    """Another connection that sees what the transaction does whose snapshot this is, but for its own writes."""
-    with engine.begin() as connection:
-        connection.execute(text("set transaction isolation level repeatable read read only"))
-        connection.exec_driver_sql(f"set transaction snapshot '{snapshot}'")
-        yield connection
-
-
-def snapshot_of(connection: Connection) -> str:
-    """The name of this transaction's snapshot, for as long as it lasts."""
-    return str(connection.scalar(text("select pg_export_snapshot()")))
-
-
 def choose(
     engine: Engine,
     connection: Connection,
@@ -84,13 +54,18 @@ def choose(
     canned: bool,
     filters: ReleaseFilters,
     terms: TermsTable,
+    known: Callable[[], Iterable[Piece]] = lambda: (),
 ) -> Selection:
-    """Select what passes `filters` into the temporary table chosen_triplets of the connection's transaction, which is
-    to be repeatable read: whoever measures a release may read it there. Fingerprints are taken beside, in its
-    snapshot. Raises EmptySelection."""
+    """Select what passes `filters` in a transaction that is to be repeatable read; `pick` finds it there. Fingerprints
+    are taken beside, in its snapshot. Raises EmptySelection.
+
+    `known` are pieces that were chosen with these filters before, each by what is in its questions alone
+    (`ReleaseFilters.by_question`): where that is as it was, nothing is chosen again, and there is nothing to pick."""
     with ThreadPoolExecutor(1) as beside:
-        lines = beside.submit(_fingerprints, engine, snapshot_of(connection))
-        return _choose(connection, subsets, canned, filters, terms, lines.result)
+        found = beside.submit(contents, engine, snapshot_of(connection))
+        before = {piece.place: piece for piece in known()}
+        same = {place: piece for place, piece in before.items() if found.result().get(place) == piece.content}
+        return _choose(connection, subsets, canned, filters, terms, found.result, same)
 
 
 def _choose(
@@ -99,7 +74,8 @@ def _choose(
     canned: bool,
     filters: ReleaseFilters,
     terms: TermsTable,
-    lines: Callable[[], Mapping[str, str]],
+    found: Callable[[], Mapping[str, str]],
+    same: Mapping[str, Piece],
 ) -> Selection:
     connection.execute(text("set local work_mem = '64MB'"))  # joins of all rows, in memory up to some 100,000
     minded = _minded_models(connection, terms) if filters.licence_policy == "permissive" else {}
@@ -113,12 +89,14 @@ def _choose(
             .correlate(Triplet)
             .exists()
         )
+    if same:
+        candidates = candidates.where(_within(found().keys() - same.keys()))
     query = candidates.compile(connection, compile_kwargs={"render_postcompile": True})
     # Rows that are inserted into a table that is there already take two to four times as long.
     connection.exec_driver_sql(f"create temporary table chosen_triplets on commit drop as {query}", query.params)
     left_out = _leave_out(connection, minded, terms) if filters.licence_policy == "permissive" else {}
     _thin_out(connection, filters)
-    pieces = _pieces(connection, lines)
+    pieces = sorted([*same.values(), *_pieces(connection, found)], key=lambda one: (one.subset, one.first_number))
     if not pieces:
         asked = {"subsets": list(subsets), "canned": canned, **filters.asked()} if canned else filters.asked()
         said = ", ".join(f"{name} = {value}" for name, value in asked.items())
@@ -127,7 +105,14 @@ def _choose(
             f"There is nothing to release: no verified row of {', '.join(subsets)} "
             f"{f'meets {said}' if said else 'is there yet'}.{why} No release was made."
         )
-    return Selection(pieces, left_out, frozenset(minded))
+    return Selection(tuple(pieces), left_out, frozenset(minded))
+
+
+def _within(places: Collection[str]) -> ColumnElement[bool]:
+    """Triplets of these places' questions, which are read by their index where they are few."""
+    if len(places) > _FEW:
+        return func.left(Triplet.question_id, -3).in_(places)
+    return or_(false(), *(Triplet.question_id.between(f"{place}000", f"{place}999") for place in sorted(places)))
 
 
 _PICKED = """
@@ -314,48 +299,13 @@ def _thin_out(connection: Connection, filters: ReleaseFilters) -> None:
         connection.execute(text(_SAMPLED), {"seed": seed, "sample": filters.sample})
 
 
-# Everything that a row of a range can be made from has a hash, be it chosen or not; those of a range are combined
-# without order. Answers in the ledger and texts by hash never change, so that the rows which name them are enough.
-# The items of benchmarks have no time of change, and text_hash is that of the normalised text, while rows show the
-# text itself: it is hashed. One object holds all hashes; joined, they would keep the plan from being parallel, or a
-# text would be hashed once a question.
-_FINGERPRINTS = """
-select place, count(*) || ' ' || bit_xor(hashtextextended(
-           name, interval_hash_extended(updated_at - timestamptz 'epoch', attempt))) as lines
-from (
-    select left(question_id, -3) as place, question_id || coalesce((
-               select jsonb_object_agg(benchmark || ' ' || item_id, md5(text)) from kodcode.benchmark_items
-           ) ->> (benchmark || ' ' || benchmark_item), '') as name, -1 as attempt, updated_at
-    from kodcode.questions
-    union all
-    select left(question_id, -3), triplet_id, -1, updated_at from kodcode.triplets
-    union all
-    select left(question_id, -3), question_id, attempt, updated_at from kodcode.trials
-    union all
-    select left(triplet_id, -5), concat_ws(' ', triplet_id, provider, model), attempt, updated_at
-    from kodcode.responses where status in ('accepted', 'rejected')
-    union all
-    select left(q.question_id, -3), concat_ws(' ', q.question_id, s.seed_id, s.source, s.licence), -1, q.updated_at
-    from kodcode.questions q, unnest(q.seed_ids) as used(seed_id) join kodcode.seeds s using (seed_id)
-    union all
-    select left(question_id, -3), concat_ws(' ', question_id, measure, benchmark), -1, 'epoch'
-    from kodcode.contaminations
-) l group by 1
-"""
 _PIECES = """
 select subset, place, count(*) as rows, bit_xor(hashtextextended(triplet_id, 0)) as ids from chosen_triplets
-group by 1, 2 order by 1, 2
+group by 1, 2
 """
 
 
-def _fingerprints(engine: Engine, snapshot: str) -> dict[str, str]:
-    with same_snapshot(engine, snapshot) as connection:
-        # Two processes: with more, the choice beside it would wait for a core, and end after this.
-        connection.execute(text("set local max_parallel_workers_per_gather = 1"))
-        return {row.place: row.lines for row in connection.execute(text(_FINGERPRINTS))}
-
-
-def _pieces(connection: Connection, lines: Callable[[], Mapping[str, str]]) -> tuple[Piece, ...]:
+def _pieces(connection: Connection, found: Callable[[], Mapping[str, str]]) -> list[Piece]:
     pieces = connection.execute(text(_PIECES)).all()
-    of = lines()
-    return tuple(Piece(row.subset, row.place, row.rows, f"{row.rows} {row.ids} {of[row.place]}") for row in pieces)
+    content = found()
+    return [Piece(row.subset, row.place, row.rows, row.ids, content[row.place]) for row in pieces]

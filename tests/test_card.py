@@ -18,10 +18,10 @@ from tasks.formats import chosen_formats
 from tasks.formats.card import Facts, SubsetFacts
 from tasks.licences import Author, Origin, TermsTable
 from tasks.loading import Lens
+from tasks.pieces import Piece
 from tasks.release import _make_release
 from tasks.rendering import rendering
 from tasks.run import Run
-from tasks.selection import Piece
 from tasks.settings import Settings
 from tasks.store import ArtifactStore
 from tasks.store.schema import BenchmarkItem, Contamination, LlmCall, Question, Trial, Triplet
@@ -48,7 +48,7 @@ def measured(run: Run, *triplet_ids: str) -> Facts:
             {"ids": list(triplet_ids)},
         )
         places = connection.scalars(text("select distinct place from chosen_triplets order by 1")).all()
-        pieces = {place: Piece("Leetcode", place, 1, "") for place in places}
+        pieces = {place: Piece("Leetcode", place, 1, 0, "") for place in places}
         store = run.backends.artifacts
         with rendering(run.engine, connection, store, Path(folder), formats, pieces, lens) as rendered:
             beside = piece_facts(connection, list(pieces.values()))

@@ -13,12 +13,12 @@ import pytest
 from tasks import rendering
 from tasks.licences import TermsTable
 from tasks.loading import Lens
-from tasks.selection import Piece
+from tasks.pieces import Piece
 
 
 def test_a_shard_is_known_by_the_code_that_was_imported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shutil.copy(rendering.__file__, tmp_path / "rendering.py")
-    piece, lens = Piece("Leetcode", "Leetcode_00000", 1, "f"), Lens(TermsTable.load())
+    piece, lens = Piece("Leetcode", "Leetcode_00000", 1, 0, "f"), Lens(TermsTable.load())
 
     def imported(name: str) -> Callable[[], str]:
         spec = importlib.util.spec_from_file_location(name, tmp_path / "rendering.py")

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import pytest
 from sqlalchemy import Connection, Engine, Update, func, insert, text, update
 
+from tasks import selection
 from tasks.filters import ReleaseFilters
 from tasks.formats import FormatError
 from tasks.formats.sft import shown_answer
 from tasks.licences import TermsTable
 from tasks.loading import Lens, load
+from tasks.pieces import Piece
 from tasks.selection import choose, pick
 from tasks.store import ArtifactStore
 from tasks.store.schema import BenchmarkItem, Contamination, LlmCall, Question, Response, Seed, Trial, Triplet
@@ -108,12 +110,15 @@ def test_a_triplet_whose_chosen_trial_is_not_there_is_not_released(
             list(load(connection, artifacts, ["Leetcode_00000001_O", "Leetcode_00000001_I"], Lens(TERMS)))
 
 
-# As the pipeline changes rows: with the time.
+# The pipeline writes the time of a change; who changes a row by hand does not.
 CHANGES = {
     "question": update(Question).values(caution="near", updated_at=func.now()),
     "triplet": update(Triplet).values(solution="s2", updated_at=func.now()),
     "conversion": update(Triplet).where(Triplet.style == "online_judge").values(test="t2", updated_at=func.now()),
     "trial": update(Trial).values(coverage=50, updated_at=func.now()),
+    "question by hand": update(Question).values(text="q2"),
+    "trial by hand": update(Trial).values(kill_rate=0.5),
+    "response by hand": update(Response).values(status="rejected", reason="failed"),
     "new trial": insert(Trial).values(question_id="Leetcode_00000001", attempt=1, provider="openai", model="m"),
     "response": update(Response).values(status="rejected", reason="failed", updated_at=func.now()),
     "licence of a seed": update(Seed).values(licence="MIT"),
@@ -147,13 +152,8 @@ def test_whatever_a_row_is_made_from_changes_the_fingerprint_of_its_piece_and_of
         if change == "second finding":
             connection.execute(CHANGES["finding"])
 
-    def pieces() -> dict[str, str]:
-        with snapshot(database) as connection:
-            chosen = choose(database, connection, ["Leetcode"], False, ReleaseFilters(), TERMS).pieces
-        return {piece.place: piece.fingerprint for piece in chosen}
-
-    before = pieces()
-    assert pieces() == before
+    before = pieces_of(database)
+    assert pieces_of(database) == before
     statement = CHANGES[change]
     columns = statement.table.columns
     if isinstance(statement, Update) and "triplet_id" in columns:
@@ -162,6 +162,46 @@ def test_whatever_a_row_is_made_from_changes_the_fingerprint_of_its_piece_and_of
         statement = statement.where(columns.question_id == "Leetcode_00000001")
     with database.begin() as connection:
         connection.execute(statement)
-    after = pieces()
-    assert after["Leetcode_00000"] != before["Leetcode_00000"]
-    assert after["Leetcode_00001"] == before["Leetcode_00001"]
+    after = pieces_of(database)
+    assert after[0].fingerprint != before[0].fingerprint
+    assert after[1] == before[1]
+    assert pieces_of(database, before, chooses_in=["Leetcode_00000"]) == after
+
+
+def pieces_of(database: Engine, known: Sequence[Piece] = (), chooses_in: list[str] | None = None) -> tuple[Piece, ...]:
+    """What is chosen without a filter, where these pieces are known, and in which places it is chosen."""
+    with snapshot(database) as connection:
+        chosen = choose(database, connection, ["Leetcode"], False, ReleaseFilters(), TERMS, lambda: known)
+        places = connection.scalars(text("select distinct place from chosen_triplets order by 1")).all()
+        assert places == ([piece.place for piece in chosen.pieces] if chooses_in is None else chooses_in)
+    assert tuple(Piece.of(one.subset, one.first_number, one.fingerprint) for one in chosen.pieces) == chosen.pieces
+    return chosen.pieces
+
+
+@pytest.mark.parametrize("few", [50, 0])
+def test_nothing_is_chosen_again_where_nothing_changed(
+    database: Engine, artifacts: ArtifactStore, monkeypatch: pytest.MonkeyPatch, few: int
+) -> None:
+    monkeypatch.setattr(selection, "_FEW", few)
+    with database.begin() as connection:
+        for number in (999, 1000, 1999, 2000, 3500):
+            store(connection, artifacts, number, declared("def f():"))
+    before = pieces_of(database)
+    assert [(piece.place[-5:], piece.rows) for piece in before] == [
+        ("00000", 2), ("00001", 4), ("00002", 2), ("00003", 2),
+    ]  # fmt: skip
+    assert pieces_of(database, before, chooses_in=[]) == before
+    with database.begin() as connection:
+        store(connection, artifacts, 1500, declared("def f():"))  # amid known ones
+        store(connection, artifacts, 12_345_000, declared("def f():"))  # where nothing was
+        connection.execute(
+            update(Triplet).where(Triplet.question_id == "Leetcode_00002000").values(
+                status="rejected", reason="failed", updated_at=func.now()
+            )
+        )  # fmt: skip
+        connection.execute(text("delete from kodcode.responses where triplet_id = 'Leetcode_00003500_I'"))
+        for table in ("triplets", "trials", "questions"):
+            connection.execute(text(f"delete from kodcode.{table} where question_id = 'Leetcode_00003500'"))
+    after = pieces_of(database, before, chooses_in=["Leetcode_00001", "Leetcode_12345"])
+    assert [(piece.place[-5:], piece.rows) for piece in after] == [("00000", 2), ("00001", 6), ("12345", 2)]
+    assert after == pieces_of(database)

@@ -122,6 +122,42 @@ def test_styles_difficulties_dates_and_answers_select(run: Run) -> None:
         chosen(styles=["complete"])
 
 
+def test_what_the_last_release_chose_is_what_would_be_chosen_again(run: Run) -> None:
+    """Filters that ask about trials, responses and the question, after changes of each."""
+    for number in (1, 2, 1001, 2001, 3001):
+        store(run, number)
+    changes = [
+        "update kodcode.responses set status = 'rejected', reason = 'failed', updated_at = now()"
+        " where triplet_id = 'Leetcode_00000001_I'",
+        "update kodcode.trials set kill_rate = 0.1, updated_at = now() where question_id = 'Leetcode_00001001'",
+        "update kodcode.triplets set difficulty = 'hard', updated_at = now() where question_id = 'Leetcode_00002001'",
+        "update kodcode.trials set kill_rate = 1, updated_at = now() where question_id = 'Leetcode_00001001'",
+    ]
+    with run.engine.begin() as connection:
+        connection.execute(text("update kodcode.trials set kill_rate = 1, updated_at = now()"))
+    filters = ReleaseFilters(answered=True, min_kill_rate=0.5, difficulties=["easy"])
+    found = []
+    for change in [None, *changes]:
+        if change is not None:
+            with run.engine.begin() as connection:
+                connection.execute(text(change))
+        made = release(run, filters=filters)
+        found.append(sorted(int(name[-6:-2]) for name in rows_of(run, made)["question_id"]))
+        everything = release(run)
+        assert rows_of(run, everything).height == 5
+        with run.engine.begin() as connection:
+            kept = connection.execute(text("select shard_id, fingerprint from kodcode.release_shards")).all()
+            connection.execute(text("update kodcode.release_shards set fingerprint = null"))
+        anew = release(run, filters=filters)
+        assert rows_of(run, anew).equals(rows_of(run, made))
+        with run.engine.begin() as connection:
+            connection.execute(
+                text("update kodcode.release_shards set fingerprint = :fingerprint where shard_id = :shard_id"),
+                [row._asdict() for row in kept],
+            )
+    assert found == [[1, 2, 1001, 2001, 3001], [2, 1001, 2001, 3001], [2, 2001, 3001], [2, 3001], [2, 1001, 3001]]
+
+
 def test_an_empty_selection_makes_no_release(run: Run) -> None:
     with pytest.raises(EmptySelection, match="no verified row of Leetcode, Taco is there yet"):
         release(run)

@@ -44,6 +44,7 @@ class ReleaseShard(Base):
     prompts: Mapped[Json]  # stage -> versions of its prompts
     proven: Mapped[Json]  # format -> rows that were executed
     facts: Mapped[Json] = mapped_column(server_default=text("'{}'::jsonb"))  # counts that the card is summed up from
+    fingerprint: Mapped[str | None]  # of its rows (tasks/pieces.py); null for those of older versions
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
 
 
