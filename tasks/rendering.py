@@ -31,6 +31,7 @@ from tasks.store.schema import Release, ReleasePart, ReleaseShard
 
 SHARDS_FOLDER = "releases/shards"  # of the files' keys in the store
 _AT_ONCE = 3  # shards; each holds a connection and a row group of every format
+_MADE = 8  # more that are written, and wait for a disk or a network
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +167,7 @@ def rendering(
     with ExitStack() as stack:
         for _ in range(min(_AT_ONCE, len(pieces))):
             readers.put(stack.enter_context(same_snapshot(engine, snapshot)))
-        threads = stack.enter_context(ThreadPoolExecutor(2 * _AT_ONCE))  # who has no reader is at `made`
+        threads = stack.enter_context(ThreadPoolExecutor(_AT_ONCE + _MADE))
         ids = pick(connection, pieces.values())
         # By number before subset: what was made at one time lies together in the tables.
         ordered = sorted(pieces.items(), key=lambda item: item[1].first_number)
