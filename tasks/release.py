@@ -41,7 +41,7 @@ from tasks.rendering import (
     rendering,
     shard_id,
     stored_shards,
-)  # fmt: skip
+)
 from tasks.retries import INFRASTRUCTURE_RETRIES
 from tasks.run import Run, current_run, policy_of
 from tasks.selection import Selection, choose
@@ -258,7 +258,7 @@ def _upload(store: ArtifactStore, folder: Path, draft: _Draft) -> None:
 def _put(store: ArtifactStore, folder: Path, entry: FileEntry) -> None:
     """What is there already, this or an earlier attempt may have put."""
     if not store.exists(entry.key):
-        store.take_file(folder / entry.path, entry.key)
+        store.put_file(folder / entry.path, entry.key)
 
 
 def _publish(run: Run, draft: _Draft, formats: Sequence[Format], wanted: int | None) -> Released:

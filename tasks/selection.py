@@ -21,7 +21,7 @@ from sqlalchemy import (
     select,
     text,
     tuple_,
-)  # fmt: skip
+)
 from sqlalchemy.dialects.postgresql import JSONPATH
 from sqlalchemy.orm import aliased
 

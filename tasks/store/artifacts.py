@@ -155,12 +155,9 @@ class ArtifactStore:
     # -- files ------------------------------------------------------------------------------------------------------
 
     def put_file(self, path: Path, key: str) -> None:
-        """Store a file under a name, such as releases/000001/kodcode-v1/train/part-00000.parquet."""
+        """Store a file under a name, such as releases/000001/kodcode-v1/train/part-00000.parquet. It is given away: a
+        folder on the same disk takes it as it is."""
         self.blobs.put_file(key, path)
-
-    def take_file(self, path: Path, key: str) -> None:
-        """Store a file that the caller has no use for: a folder of the same disk takes it as it is."""
-        self.blobs.take_file(key, path)
 
     def put_bytes(self, data: bytes, key: str) -> None:
         """Store a small file, such as a manifest, under a name."""

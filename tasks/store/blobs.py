@@ -57,11 +57,7 @@ class Blobs(ABC):
 
     @abstractmethod
     def put_file(self, key: str, path: Path) -> None:
-        """Write a file of any size as an object."""
-
-    def take_file(self, key: str, path: Path) -> None:
-        """Put a file that is nobody else's from now on, and may be gone after it."""
-        self.put_file(key, path)
+        """Write a file of any size, which is nobody else's from now on and may be gone after it, as an object."""
 
     @abstractmethod
     def get(self, key: str, offset: int = 0, length: int | None = None) -> bytes:
@@ -118,10 +114,6 @@ class FileBlobs(Blobs):
             fresh.write_bytes(data)
 
     def put_file(self, key: str, path: Path) -> None:
-        with self._writing(key) as fresh:
-            shutil.copyfile(path, fresh)  # within the kernel, where it can
-
-    def take_file(self, key: str, path: Path) -> None:
         with self._writing(key) as fresh:
             shutil.move(path, fresh)
             fresh.chmod(0o600)

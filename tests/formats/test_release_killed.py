@@ -30,8 +30,8 @@ _FORKS.set_forkserver_preload(["__main__", "tests.formats.test_release_killed"])
 STEPS: dict[str, tuple[Any, str, int, str]] = {
     "drawn up": (stage, "_proven", 0, "messages"),
     "proven": (stage, "_upload", 0, "messages"),
-    "uploading": (ArtifactStore, "take_file", 2, "messages"),
-    "uploading early": (ArtifactStore, "take_file", 2, "provenance"),
+    "uploading": (ArtifactStore, "put_file", 2, "messages"),
+    "uploading early": (ArtifactStore, "put_file", 2, "provenance"),
     "uploaded": (stage, "_publish", 0, "provenance"),
     "numbered": (ArtifactStore, "link", 1, "provenance"),
     "manifest there": (stage, "_store_shards", 0, "provenance"),

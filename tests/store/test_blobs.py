@@ -48,11 +48,11 @@ def test_the_check_passes_and_leaves_nothing(store: ArtifactStore) -> None:
 
 
 def test_files_come_back_as_they_were(store: ArtifactStore, tmp_path: Path) -> None:
-    path = tmp_path / "part.parquet"
-    path.write_bytes(bytes(range(256)) * 400)
-    key, sha256 = "releases/000001/kodcode-v1/train/part-00000.parquet", hashlib.sha256(path.read_bytes()).hexdigest()
+    path, content = tmp_path / "part.parquet", bytes(range(256)) * 400
+    path.write_bytes(content)
+    key, sha256 = "releases/000001/kodcode-v1/train/part-00000.parquet", hashlib.sha256(content).hexdigest()
     store.put_file(path, key)
-    assert store.get(key) == path.read_bytes()
+    assert store.get(key) == content
     with store.open(key) as stream:
         stream.seek(-4, 2)
         assert stream.read() == bytes([252, 253, 254, 255])
@@ -61,14 +61,14 @@ def test_files_come_back_as_they_were(store: ArtifactStore, tmp_path: Path) -> N
     assert "instead of" in str(store.file_problem(key, "0" * 64))
     assert "is not there" in str(store.file_problem("releases/none", sha256))
     local = store.local_path(key)
-    assert local is None or local.read_bytes() == path.read_bytes()
+    assert local is None or local.read_bytes() == content
 
 
-def test_a_file_that_is_given_away_is_stored_as_any_other(store: ArtifactStore, tmp_path: Path) -> None:
+def test_a_file_takes_the_place_of_another_and_is_nobody_elses(store: ArtifactStore, tmp_path: Path) -> None:
     path = tmp_path / "part.parquet"
     for content in (b"first" * 1000, b"second" * 1000):
         path.write_bytes(content)
-        store.take_file(path, "given/part")
+        store.put_file(path, "given/part")
         assert store.get("given/part") == content
     assert list(store.list()) == ["given/part"]
     local = store.local_path("given/part")
@@ -81,12 +81,13 @@ def test_large_objects_go_in_parts_and_stay_identical(store: ArtifactStore, tmp_
     with path.open("wb") as stream:
         for n in range((2 * PART_BYTES + 5_000_000) // len(block)):
             stream.write(n.to_bytes(8, "big") + block)
-    sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+    content = path.read_bytes()
+    sha256 = hashlib.sha256(content).hexdigest()
     store.put_file(path, "large/file")
     assert store.file_problem("large/file", sha256) is None
-    store.put_bytes(path.read_bytes(), "large/bytes")
+    store.put_bytes(content, "large/bytes")
     assert store.file_problem("large/bytes", sha256) is None
-    assert store.blobs.get("large/file", PART_BYTES - 3, 6) == path.read_bytes()[PART_BYTES - 3 : PART_BYTES + 3]
+    assert store.blobs.get("large/file", PART_BYTES - 3, 6) == content[PART_BYTES - 3 : PART_BYTES + 3]
 
 
 def test_slices_are_cut_exactly(store: ArtifactStore) -> None:
