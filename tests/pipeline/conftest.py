@@ -26,10 +26,11 @@ SHARED = REPOSITORY.parent / "shared"
 RECORDED = SHARED / "recorded" / "leetcode"
 REPLAY_SERVER = SHARED / "tools" / "replay_server.py"
 # What differs between two runs that did the same; messages of failing programs hold addresses of objects, and a
-# release's shards are named by when their rows changed.
+# release's shards are named by when their rows changed, as are the ranges of questions they were made from.
 VOLATILE = {
     "created_at", "updated_at", "added_at", "run_id", "duration_s", "peak_memory_mb", "latency_s", "path",
     "object_key", "pack_offset", "pack_length", "data", "message", "shard_id",
+    "fingerprint",
 }  # fmt: skip
 TABLES = (
     "seeds",
