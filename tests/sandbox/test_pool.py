@@ -240,6 +240,18 @@ def test_a_preload_is_there_from_the_start_and_a_wrong_one_is_named() -> None:
         pass
 
 
+def test_what_programs_may_import_is_compiled(sandbox: Sandbox) -> None:
+    """They cannot write beside it: what set-up left out each of them would compile again."""
+    test = (
+        "import os, flask, numpy, pandas, requests, scipy, sklearn, sympy\n"
+        "def test_a():\n"
+        "    for module in (flask, numpy, pandas, requests, scipy, sklearn, sympy):\n"
+        "        assert os.path.exists(module.__spec__.cached), module\n"
+    )
+    result = sandbox.submit(Job("a", "", test=test)).result()
+    assert result.passed, result
+
+
 def test_the_probe_names_each_primitive_and_the_level() -> None:
     report = probe()
     assert {"user namespace", "landlock", "seccomp", "private root", "own user id", "level"} <= report.keys()
