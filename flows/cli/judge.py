@@ -74,5 +74,7 @@ def check(
 def test(context: typer.Context) -> None:
     """Run the project's own tests, two files at a time; arguments go to pytest instead: kodcode test -m slow."""
     os.chdir(REPOSITORY)
+    # Some hundred processes start, and would compile what they import each by itself.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     arguments = context.args or ["-n", "2", "--dist", "loadfile"]
     os.execv(sys.executable, [sys.executable, "-m", "pytest", *arguments])  # noqa: S606 (our own interpreter)

@@ -16,6 +16,7 @@ from sqlalchemy import text
 from tests.conftest import S3Server
 from tests.pipeline.conftest import Workplace
 
+pytestmark = pytest.mark.slow
 RUN = ("run", "--subset", "leetcode", "--questions", "12", "--attempts", "1", "--concurrency", "4")
 
 

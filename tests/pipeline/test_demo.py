@@ -19,6 +19,7 @@ from tasks.settings import REPOSITORY
 from tasks.subsets import SUBSETS
 from tests.hub.fake_hub import TOKEN, fake_hub
 
+pytestmark = pytest.mark.slow
 KEYS = {
     "proposed",
     "duplicates",
