@@ -13,6 +13,7 @@ from typing import Any
 import polars as pl
 import pytest
 
+from tasks.formats import FORMATS
 from tasks.store import open_artifacts
 from tests.pipeline.conftest import Replay, Workplace, recorded
 
@@ -193,6 +194,30 @@ def views_say_what_was_recorded(
     )
     assert [row[:3] for row in solved] == [(made, verified, pytest.approx(float(solved[0].cost_usd)))]
     assert versions == (made, passed, solved[0].cost_usd)
+
+
+@pytest.mark.slow
+def test_the_recorded_set_is_released_and_proven_in_every_format(
+    finished: tuple[Workplace, Replay, dict[str, Any]],
+) -> None:
+    workplace = finished[0]
+    asked = [option for name in FORMATS for option in ("--format", name)]
+    released = json.loads(workplace.kodcode("release", *asked, "--prove-all", "--json").stdout)
+    shards = workplace.rows(
+        "select files, proven from kodcode.release_parts join kodcode.release_shards using (shard_id)"
+        " where release_id = (select max(release_id) from kodcode.releases)"
+    )
+    rows, proven = Counter[str](), Counter[str]()
+    for shard in shards:
+        rows.update({name: sum(f["rows"] for f in shard.files if f["format"] == name) for name in FORMATS})
+        proven.update(shard.proven)
+    # Programs alone are what NeMo Gym's verifier runs, and the recorded model was asked for none.
+    made = {name for name in FORMATS if rows[name]}
+    assert made == set(FORMATS) - {"nemo-gym"}, rows
+    assert rows["kodcode-v1"] == released["rows"]
+    assert set(proven) == {name for name in made if FORMATS[name].proof is not None}
+    assert all(count > 0 for count in proven.values()), proven
+    workplace.kodcode("audit")
 
 
 @pytest.mark.slow
